@@ -1,0 +1,65 @@
+"""What a name may look like. Names are text in the database and never part of a path."""
+
+import unicodedata
+
+from trainwright.base.errors import SpecError
+
+MAX_BYTES = 200
+
+
+def check_name(name: str, *, what: str = "name") -> str:
+    """Returns the name if it is safe and unambiguous.
+
+    Raises:
+        SpecError: If it is not in Unicode form NFC, not 1 to 200 bytes, or holds a control or format character,
+            surrounding space, `..`, `@`, `:`, or a leading `-`.
+
+    Example:
+        >>> check_name("mnist1d-cnn")
+        'mnist1d-cnn'
+        >>> check_name("a@b")
+        Traceback (most recent call last):
+        trainwright.base.errors.SpecError: name 'a@b': `@` is not allowed; use letters, digits, `-`, `_`, `.` or `/`
+    """
+    fault = _fault(name)
+    if fault:
+        raise SpecError(f"{what} {name!r}: {fault}; use letters, digits, `-`, `_`, `.` or `/`")
+    return name
+
+
+def check_tag(tag: str) -> str:
+    """Returns the tag if it is a safe name that cannot be taken for a version number.
+
+    Raises:
+        SpecError: If `check_name` refuses it, it is all digits, or it holds `=`.
+
+    Example:
+        >>> check_tag("7")
+        Traceback (most recent call last):
+        trainwright.base.errors.SpecError: tag '7': all digits would be taken for a version number
+    """
+    check_name(tag, what="tag")
+    if tag.isdigit():
+        raise SpecError(f"tag {tag!r}: all digits would be taken for a version number")
+    if "=" in tag:
+        raise SpecError(f"tag {tag!r}: `=` is not allowed")
+    return tag
+
+
+def _fault(name: str) -> str | None:
+    try:
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        return "it holds a lone surrogate"
+    if not 1 <= size <= MAX_BYTES:
+        return f"it has {size} bytes, 1 to {MAX_BYTES} are allowed"
+    if unicodedata.normalize("NFC", name) != name:
+        return "it is not in Unicode form NFC"
+    if any(unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for letter in name):
+        return "it holds a control or format character"
+    if name != name.strip():
+        return "it begins or ends with a space"
+    for forbidden in ("..", "@", ":"):
+        if forbidden in name:
+            return f"`{forbidden}` is not allowed"
+    return "a leading `-` is not allowed" if name.startswith("-") else None

@@ -1,0 +1,181 @@
+"""Arrays and trees as bytes: safetensors in one canonical spelling, checked strictly on reading.
+
+Equal content gives equal bytes (sorted names, sorted metadata), so a digest of the bytes names the content. The
+format cannot hold code.
+"""
+
+import struct
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from trainwright.base.errors import StoreError
+from trainwright.base.jsontext import read_json, write_json
+from trainwright.base.tree import Array, Tree
+
+MAX_HEADER_BYTES = 16 * 2**20
+MAX_TENSORS = 100_000
+_TYPES = {
+    "BOOL": "|b1", "U8": "|u1", "I8": "|i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
+    "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
+}  # fmt: skip
+_NAMES = {np.dtype(code).newbyteorder("<").str: name for name, code in _TYPES.items()}
+
+Chunks = list[bytes | memoryview]
+
+
+def dump_tensors(tensors: Mapping[str, Array], *, metadata: Mapping[str, str] | None = None) -> Chunks:
+    """Spells arrays as a safetensors file, in chunks that need no second copy.
+
+    Args:
+        tensors: Arrays of booleans, integers or floats, by name.
+        metadata: Further text for the header.
+
+    Raises:
+        StoreError: For an array of another type, such as text or objects.
+
+    Example:
+        >>> content = b"".join(dump_tensors({"w": np.ones(2, dtype=np.float32)}))
+        >>> load_tensors(content)
+        {'w': array([1., 1.], dtype=float32)}
+    """
+    plain = {name: _plain(name, array) for name, array in tensors.items()}
+    order = sorted(plain, key=lambda name: (-plain[name].dtype.itemsize, name))
+    entries: dict[str, Any] = {}
+    offset = 0
+    for name in order:
+        array = plain[name]
+        entries[name] = {
+            "dtype": _NAMES[array.dtype.str],
+            "shape": list(array.shape),
+            "data_offsets": [offset, offset + array.nbytes],
+        }
+        offset += array.nbytes
+    if metadata:
+        entries["__metadata__"] = dict(metadata)
+    header = write_json(entries).encode()
+    header += b" " * (-len(header) % 8)
+    return [struct.pack("<Q", len(header)), header, *(plain[n].reshape(-1).view(np.uint8).data for n in order)]
+
+
+def load_tensors(content: bytes, *, what: str = "safetensors") -> dict[str, Array]:
+    """Reads arrays back; each is a copy that may be written to.
+
+    Args:
+        content: The whole file.
+        what: What it is, for the error message.
+
+    Raises:
+        StoreError: If the header is too large, broken, or does not describe exactly the bytes that follow it.
+    """
+    return _read(content, what)[0]
+
+
+def dump_tree(tree: Tree) -> Chunks:
+    """Spells a tree as a safetensors file: its arrays as tensors, its shape as JSON in the metadata.
+
+    Example:
+        >>> load_tree(b"".join(dump_tree({"step": 3, "m": [np.zeros(1), float("inf")]})))
+        {'m': [array([0.]), inf], 'step': 3}
+    """
+    arrays: dict[str, Array] = {}
+
+    def outline(node: Tree) -> Any:
+        if isinstance(node, np.ndarray):
+            arrays[str(len(arrays))] = node
+            return {"$array": str(len(arrays) - 1)}
+        if isinstance(node, dict):
+            if any(not isinstance(key, str) or key.startswith("$") for key in node):
+                raise TypeError(f"keys of a tree are text that does not begin with `$`, not {sorted(node)}")
+            return {key: outline(node[key]) for key in sorted(node)}
+        if isinstance(node, list):
+            return [outline(item) for item in node]
+        if node is None or type(node) in (bool, int, float, str):
+            return node
+        raise TypeError(f"a tree holds plain values and arrays, not {type(node).__name__}")
+
+    shape = write_json(outline(tree))
+    return dump_tensors(arrays, metadata={"tree": shape})
+
+
+def load_tree(content: bytes, *, what: str = "tree") -> Tree:
+    """Reads a tree back.
+
+    Raises:
+        StoreError: As `load_tensors`, or if the file holds no tree.
+    """
+    arrays, metadata = _read(content, what)
+    if "tree" not in metadata:
+        raise StoreError(f"{what}: it holds tensors but no tree")
+
+    def fill(node: Any) -> Tree:
+        if isinstance(node, dict):
+            if set(node) == {"$array"}:
+                if node["$array"] not in arrays:
+                    raise StoreError(f"{what}: the array {node['$array']!r} is missing")
+                return arrays[node["$array"]]
+            return {key: fill(item) for key, item in node.items()}
+        return [fill(item) for item in node] if isinstance(node, list) else node
+
+    return fill(read_json(metadata["tree"], what=what))
+
+
+def size_of(chunks: Iterable[bytes | memoryview]) -> int:
+    """Adds up the bytes of chunks."""
+    return sum(len(chunk) for chunk in chunks)
+
+
+def _plain(name: str, array: Array) -> Array:
+    little = np.ascontiguousarray(array).reshape(array.shape)
+    little = little.astype(little.dtype.newbyteorder("<"), copy=False)
+    if little.dtype.str not in _NAMES:
+        raise StoreError(f"{name}: arrays of {array.dtype} cannot be kept, only booleans, integers and floats")
+    return little
+
+
+def _read(content: bytes, what: str) -> tuple[dict[str, Array], dict[str, str]]:
+    if len(content) < 8:
+        raise StoreError(f"{what}: {len(content)} bytes are too few for a safetensors file")
+    (size,) = struct.unpack("<Q", content[:8])
+    if size > MAX_HEADER_BYTES or size > len(content) - 8:
+        raise StoreError(f"{what}: the header claims {size} bytes, the file has {len(content) - 8} after its length")
+    header = read_json(content[8 : 8 + size], what=f"{what}: header")
+    if not isinstance(header, dict):
+        raise StoreError(f"{what}: the header is not a JSON object")
+    metadata = header.pop("__metadata__", {})
+    if not isinstance(metadata, dict) or not all(isinstance(text, str) for text in metadata.values()):
+        raise StoreError(f"{what}: the header's metadata is not text by name")
+    if len(header) > MAX_TENSORS:
+        raise StoreError(f"{what}: {len(header)} tensors, {MAX_TENSORS} are allowed")
+    body = memoryview(content)[8 + size :]
+    return dict(_entries(header, body, what)), metadata
+
+
+def _entries(header: dict[str, Any], body: memoryview, what: str) -> Iterator[tuple[str, Array]]:
+    expected = 0
+    try:
+        ordered = sorted(header, key=lambda name: (header[name]["data_offsets"], name))
+    except (KeyError, TypeError) as error:
+        raise StoreError(f"{what}: a tensor lacks its offsets") from error
+    for name in ordered:
+        entry = header[name]
+        if set(entry) != {"dtype", "shape", "data_offsets"} or not isinstance(entry["dtype"], str):
+            raise StoreError(f"{what}: tensor {name!r} is not described by dtype, shape and data_offsets")
+        if entry["dtype"] not in _TYPES:
+            raise StoreError(f"{what}: tensor {name!r} has the unknown type {entry['dtype']!r}")
+        shape, offsets = entry["shape"], entry["data_offsets"]
+        whole = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
+        if not whole or any(type(n) is not int or n < 0 for n in [*shape, *offsets]):
+            raise StoreError(f"{what}: tensor {name!r} has a shape or offsets that are not whole numbers")
+        dtype = np.dtype(_TYPES[entry["dtype"]])
+        count = 1
+        for length in shape:
+            count *= length
+        begin, end = offsets
+        if begin != expected or end - begin != count * dtype.itemsize or end > len(body):
+            raise StoreError(f"{what}: tensor {name!r} does not lie where its shape says ({begin} to {end})")
+        expected = end
+        yield name, np.frombuffer(body[begin:end], dtype=dtype).reshape(shape).copy()
+    if expected != len(body):
+        raise StoreError(f"{what}: {len(body) - expected} bytes after the last tensor belong to nothing")

@@ -1,0 +1,1 @@
+"""Descriptions: what a user writes, read strictly and decided completely."""

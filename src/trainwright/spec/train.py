@@ -1,0 +1,147 @@
+"""What a user says about training."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from trainwright.spec.part import Auto, Part, Use
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0.0)]
+Amount = Annotated[float, Field(ge=0.0)]
+Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class SGD(Part):
+    r"""Stochastic gradient descent: :math:`b \leftarrow \mu b + g,\; w \leftarrow w - \eta b`.
+
+    Weight decay is coupled: it is added to the gradient.
+    """
+
+    name: Literal["sgd"]
+    lr: Rate = 1e-2
+    momentum: Decay = 0.0
+    nesterov: bool = False
+    weight_decay: Amount = 0.0
+
+
+class Adam(Part):
+    """Adam (Kingma & Ba 2015, algorithm 1, with eps outside the root); weight decay is coupled."""
+
+    name: Literal["adam"]
+    lr: Rate = 1e-3
+    beta1: Decay = 0.9
+    beta2: Decay = 0.999
+    eps: Rate = 1e-8
+    weight_decay: Amount = 0.0
+
+
+class AdamW(Part):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2)."""
+
+    name: Literal["adamw"]
+    lr: Rate = 1e-3
+    beta1: Decay = 0.9
+    beta2: Decay = 0.999
+    eps: Rate = 1e-8
+    weight_decay: Amount = 1e-2
+
+
+class Constant(Part):
+    """The rate stays as it is."""
+
+    name: Literal["constant"]
+
+
+class Cosine(Part):
+    """The rate falls along half a cosine, after a linear warm-up (Loshchilov & Hutter 2017, equation 5).
+
+    Args:
+        warmup_epochs: Epochs (parts too) over which the rate rises from zero.
+        final_fraction: The last rate, as a fraction of `lr`.
+    """
+
+    name: Literal["cosine"]
+    warmup_epochs: Amount = 0.0
+    final_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+
+class OneCycle(Part):
+    """The rate rises along half a cosine to `lr` and falls along another (Smith & Topin 2018).
+
+    Args:
+        rise: Fraction of the run that the rise takes.
+        initial_fraction: The first rate, as a fraction of `lr`.
+        final_fraction: The last rate, as a fraction of `lr`.
+    """
+
+    name: Literal["one_cycle"]
+    rise: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    initial_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.04
+    final_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 4e-6
+
+
+class Plateau(Part):
+    """The rate is cut when a metric has not improved for a while.
+
+    Args:
+        metric: A validation metric.
+        mode: Whether smaller or larger is better.
+        factor: What the rate is multiplied by.
+        patience: The rate is cut at this many validations in a row without improvement.
+        min_fraction: The rate never falls below this fraction of `lr`.
+    """
+
+    name: Literal["plateau"]
+    metric: str = "val/loss"
+    mode: Literal["min", "max"] = "min"
+    factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
+    patience: Count = 10
+    min_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
+
+
+Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="name")]
+Schedule = Annotated[Constant | Cosine | OneCycle | Plateau, Field(discriminator="name")]
+
+
+class BestSpec(Part):
+    """By which metric the `best` version is chosen."""
+
+    metric: str = "val/loss"
+    mode: Literal["min", "max"] = "min"
+
+
+class TrainSpec(Part):
+    """How a model is trained.
+
+    Args:
+        backend: `torch` or `equinox`; `auto` chooses by architecture and by what is installed.
+        device: Where it runs.
+        threads: Threads of the training process; `auto` is 1, the fastest for small models.
+        epochs: Passes over the train split.
+        batch_size: Records of one batch.
+        accumulate: Batches whose gradients make one step; the last step of an epoch may have fewer.
+        optimizer: Update rule and its rate.
+        schedule: How the rate changes over the run.
+        clip_norm: The largest norm of the whole gradient; larger ones are scaled down.
+        loss: `cross_entropy` or `mse`; `auto` goes by the task type.
+        best: By which metric the `best` version is chosen.
+        restore_best: Whether the tag `final` points to the best version instead of the last.
+        routines: What is measured while training; `auto` measures the val split after each epoch.
+        callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
+    """
+
+    backend: Literal["torch", "equinox"] | Auto = "auto"
+    device: Literal["cpu"] | Auto = "auto"
+    threads: Count | Auto = "auto"
+    epochs: Count = 10
+    batch_size: Count = 32
+    accumulate: Count = 1
+    optimizer: Optimizer = AdamW(name="adamw")
+    schedule: Schedule = Constant(name="constant")
+    clip_norm: Rate | None = None
+    loss: Literal["cross_entropy", "mse"] | Auto = "auto"
+    best: BestSpec = BestSpec()
+    restore_best: bool = False
+    routines: list[Use] | Auto = "auto"
+    callbacks: list[Use] = []
