@@ -1,0 +1,67 @@
+"""From a name in a spec to an object: catalog entries, and the user's own code as `module:Name`."""
+
+import difflib
+import importlib
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from trainwright.base.errors import SpecError
+from trainwright.spec.part import Use
+
+
+def find(name: str, catalog: Mapping[str, str], *, where: str) -> Any:
+    """Imports what a name stands for.
+
+    Args:
+        name: A key of the catalog, or `module:Name`.
+        catalog: Names and the places they stand for, `"package.file:Name"`.
+        where: Path in the spec, for the error message.
+
+    Raises:
+        SpecError: If the name is unknown or its module cannot be imported.
+
+    Example:
+        >>> find("collections:OrderedDict", {}, where="x").__name__
+        'OrderedDict'
+        >>> find("Standardise", {"Standardize": "..."}, where="data.operators[0]")
+        Traceback (most recent call last):
+        trainwright.base.errors.SpecError: data.operators[0].use: unknown name 'Standardise', nearest: 'Standardize'
+    """
+    place = name if ":" in name else catalog.get(name)
+    if place is None:
+        near = difflib.get_close_matches(name, catalog, n=1)
+        hint = f"nearest: {near[0]!r}" if near else f"known: {', '.join(sorted(catalog))}"
+        raise SpecError(f"{where}.use: unknown name {name!r}, {hint}")
+    module, _, attribute = place.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise SpecError(f"{where}.use: {place!r} cannot be imported: {error}") from error
+
+
+def build(part: Use, catalog: Mapping[str, str], *, where: str) -> Any:
+    """Makes the object that a `{use, args}` of a spec describes.
+
+    Raises:
+        SpecError: If the name is unknown, or the arguments do not fit the constructor; the nearest argument is named.
+
+    Example:
+        >>> build(Use(use="fractions:Fraction", args={"numerator": 3}), {}, where="x")
+        Fraction(3, 1)
+    """
+    made = find(part.use, catalog, where=where)
+    try:
+        signature = inspect.signature(made)
+        signature.bind(**part.args)
+    except TypeError as error:
+        known = [name for name in signature.parameters if name != "self"]
+        near = [difflib.get_close_matches(name, known, n=1) for name in part.args if name not in known]
+        hint = f", nearest: {near[0][0]!r}" if near and near[0] else f", known: {', '.join(known)}"
+        raise SpecError(f"{where}.args: {part.use}: {error}{hint}") from error
+    except ValueError:
+        pass  # a constructor in C shows no signature; calling it is the check
+    try:
+        return made(**part.args)
+    except (TypeError, ValueError) as error:
+        raise SpecError(f"{where}.args: {part.use}: {error}") from error
