@@ -1,0 +1,6 @@
+"""Training tools, each behind the contract of `train/learner.py`."""
+
+CATALOG = {
+    "equinox": "trainwright.backends.equinox.backend:EquinoxBackend",
+    "torch": "trainwright.backends.torch.backend:TorchBackend",
+}

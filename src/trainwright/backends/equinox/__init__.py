@@ -1,0 +1,1 @@
+"""Equinox and Optax, an epoch as one compiled program."""

@@ -1,0 +1,50 @@
+"""The door of the Equinox backend; the threads are set before JAX is imported."""
+
+import importlib
+from collections.abc import Mapping
+from typing import Any
+
+from trainwright.backends.equinox.threads import own_threads
+from trainwright.base.errors import BackendError
+from trainwright.base.extras import require
+from trainwright.base.tree import Array
+from trainwright.models.blueprint import Blueprint
+from trainwright.models.task import ModelTask
+from trainwright.train.feed import Feed
+from trainwright.train.learner import Learner, Predictor, Resolved, Task
+
+
+class EquinoxBackend:
+    """Trains spec-built models with Equinox and Optax."""
+
+    def prepare(self, task: Task, feed: Feed, *, seed: int, run_on: Resolved) -> Learner:
+        """Makes a learner with initial values by the seed.
+
+        Raises:
+            BackendError: If the task names another backend, or JAX runs with another number of threads.
+        """
+        if task.backend != "equinox" or not isinstance(task, ModelTask):
+            raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'equinox'")
+        learner: Learner = _load(run_on).EquinoxLearner(task, feed, seed=seed)
+        return learner
+
+    def predictor(
+        self, blueprint: Blueprint, weights: Mapping[str, Array], *, output: str, run_on: Resolved
+    ) -> Predictor:
+        """Makes a trained network that only predicts."""
+        loaded = _load(run_on)
+        network = loaded.make_network(blueprint, weights, seed=0)
+
+        def call(x: Array, *, batch_size: int | None = None) -> dict[str, Array]:
+            found: dict[str, Array] = loaded.predict(network, x, output=output, batch_size=batch_size)
+            return found
+
+        return call
+
+
+def _load(run_on: Resolved) -> Any:
+    """Imports the module that imports JAX."""
+    own_threads(run_on.threads)
+    for package in ("jax", "equinox", "optax"):
+        require(package, extra="jax")
+    return importlib.import_module("trainwright.backends.equinox.learner")

@@ -1,0 +1,1 @@
+"""The lean PyTorch loop."""

@@ -1,0 +1,42 @@
+"""The door of the torch backend."""
+
+from collections.abc import Mapping
+
+import torch
+
+from trainwright.backends.torch.learner import TorchLearner, predict, threads_of
+from trainwright.backends.torch.network import Network
+from trainwright.base.errors import BackendError
+from trainwright.base.tree import Array
+from trainwright.models.blueprint import Blueprint
+from trainwright.models.task import ModelTask
+from trainwright.train.feed import Feed
+from trainwright.train.learner import Predictor, Resolved, Task
+
+
+class TorchBackend:
+    """Trains spec-built models with the lean torch loop."""
+
+    version = f"torch {torch.__version__}"
+
+    def prepare(self, task: Task, feed: Feed, *, seed: int, run_on: Resolved) -> TorchLearner:
+        """Makes a learner with initial values by the seed.
+
+        Raises:
+            BackendError: If the task names another backend.
+        """
+        if task.backend != "torch" or not isinstance(task, ModelTask):
+            raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'torch'")
+        return TorchLearner(task, feed, seed=seed, run_on=run_on)
+
+    def predictor(
+        self, blueprint: Blueprint, weights: Mapping[str, Array], *, output: str, run_on: Resolved
+    ) -> Predictor:
+        """Makes a trained network that only predicts."""
+        network = Network(blueprint, weights)
+
+        def call(x: Array, *, batch_size: int | None = None) -> dict[str, Array]:
+            with threads_of(run_on):
+                return predict(network, x, output=output, batch_size=batch_size)
+
+        return call

@@ -1,0 +1,113 @@
+"""A blueprint as a torch function of its tensors."""
+
+import math
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from trainwright.base.random import Stream, at, keep_mask, stream
+from trainwright.base.tree import Array
+from trainwright.models.blueprint import Blueprint, Layer
+
+ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
+    "relu": torch.relu,
+    "gelu": F.gelu,
+    "silu": F.silu,
+    "tanh": torch.tanh,
+    "elu": F.elu,
+    "leaky_relu": F.leaky_relu,
+    "sigmoid": torch.sigmoid,
+}
+
+
+class Network:
+    """A network over named tensors; dropout draws from the counter hash, never from torch's generator.
+
+    Args:
+        blueprint: The plan.
+        weights: Neutral arrays by name; they are copied.
+        seed: Of dropout.
+
+    Attributes:
+        tensors: All tensors by name, in the order of the blueprint.
+        trained: Those that training changes, as leaves that ask for gradients.
+        position: `(step, first)` of the batch that is trained on: `first` is its offset within the step's records.
+    """
+
+    def __init__(self, blueprint: Blueprint, weights: Mapping[str, Array], *, seed: int = 0) -> None:
+        self.blueprint = blueprint
+        self.tensors: dict[str, Tensor] = {}
+        for name, parameter in blueprint.parameters.items():
+            tensor = torch.from_numpy(np.array(weights[name], dtype=np.float32))
+            if len(parameter.shape) == 4:
+                tensor = tensor.contiguous(memory_format=torch.channels_last)
+            self.tensors[name] = tensor.requires_grad_(parameter.trained)
+        self.trained = [self.tensors[n] for n, parameter in blueprint.parameters.items() if parameter.trained]
+        self.position = (0, 0)
+        self._steps = [self._build(layer, seed) for layer in blueprint.layers]
+        self._channels_last = any(layer.kind == "conv" and layer.options["axes"] == 2 for layer in blueprint.layers)
+
+    def __call__(self, x: Tensor, *, training: bool) -> Tensor:
+        """Gives the outputs, shape `(records, output_dim)`."""
+        for step in self._steps:
+            x = step(x, training)
+        return x
+
+    def arrays(self) -> dict[str, Array]:
+        """Gives copies of all tensors in neutral layout."""
+        return {name: tensor.detach().contiguous().numpy().copy() for name, tensor in self.tensors.items()}
+
+    def load(self, weights: Mapping[str, Array]) -> None:
+        """Takes values for all tensors."""
+        with torch.no_grad():
+            for name, tensor in self.tensors.items():
+                tensor.copy_(torch.from_numpy(np.asarray(weights[name])))
+
+    def _build(self, layer: Layer, seed: int) -> Callable[[Tensor, bool], Tensor]:
+        tensors, options, name = self.tensors, layer.options, layer.name
+        if layer.kind == "dense":
+            weight, bias = tensors[f"{name}.weight"], tensors.get(f"{name}.bias")
+            linear = F.linear
+            return lambda x, _: linear(x, weight, bias)
+        if layer.kind == "conv":
+            weight, bias, padding = tensors[f"{name}.weight"], tensors.get(f"{name}.bias"), options["padding"]
+            convolve = F.conv1d if options["axes"] == 1 else F.conv2d
+            return lambda x, _: convolve(x, weight, bias, padding=padding)
+        if layer.kind == "batch_norm":
+            scale, shift = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
+            mean, var = tensors[f"{name}.running_mean"], tensors[f"{name}.running_var"]
+            return lambda x, training: F.batch_norm(x, mean, var, scale, shift, training, 0.1, 1e-5)
+        if layer.kind == "activation":
+            function = ACTIVATIONS[options["function"]]
+            return lambda x, _: function(x)
+        if layer.kind == "max_pool":
+            pool = F.max_pool1d if options["axes"] == 1 else F.max_pool2d
+            return lambda x, _: pool(x, 2)
+        if layer.kind == "mean":
+            return lambda x, _: x.flatten(2).mean(2)
+        if layer.kind == "dropout":
+            return self._dropout(options["rate"], stream(seed, "dropout", name))
+        if layer.kind == "reshape":
+            shape = tuple(options["shape"])
+            layout = torch.channels_last if len(shape) == 3 else torch.contiguous_format
+            return lambda x, _: x.reshape(-1, *shape).contiguous(memory_format=layout)
+        return lambda x, _: x.flatten(1)
+
+    def _dropout(self, rate: float, keys: Stream) -> Callable[[Tensor, bool], Tensor]:
+        numbers: dict[torch.Size, Tensor] = {}
+
+        def drop(x: Tensor, training: bool) -> Tensor:
+            if not training:
+                return x
+            step, first = self.position
+            index = numbers.get(x.shape)
+            if index is None:
+                index = numbers[x.shape] = torch.arange(x.numel(), dtype=torch.int32).view(x.shape)
+            if first:
+                index = index + first * math.prod(x.shape[1:])
+            return x * keep_mask(at(keys, step), index, rate) * (1 / (1 - rate))
+
+        return drop

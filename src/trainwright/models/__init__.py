@@ -1,0 +1,1 @@
+"""Models as plans: layers, names, shapes and initial values, before any framework."""

@@ -1,0 +1,250 @@
+"""The loop: epochs, cadence, validation, early stopping, checkpoints and their order live here, once."""
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from trainwright.base.errors import SpecError
+from trainwright.base.tree import Tree
+from trainwright.store.records import Snapshot
+from trainwright.train.callback import Callback
+from trainwright.train.clock import Cadences, Period, Seconds, due_steps
+from trainwright.train.feed import Feed
+from trainwright.train.learner import Answer, Learner, Task
+from trainwright.train.moment import Moment, Outcome, Save, Stop
+from trainwright.train.plateau import RateScale
+from trainwright.train.routine import Routine, View
+from trainwright.train.run import Run
+
+
+def check_metrics(task: Task, routines: Sequence[Routine], *, wanted: Mapping[str, str]) -> None:
+    """Checks before step 1 that every metric somebody reads will be measured.
+
+    Args:
+        task: What is trained.
+        routines: What is measured.
+        wanted: Metric names by the place in the spec that wants them.
+
+    Raises:
+        SpecError: For a metric that nobody measures; the places and the known names are in the message.
+    """
+    known = {"train/loss"} | {name for routine in routines for name in routine.names(task)}
+    faults = [f"{where}: nobody measures {name!r}" for where, name in wanted.items() if name not in known]
+    if faults:
+        raise SpecError("\n".join([*faults, f"measured are: {', '.join(sorted(known))}"]))
+
+
+class TrainingLoop:
+    """Trains a learner and tells everybody concerned, always in the same order.
+
+    At a told step: sums, routines that are due, all callbacks, a checkpoint if one is due or asked for, `on_saved`,
+    the answer. What is heard or asked for never changes the weights.
+
+    Args:
+        learner: From a backend.
+        feed: Which records make a step.
+        run: Takes what the training leaves behind.
+        epochs: Passes over the train split.
+        routines: What is measured.
+        callbacks: Who listens.
+        make_view: Makes the view that routines look through.
+        rate_scale: Decides about the learning rate's scale.
+        end: Where to end instead of after the last epoch; the horizon of the schedule is not touched.
+        now: Gives seconds.
+    """
+
+    def __init__(
+        self,
+        learner: Learner,
+        feed: Feed,
+        *,
+        run: Run,
+        epochs: int,
+        routines: Sequence[Routine] = (),
+        callbacks: Sequence[Callback] = (),
+        make_view: Callable[[Learner], View] = lambda learner: View(learner, {}),
+        rate_scale: RateScale | None = None,
+        end: int | None = None,
+        now: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.learner = learner
+        self.feed = feed
+        self.run = run
+        self.routines = list(routines)
+        self.callbacks = list(callbacks)
+        self.make_view = make_view
+        self.rate_scale = rate_scale or RateScale()
+        self.steps = epochs * feed.steps_per_epoch if end is None else end
+        self.metrics: dict[str, float] = {}
+        self._now = now
+        self._seconds_due: dict[int, float] = {}
+        self._outcome = Outcome("done")
+        self._resumed = False
+        self._began = 0.0
+
+    def fit(self, resume: Tree = None) -> Outcome:
+        """Trains to the end, a stop, or a signal.
+
+        Args:
+            resume: The state of a snapshot, to go on exactly where it was taken.
+
+        Returns:
+            How it ended. An error is raised, after every callback heard `on_end`.
+        """
+        if resume is not None:
+            self._load(resume)
+        self._began = self._now()
+        self._seconds_due = {id(period): self._began for period in self._periods() if isinstance(period, Seconds)}
+        try:
+            moment = self._moment(self.learner)
+            self._each("on_start", moment)
+            if self.learner.step < self.steps:
+                self._announce(moment)
+                self.learner.train(self.feed, self._clock(), self._tell)
+        except BaseException as error:
+            self._outcome = Outcome("failed", f"{type(error).__name__}: {error}", error)
+            self._each("on_end", self._moment(self.learner), self._outcome)
+            raise
+        self._each("on_end", self._moment(self.learner), self._outcome)
+        return self._outcome
+
+    def state(self, learner: Learner) -> Tree:
+        """Gives all that a resumed run needs: the learner, the callbacks, the latest metrics, the rate's scale."""
+        return {
+            "learner": learner.state(),
+            "callbacks": [[type(one).__name__, one.state()] for one in self.callbacks],
+            "metrics": dict(self.metrics),
+            "rate_scale": self.rate_scale.state(),
+        }
+
+    def _load(self, tree: Tree) -> None:
+        assert isinstance(tree, dict)
+        self.learner.load_state(tree["learner"])
+        self.rate_scale.load_state(tree["rate_scale"])
+        self.learner.rate_scale = self.rate_scale.value
+        self.metrics = dict(tree["metrics"])  # type: ignore[arg-type]
+        kept: Any = tree["callbacks"]
+        names = [type(one).__name__ for one in self.callbacks]
+        if [name for name, _ in kept] != names:
+            raise SpecError(f"train.callbacks: the checkpoint was made with {[name for name, _ in kept]}, not {names}")
+        for callback, (_, state) in zip(self.callbacks, kept, strict=True):
+            callback.load_state(state)
+        self._resumed = True
+
+    def _periods(self) -> list[Period]:
+        asked = [callback.every for callback in self.callbacks if callback.every is not None]
+        return [*asked, *(routine.every for routine in self.routines)]
+
+    def _clock(self) -> Cadences:
+        early = [
+            one.every
+            for one in self.callbacks
+            if one.every is not None and type(one).on_step_start is not Callback.on_step_start
+        ]
+        per_epoch = self.feed.steps_per_epoch
+        return Cadences(end=self.steps, steps_per_epoch=per_epoch, periods=self._periods(), early=early)
+
+    def _due(self, period: Period | None, step: int, now: float) -> bool:
+        if period is None:
+            return False
+        if isinstance(period, Seconds):
+            return now - self._seconds_due[id(period)] >= period.count
+        steps = due_steps(period, self.feed.steps_per_epoch)
+        return steps is not None and step % steps == 0
+
+    def _moment(self, learner: Learner) -> Moment:
+        return Moment(
+            run=self.run.id,
+            step=learner.step,
+            epoch=learner.step // self.feed.steps_per_epoch,
+            steps=self.steps,
+            steps_per_epoch=self.feed.steps_per_epoch,
+            metrics=self.metrics,
+            learner=learner,
+            seconds=self._now() - self._began,
+            resumed=self._resumed,
+        )
+
+    def _each(self, event: str, moment: Moment, *more: Any) -> list[Stop | Save]:
+        answers = (getattr(callback, event)(moment, *more) for callback in self.callbacks)
+        return [answer for answer in answers if answer is not None]
+
+    def _announce(self, moment: Moment) -> None:
+        if moment.step % moment.steps_per_epoch == 0:
+            self._each("on_epoch_start", moment)
+        for callback in self.callbacks:
+            if not isinstance(callback.every, Seconds) and self._due(callback.every, moment.step + 1, 0.0):
+                callback.on_step_start(moment)
+
+    def _tell(self, learner: Learner) -> Answer:
+        step, now = learner.step, self._now()
+        epoch_is_complete = step % self.feed.steps_per_epoch == 0
+        measured: dict[str, float] = {}
+        if epoch_is_complete:
+            measured |= {f"train/{name}": total / weight for name, (total, weight) in learner.sums.items()}
+            self.metrics |= measured
+            self.run.report(step, measured, group="train")
+        due = [routine for routine in self.routines if self._due(routine.every, step, now)]
+        if due:
+            measured |= self._validate(due, learner)
+
+        moment = self._moment(learner)
+        answers = self._each("on_validation", moment) if due else []
+        for callback in self.callbacks:
+            if self._due(callback.every, step, now):
+                answer = callback.on_step(moment)
+                answers += [answer] if answer is not None else []
+        if epoch_is_complete:
+            answers += self._each("on_epoch", moment)
+        for period in self._periods():
+            if isinstance(period, Seconds) and self._due(period, step, now):
+                self._seconds_due[id(period)] = now
+
+        self.rate_scale.hear(measured)
+        stop = self._decide(answers, step)
+        asked = [answer.reason for answer in answers if isinstance(answer, Save)]
+        ends = stop is not None or step >= self.steps
+        if asked or ends or self.run.wish() == "save":
+            self._save(learner, measured, reason="final" if ends else (asked or ["asked for"])[0])
+        if not ends:
+            self._announce(moment)
+        return Answer(stop=stop, rate_scale=self.rate_scale.value)
+
+    def _validate(self, routines: Sequence[Routine], learner: Learner) -> dict[str, float]:
+        self._each("on_validation_start", self._moment(learner))
+        view = self.make_view(learner)
+        measured: dict[str, float] = {}
+        for routine in routines:
+            results = routine(view)
+            self.run.report(learner.step, results.scores, group=routine.split)
+            measured |= results.scores
+            for name, array in results.arrays.items():
+                self.run.artifact(name, array, step=learner.step)
+                self._each("on_artifact", self._moment(learner), name)
+        self.metrics |= measured
+        return measured
+
+    def _decide(self, answers: Sequence[Stop | Save], step: int) -> str | None:
+        stops = [answer.reason for answer in answers if isinstance(answer, Stop)]
+        wish = self.run.wish()
+        if stops:
+            self._outcome = Outcome("stopped", "; ".join(stops))
+        elif wish == "stop" and step < self.steps:
+            self._outcome = Outcome("interrupted", "interrupted by a signal")
+        elif wish == "pause" and step < self.steps:
+            self._outcome = Outcome("paused", "paused")
+        else:
+            return None
+        return self._outcome.reason
+
+    def _save(self, learner: Learner, measured: Mapping[str, float], *, reason: str) -> None:
+        snapshot = Snapshot(
+            step=learner.step,
+            epoch=learner.step // self.feed.steps_per_epoch,
+            weights=learner.weights(),
+            state=self.state(learner),
+            metrics=measured,
+            reason=reason,
+        )
+        version = self.run.save(snapshot)
+        self._each("on_saved", self._moment(learner), version)

@@ -1,0 +1,69 @@
+"""What a run says of itself, and what may be answered."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from trainwright.train.learner import Learner
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """One moment of one run. Frozen: callbacks read it, nobody writes it.
+
+    Args:
+        run: Id of the run.
+        step: Updates done so far.
+        epoch: Full passes over the train split done so far.
+        steps: Updates planned in all.
+        steps_per_epoch: Updates of one epoch.
+        metrics: Latest value of each metric.
+        learner: The model, as it is now.
+        seconds: Time since this attempt began.
+        resumed: Whether this attempt went on from a checkpoint.
+    """
+
+    run: str
+    step: int
+    epoch: int
+    steps: int
+    steps_per_epoch: int
+    metrics: Mapping[str, float]
+    learner: Learner
+    seconds: float
+    resumed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A callback's wish to end the run, with the reason a reader will see in the report."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Save:
+    """A callback's wish for a checkpoint."""
+
+    reason: str = "checkpoint"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How training ended.
+
+    Args:
+        kind: `done`: all epochs; `stopped`: a callback ended it; `paused`: it was asked to pause; `interrupted`: a
+            signal came; `failed`: an error.
+        reason: For the reader.
+        error: The error of a failed run.
+    """
+
+    kind: Literal["done", "stopped", "paused", "interrupted", "failed"]
+    reason: str = ""
+    error: BaseException | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Says whether nothing is left to do."""
+        return self.kind in ("done", "stopped")

@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+
+pytest.importorskip("equinox")
+
+from contracts.learner import EverySteps, LearnerContract, go_on
+
+from trainwright.backends.equinox.backend import EquinoxBackend
+from trainwright.backends.equinox.threads import own_threads
+from trainwright.base.errors import BackendError
+
+
+class TestEquinox(LearnerContract):
+    backend = "equinox"
+
+    def make_backend(self):
+        return EquinoxBackend()
+
+    def test_a_stretch_is_compiled_once_however_it_is_cut(self, make):
+        (whole, feed), (cut, _) = make(seed=1), make(seed=2)
+        whole.train(feed, EverySteps(6), go_on)
+        compiled = whole._programs._stretch._cache_size()
+        cut.train(feed, EverySteps(1), go_on)
+        assert cut._programs._stretch._cache_size() == compiled
+
+    def test_jax_s_threads_cannot_change_once_it_is_imported(self):
+        with pytest.raises(BackendError, match="NPROC=7"):
+            own_threads(7)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"architecture": "mlp", "hidden_dims": [7]},
+        {"architecture": "mlp", "hidden_dims": [7, 5], "normalization": "batch"},
+        {"architecture": "cnn", "hidden_dims": [4, 6], "normalization": "batch"},
+        {"architecture": "cnn", "hidden_dims": [4], "kernel_size": 5},
+        {"architecture": "cnn", "hidden_dims": [4, 3], "input_shape": [2, 6, 5]},
+        *[
+            {"architecture": "mlp", "hidden_dims": [5], "activation": name}
+            for name in ("gelu", "silu", "tanh", "elu", "leaky_relu", "sigmoid", "identity")
+        ],
+        {"architecture": "mlp", "hidden_dims": [7], "dropout": 0.5},
+    ],
+    ids=str,
+)
+def test_both_backends_make_the_same_step_from_the_same_values(model):
+    pytest.importorskip("torch")
+    from trainwright.backends.torch.backend import TorchBackend
+    from trainwright.models.assemble import build_blueprint
+    from trainwright.models.task import ModelTask
+    from trainwright.spec.model import ModelSpec
+    from trainwright.spec.train import AdamW, TrainSpec
+    from trainwright.train.feed import ArrayFeed
+    from trainwright.train.learner import Resolved
+
+    spec = ModelSpec(**{"input_shape": [12], "output_dim": 3, **model})
+    numbers = np.random.default_rng(1)
+    x = numbers.normal(size=(16, *spec.input_shape)).astype(np.float32)
+    arrays = {"x": x, "y": numbers.integers(0, 3, 16)}
+    feed = ArrayFeed(arrays, batch_size=16, seed=0)
+    learners = []
+    for name, backend in (("torch", TorchBackend()), ("equinox", EquinoxBackend())):
+        train = TrainSpec(backend=name, batch_size=16, loss="cross_entropy", optimizer=AdamW(name="adamw", lr=1e-3))
+        learners.append(
+            backend.prepare(ModelTask(build_blueprint(spec), train, 1), feed, seed=7, run_on=Resolved())
+        )
+    for when in ("before", "after"):
+        left, right = (learner.predict(x)["logits"] for learner in learners)
+        scale = np.abs(left).max()
+        assert np.abs(left - right).max() <= 1e-5 * scale, when
+        for learner in learners:
+            learner.train(feed, EverySteps(1, end=1), go_on)

@@ -1,0 +1,1 @@
+"""Promises to inherit: a new backend gives its name and gets all of them."""
