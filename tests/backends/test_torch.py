@@ -91,7 +91,7 @@ def test_a_cnn_has_the_layers_it_says():
     for number, (inner, outer) in enumerate([(1, 4), (4, 5)]):
         conv = torch.nn.Conv2d(inner, outer, 3, padding=1, bias=False)
         conv.weight.data = torch.from_numpy(weights[f"conv_{number}.weight"])
-        stages += [conv, torch.nn.BatchNorm2d(outer), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]
+        stages += [conv, torch.nn.BatchNorm2d(outer), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]  # relu commutes with max
     dense = torch.nn.Linear(5, 3)
     dense.weight.data, dense.bias.data = (torch.from_numpy(weights[f"output.{n}"]) for n in ("weight", "bias"))
     theirs = torch.nn.Sequential(*stages, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), dense)

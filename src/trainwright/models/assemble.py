@@ -73,11 +73,12 @@ class _Plan:
             self.parameters[f"{name}.bias"] = Parameter(channels)
             self.parameters[f"{name}.running_mean"] = Parameter(channels, trained=False)
             self.parameters[f"{name}.running_var"] = Parameter(channels, constant=1.0, trained=False)
-        if spec.activation != "identity":
-            self.add("activation", f"activation_{number}", function=spec.activation)
         if pool:
+            # Before the activation: for a rising function it is the same, on a quarter of the numbers.
             self.add("max_pool", f"pool_{number}", axes=len(self.shape) - 1)
             self.shape = (self.shape[0], *[length // 2 for length in self.shape[1:]])
+        if spec.activation != "identity":
+            self.add("activation", f"activation_{number}", function=spec.activation)
         if spec.dropout > 0:
             self.add("dropout", f"dropout_{number}", rate=spec.dropout)
 

@@ -24,9 +24,9 @@ def find(name: str, catalog: Mapping[str, str], *, where: str) -> Any:
     Example:
         >>> find("collections:OrderedDict", {}, where="x").__name__
         'OrderedDict'
-        >>> find("Standardise", {"Standardize": "..."}, where="data.operators[0]")
+        >>> find("Scal", {"Scale": "..."}, where="data.operators.0")
         Traceback (most recent call last):
-        trainwright.base.errors.SpecError: data.operators[0].use: unknown name 'Standardise', nearest: 'Standardize'
+        trainwright.base.errors.SpecError: data.operators.0.use: unknown name 'Scal', nearest: 'Scale'
     """
     place = name if ":" in name else catalog.get(name)
     if place is None:
@@ -44,7 +44,8 @@ def build(part: Use, catalog: Mapping[str, str], *, where: str) -> Any:
     """Makes the object that a `{use, args}` of a spec describes.
 
     Raises:
-        SpecError: If the name is unknown, or the arguments do not fit the constructor; the nearest argument is named.
+        SpecError: If the name is unknown, or the arguments do not fit the constructor; the nearest argument
+            is named.
 
     Example:
         >>> build(Use(use="fractions:Fraction", args={"numerator": 3}), {}, where="x")

@@ -1,26 +1,102 @@
 """What a user says about data: where it lies, which columns, which splits, which preprocessing."""
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from trainwright.spec.part import Auto, Part, Use
+from trainwright.spec.part import Auto, Broken, Name, Part, Rule, Use
 
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+def _given_names_records(split: Any) -> Iterator[Broken]:
+    if split.method != "given":
+        return
+    for name in ("train", "val", "test"):
+        value = getattr(split, name)
+        if value in (None, []) or (isinstance(value, float | int) and (name != "test" or value != 0)):
+            found = "it is missing" if value is None else f"{value!r} names no records"
+            yield Broken(
+                (name,), f"{found}; with method 'given', write record numbers or an .npy file of them"
+            )
+
+
+def _fractions_name_no_records(split: Any) -> Iterator[Broken]:
+    if split.method == "given":
+        return
+    for name in ("train", "val", "test"):
+        if isinstance(getattr(split, name), list | str):
+            cure = (
+                "write a fraction, or method: given"
+                if name != "train"
+                else "leave it out, or write method: given"
+            )
+            yield Broken((name,), f"it names records, but method {split.method!r} draws them; {cure}")
+
+
+def _fractions_leave_train(split: Any) -> Iterator[Broken]:
+    fractions = [value for value in (split.val, split.test) if isinstance(value, float | int)]
+    if split.method != "given" and sum(fractions) >= 1:
+        yield Broken(
+            ("val",), f"val and test together take {sum(fractions):g} of the records; leave some for train"
+        )
+
+
+def _splits_are_disjoint(split: Any) -> Iterator[Broken]:
+    owners: dict[int, str] = {}
+    for name in ("train", "val", "test"):
+        value = getattr(split, name)
+        for number, record in enumerate(value if isinstance(value, list) else ()):
+            if record < 0:
+                yield Broken((name, number), f"{record} is no record number; they count from 0")
+            elif record in owners:
+                yield Broken((name, number), f"record {record} is in {owners[record]} already; name it once")
+            owners.setdefault(record, name)
+
+
+def _test_records_lie_apart(test: Any) -> Iterator[Broken]:
+    if test.path is None and test.features is None:
+        yield Broken((), "it names no records of its own; give path, or the name of their features")
+
+
+def _one_source(data: Any) -> Iterator[Broken]:
+    if data.path is not None and data.dataset is not None:
+        yield Broken(("dataset",), "path is given too; keep one of the two")
+    if data.path is None and data.dataset is None:
+        yield Broken((), "it names no records; give path (a file) or dataset (a registered one)")
+
+
+def _one_test_split(data: Any) -> Iterator[Broken]:
+    if data.test is not None and data.split.test != 0:
+        yield Broken(("split", "test"), "data.test brings its own test records; keep one of the two")
+
+
+def _digest_is_sha256(data: Any) -> Iterator[Broken]:
+    if data.digest is not None and not re.fullmatch("[0-9a-f]{64}", data.digest):
+        yield Broken(("digest",), "it is not a SHA-256 digest: 64 of the characters 0-9 and a-f")
 
 
 class SplitSpec(Part):
     """How records become train, val and test.
 
     Args:
-        method: `random`; `stratified` (each class, or each tenth of a real target, is split alike); `given` (the
-            three fields below name the records).
-        val: With `given`, record numbers or an .npy file of them; otherwise a fraction of the records that are not
-            in the test split.
-        test: As `val`; a fraction is one of all records. Leave it out when `data.test` brings its own records.
+        method: `random`; `stratified` (each class, or each tenth of a real target, is split alike); `given`
+            (the three fields below name the records).
+        val: With `given`, record numbers or an .npy file of them; otherwise a fraction of the records that
+            are not in the test split.
+        test: As `val`; a fraction is one of all records. Leave it out when `data.test` brings its own.
         train: Only with `given`: record numbers, or an .npy file of them.
         seed: Of the shuffle; apart from the experiment's seed, so that repeats share their splits.
     """
+
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _given_names_records,
+        _fractions_name_no_records,
+        _fractions_leave_train,
+        _splits_are_disjoint,
+    )
 
     method: Literal["random", "stratified", "given"] = "random"
     train: list[int] | str | None = None
@@ -37,6 +113,8 @@ class TestRecords(Part):
         features: Name of the array or columns; left out when it is as in `data`.
         target: Name of the array or column; left out when it is as in `data`.
     """
+
+    rules: ClassVar[tuple[Rule, ...]] = (_test_records_lie_apart,)
 
     path: str | None = None
     features: str | list[str] | None = None
@@ -60,8 +138,10 @@ class DataSpec(Part):
         target_operators: Preprocessing of a regression target, fitted on train only, inverted at prediction.
     """
 
+    rules: ClassVar[tuple[Rule, ...]] = (_one_source, _one_test_split, _digest_is_sha256)
+
     path: str | None = None
-    dataset: str | None = None
+    dataset: Name | None = None
     features: str | list[str] = "auto"
     target: str | Auto = "auto"
     weight: str | None = None
@@ -69,5 +149,5 @@ class DataSpec(Part):
     test: TestRecords | None = None
     digest: str | None = None
     split: SplitSpec = SplitSpec()
-    operators: list[Use] = []
-    target_operators: list[Use] = []
+    operators: list[Use] = Field(default=[])
+    target_operators: list[Use] = Field(default=[])

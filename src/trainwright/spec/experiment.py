@@ -1,24 +1,28 @@
 """The one description of one run."""
 
-from typing import Annotated
-
-from pydantic import AfterValidator
+from collections.abc import Iterator
+from typing import Any, ClassVar
 
 from trainwright.base.digest import digest_json
-from trainwright.base.names import check_name
 from trainwright.spec.data import DataSpec
 from trainwright.spec.model import ModelSpec
-from trainwright.spec.part import Part
+from trainwright.spec.part import Broken, Name, Part, Rule
 from trainwright.spec.train import TrainSpec
 
 
-def _name(value: str) -> str:
-    from trainwright.base.errors import SpecError
+def _target_operators(experiment: Any) -> Iterator[Broken]:
+    if experiment.model.task_type == "classification" and experiment.data.target_operators:
+        cure = "classes are not shifted or scaled; leave it out, or set model.task_type: regression"
+        yield Broken(("data", "target_operators"), f"it does not go with task_type 'classification'; {cure}")
 
-    try:
-        return check_name(value)
-    except SpecError as error:
-        raise ValueError(str(error)) from error
+
+def _loss(experiment: Any) -> Iterator[Broken]:
+    task, loss = experiment.model.task_type, experiment.train.loss
+    fitting = {"classification": "cross_entropy", "regression": "mse"}.get(task, "auto")
+    if "auto" not in (fitting, loss) and loss != fitting:
+        yield Broken(
+            ("train", "loss"), f"{loss!r} does not go with task_type {task!r}; write {fitting!r} or 'auto'"
+        )
 
 
 class Experiment(Part):
@@ -36,7 +40,9 @@ class Experiment(Part):
         0
     """
 
-    name: Annotated[str, AfterValidator(_name)]
+    rules: ClassVar[tuple[Rule, ...]] = (_target_operators, _loss)
+
+    name: Name
     seed: int = 0
     data: DataSpec
     model: ModelSpec

@@ -1,10 +1,11 @@
 """What a user says about training."""
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from trainwright.spec.part import Auto, Part, Use
+from trainwright.spec.part import Auto, Broken, Part, Rule, Use
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
@@ -12,11 +13,26 @@ Amount = Annotated[float, Field(ge=0.0)]
 Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
+def _nesterov(optimizer: Any) -> Iterator[Broken]:
+    if optimizer.nesterov and optimizer.momentum == 0:
+        text = "it needs momentum; add momentum: 0.9, or leave nesterov out"
+        yield Broken(("nesterov",), text)
+
+
 class SGD(Part):
     r"""Stochastic gradient descent: :math:`b \leftarrow \mu b + g,\; w \leftarrow w - \eta b`.
 
     Weight decay is coupled: it is added to the gradient.
+
+    Args:
+        name: Chooses it.
+        lr: The rate :math:`\eta`.
+        momentum: :math:`\mu`, the part of the last update that stays.
+        nesterov: Whether the gradient looks ahead: :math:`w \leftarrow w - \eta (g + \mu b)`.
+        weight_decay: This times the weight is added to the gradient.
     """
+
+    rules: ClassVar[tuple[Rule, ...]] = (_nesterov,)
 
     name: Literal["sgd"]
     lr: Rate = 1e-2
@@ -26,7 +42,16 @@ class SGD(Part):
 
 
 class Adam(Part):
-    """Adam (Kingma & Ba 2015, algorithm 1, with eps outside the root); weight decay is coupled."""
+    """Adam (Kingma & Ba 2015, algorithm 1, with eps outside the root); weight decay is coupled.
+
+    Args:
+        name: Chooses it.
+        lr: The rate.
+        beta1: Decay of the running mean of the gradient, per step.
+        beta2: Decay of the running mean of its square, per step.
+        eps: Added to the root of the mean square, outside the root.
+        weight_decay: This times the weight is added to the gradient.
+    """
 
     name: Literal["adam"]
     lr: Rate = 1e-3
@@ -37,7 +62,16 @@ class Adam(Part):
 
 
 class AdamW(Part):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2)."""
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
+
+    Args:
+        name: Chooses it.
+        lr: The rate.
+        beta1: Decay of the running mean of the gradient, per step.
+        beta2: Decay of the running mean of its square, per step.
+        eps: Added to the root of the mean square, outside the root.
+        weight_decay: This times the rate times the weight is taken from the weight.
+    """
 
     name: Literal["adamw"]
     lr: Rate = 1e-3
@@ -48,7 +82,11 @@ class AdamW(Part):
 
 
 class Constant(Part):
-    """The rate stays as it is."""
+    """The rate stays as it is.
+
+    Args:
+        name: Chooses it.
+    """
 
     name: Literal["constant"]
 
@@ -57,6 +95,7 @@ class Cosine(Part):
     """The rate falls along half a cosine, after a linear warm-up (Loshchilov & Hutter 2017, equation 5).
 
     Args:
+        name: Chooses it.
         warmup_epochs: Epochs (parts too) over which the rate rises from zero.
         final_fraction: The last rate, as a fraction of `lr`.
     """
@@ -70,6 +109,7 @@ class OneCycle(Part):
     """The rate rises along half a cosine to `lr` and falls along another (Smith & Topin 2018).
 
     Args:
+        name: Chooses it.
         rise: Fraction of the run that the rise takes.
         initial_fraction: The first rate, as a fraction of `lr`.
         final_fraction: The last rate, as a fraction of `lr`.
@@ -81,16 +121,25 @@ class OneCycle(Part):
     final_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 4e-6
 
 
+def _plateau_metric(schedule: Any) -> Iterator[Broken]:
+    if not schedule.metric.startswith("val/"):
+        text = f"{schedule.metric!r} is not a validation metric; write one such as 'val/loss'"
+        yield Broken(("metric",), text)
+
+
 class Plateau(Part):
     """The rate is cut when a metric has not improved for a while.
 
     Args:
+        name: Chooses it.
         metric: A validation metric.
         mode: Whether smaller or larger is better.
         factor: What the rate is multiplied by.
         patience: The rate is cut at this many validations in a row without improvement.
         min_fraction: The rate never falls below this fraction of `lr`.
     """
+
+    rules: ClassVar[tuple[Rule, ...]] = (_plateau_metric,)
 
     name: Literal["plateau"]
     metric: str = "val/loss"
@@ -104,11 +153,35 @@ Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="name")]
 Schedule = Annotated[Constant | Cosine | OneCycle | Plateau, Field(discriminator="name")]
 
 
+def _best_metric(best: Any) -> Iterator[Broken]:
+    if best.metric.startswith("test/"):
+        text = (
+            "a version chosen by test records makes their score worthless; write a metric such as 'val/loss'"
+        )
+        yield Broken(("metric",), text)
+
+
 class BestSpec(Part):
-    """By which metric the `best` version is chosen."""
+    """By which metric the `best` version is chosen.
+
+    Args:
+        metric: Name of the metric.
+        mode: Whether smaller or larger is better.
+    """
+
+    rules: ClassVar[tuple[Rule, ...]] = (_best_metric,)
 
     metric: str = "val/loss"
     mode: Literal["min", "max"] = "min"
+
+
+def _warmup(train: Any) -> Iterator[Broken]:
+    schedule = train.schedule
+    if schedule.name == "cosine" and schedule.warmup_epochs > train.epochs:
+        text = (
+            f"the warm-up of {schedule.warmup_epochs:g} epochs outlasts the {train.epochs} epochs of the run"
+        )
+        yield Broken(("schedule", "warmup_epochs"), f"{text}; write a smaller number")
 
 
 class TrainSpec(Part):
@@ -131,6 +204,8 @@ class TrainSpec(Part):
         callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
     """
 
+    rules: ClassVar[tuple[Rule, ...]] = (_warmup,)
+
     backend: Literal["torch", "equinox"] | Auto = "auto"
     device: Literal["cpu"] | Auto = "auto"
     threads: Count | Auto = "auto"
@@ -144,4 +219,4 @@ class TrainSpec(Part):
     best: BestSpec = BestSpec()
     restore_best: bool = False
     routines: list[Use] | Auto = "auto"
-    callbacks: list[Use] = []
+    callbacks: list[Use] = Field(default=[])

@@ -46,7 +46,8 @@ class TrainingLoop:
         run: Takes what the training leaves behind.
         epochs: Passes over the train split.
         routines: What is measured.
-        callbacks: Who listens.
+        callbacks: Who listens, and has a state to keep.
+        listeners: Who listens besides, such as a progress bar: a run resumes with or without them.
         make_view: Makes the view that routines look through.
         rate_scale: Decides about the learning rate's scale.
         end: Where to end instead of after the last epoch; the horizon of the schedule is not touched.
@@ -62,6 +63,7 @@ class TrainingLoop:
         epochs: int,
         routines: Sequence[Routine] = (),
         callbacks: Sequence[Callback] = (),
+        listeners: Sequence[Callback] = (),
         make_view: Callable[[Learner], View] = lambda learner: View(learner, {}),
         rate_scale: RateScale | None = None,
         end: int | None = None,
@@ -71,7 +73,8 @@ class TrainingLoop:
         self.feed = feed
         self.run = run
         self.routines = list(routines)
-        self.callbacks = list(callbacks)
+        self.callbacks = [*callbacks, *listeners]
+        self._kept = list(callbacks)
         self.make_view = make_view
         self.rate_scale = rate_scale or RateScale()
         self.steps = epochs * feed.steps_per_epoch if end is None else end
@@ -112,7 +115,7 @@ class TrainingLoop:
         """Gives all that a resumed run needs: the learner, the callbacks, the latest metrics, the rate's scale."""
         return {
             "learner": learner.state(),
-            "callbacks": [[type(one).__name__, one.state()] for one in self.callbacks],
+            "callbacks": [[type(one).__name__, one.state()] for one in self._kept],
             "metrics": dict(self.metrics),
             "rate_scale": self.rate_scale.state(),
         }
@@ -124,10 +127,10 @@ class TrainingLoop:
         self.learner.rate_scale = self.rate_scale.value
         self.metrics = dict(tree["metrics"])  # type: ignore[arg-type]
         kept: Any = tree["callbacks"]
-        names = [type(one).__name__ for one in self.callbacks]
+        names = [type(one).__name__ for one in self._kept]
         if [name for name, _ in kept] != names:
             raise SpecError(f"train.callbacks: the checkpoint was made with {[name for name, _ in kept]}, not {names}")
-        for callback, (_, state) in zip(self.callbacks, kept, strict=True):
+        for callback, (_, state) in zip(self._kept, kept, strict=True):
             callback.load_state(state)
         self._resumed = True
 

@@ -7,11 +7,11 @@ from trainwright.base.errors import BackendError
 
 
 def threads_in_force() -> int | None:
-    """Gives the number of threads JAX was or will be started with, None where it is still open."""
-    if "NPROC" in os.environ:
-        return int(os.environ["NPROC"])
+    """Gives the number of threads JAX was started with, None while that is still open."""
     if "jax" not in sys.modules:
         return None
+    if "NPROC" in os.environ:
+        return int(os.environ["NPROC"])
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -12,14 +12,15 @@ from trainwright.base.random import Stream, at, keep_mask, stream
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint, Layer
 
+# In place where the gradient needs the result only; no layer before an activation needs its own result.
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
-    "relu": torch.relu,
+    "relu": torch.relu_,
     "gelu": F.gelu,
     "silu": F.silu,
-    "tanh": torch.tanh,
+    "tanh": torch.tanh_,
     "elu": F.elu,
     "leaky_relu": F.leaky_relu,
-    "sigmoid": torch.sigmoid,
+    "sigmoid": torch.sigmoid_,
 }
 
 
@@ -48,7 +49,6 @@ class Network:
         self.trained = [self.tensors[n] for n, parameter in blueprint.parameters.items() if parameter.trained]
         self.position = (0, 0)
         self._steps = [self._build(layer, seed) for layer in blueprint.layers]
-        self._channels_last = any(layer.kind == "conv" and layer.options["axes"] == 2 for layer in blueprint.layers)
 
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
         """Gives the outputs, shape `(records, output_dim)`."""
@@ -74,8 +74,12 @@ class Network:
             return lambda x, _: linear(x, weight, bias)
         if layer.kind == "conv":
             weight, bias, padding = tensors[f"{name}.weight"], tensors.get(f"{name}.bias"), options["padding"]
-            convolve = F.conv1d if options["axes"] == 1 else F.conv2d
-            return lambda x, _: convolve(x, weight, bias, padding=padding)
+            if options["axes"] == 1:
+                return lambda x, _: F.conv1d(x, weight, bias, padding=padding)
+            # `to` changes the strides even of one channel, where `contiguous` sees nothing to do; torch chooses the
+            # faster channels-last kernels by the strides.
+            layout = torch.channels_last
+            return lambda x, _: F.conv2d(x.to(memory_format=layout), weight, bias, padding=padding)
         if layer.kind == "batch_norm":
             scale, shift = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
             mean, var = tensors[f"{name}.running_mean"], tensors[f"{name}.running_var"]
@@ -87,13 +91,12 @@ class Network:
             pool = F.max_pool1d if options["axes"] == 1 else F.max_pool2d
             return lambda x, _: pool(x, 2)
         if layer.kind == "mean":
-            return lambda x, _: x.flatten(2).mean(2)
+            return lambda x, _: x.mean(tuple(range(2, x.dim())))
         if layer.kind == "dropout":
             return self._dropout(options["rate"], stream(seed, "dropout", name))
         if layer.kind == "reshape":
             shape = tuple(options["shape"])
-            layout = torch.channels_last if len(shape) == 3 else torch.contiguous_format
-            return lambda x, _: x.reshape(-1, *shape).contiguous(memory_format=layout)
+            return lambda x, _: x.reshape(-1, *shape)
         return lambda x, _: x.flatten(1)
 
     def _dropout(self, rate: float, keys: Stream) -> Callable[[Tensor, bool], Tensor]:

@@ -1,0 +1,68 @@
+"""Compares the speed of both learners with hand-written peers: samples per CPU second, as ratios.
+
+    python benchmarks/training_speed.py [--rounds 5] [--workloads mlp128 mlp64 cnn]
+
+Each contender runs in a process of its own on one pinned core; contenders take turns, so that a slow moment of the
+machine meets all of them; the ratio to the plain tensor-slicing loop is taken within each round, and the median over
+rounds is printed. Ours run with callbacks, metrics, validation and a checkpoint per epoch on, the peers without.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+BASE = "slicing loop"
+SKIPPED = {"cnn": {"bare JAX loop", "trainwright equinox"}}  # convolutions in a JAX loop on a CPU: 16 times slower
+ENVIRONMENT = {"NPROC": "1", "OMP_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
+
+
+def measure(workload, contender, core):
+    done = subprocess.run(
+        [sys.executable, str(HERE / "workloads.py"), workload, contender],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **ENVIRONMENT},
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+    )
+    if done.returncode:
+        raise SystemExit(f"{contender} on {workload} failed:\n{done.stderr[-2000:]}")
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def main():
+    sys.path.insert(0, str(HERE))
+    from workloads import CONTENDERS, WORKLOADS
+
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
+    parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS), choices=list(CONTENDERS))
+    chosen = parser.parse_args()
+    core = min(os.sched_getaffinity(0))
+    for workload in chosen.workloads:
+        names = [n for n in CONTENDERS if n in {BASE, *chosen.contenders} and n not in SKIPPED.get(workload, ())]
+        found = {name: [] for name in names}
+        for number in range(chosen.rounds):
+            for name in names if number % 2 == 0 else reversed(names):
+                found[name].append(measure(workload, name, core))
+        base = found[BASE]
+        print(f"\n| {workload} | samples / CPU s (median) | ratio to {BASE} (median, min to max) | final loss |")
+        print("|---|---|---|---|")
+        for name in names:
+            pairs = zip(found[name], base, strict=True)
+            ratios = [one["samples_per_cpu_second"] / other["samples_per_cpu_second"] for one, other in pairs]
+            speed = statistics.median(one["samples_per_cpu_second"] for one in found[name])
+            loss = found[name][0]["final_loss"]
+            middle = statistics.median(ratios)
+            print(f"| {name} | {speed:,.0f} | {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {loss:.5g} |")
+            if abs(loss / base[0]["final_loss"] - 1) > 0.05:
+                raise SystemExit(f"{name} ended at loss {loss}, {BASE} at {base[0]['final_loss']}: not the same work")
+
+
+if __name__ == "__main__":
+    main()

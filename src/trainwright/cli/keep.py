@@ -1,0 +1,113 @@
+"""Commands that keep the store: tag, verify, fsck, gc, data."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainwright.base.home import home_of
+from trainwright.cli.common import JsonOption, StoreOption, open_registry, say, write_out, write_table
+from trainwright.cli.look import RefArgument
+
+data_app = typer.Typer(name="data", help="Registered datasets.", no_args_is_help=True, rich_markup_mode=None)
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(tag)
+    app.command()(verify)
+    app.command()(fsck)
+    app.command()(gc)
+    data_app.command(name="register")(register_data)
+    data_app.command(name="ls")(list_data)
+    app.add_typer(data_app)
+
+
+def tag(
+    ref: RefArgument,
+    name: Annotated[str, typer.Argument(help="The tag, such as `production`.")],
+    remove: Annotated[bool, typer.Option("--remove", help="Take the tag away.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Give a version a tag; it moves there if another version had it."""
+    registry = open_registry(store)
+    if remove:
+        model = registry.resolve(ref, collected=True).model
+        registry.untag(model, name)
+        print(f"{model}@{name} removed")
+        return
+    registry.tag(ref, name)
+    version = registry.resolve(ref)
+    print(f"{version.model}@{name} is version {version.number}")
+
+
+def verify(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """Check that a version's objects, its spec and its data are what the record says; exit 1 if not."""
+    from trainwright.verification import verify_version
+
+    checks = verify_version(open_registry(store), ref)
+    if as_json:
+        write_out([{"what": one.what, "ok": one.ok, "detail": one.detail} for one in checks])
+    else:
+        write_table(["what", "", "detail"], [[one.what, "ok" if one.ok else "BAD", one.detail] for one in checks])
+    if not all(one.ok for one in checks):
+        raise typer.Exit(1)
+
+
+def fsck(
+    repair: Annotated[bool, typer.Option("--repair", help="Move damaged objects to quarantine.")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Check every object and row of the store; exit 1 if anything is damaged."""
+    from trainwright.store import fsck as checks
+    from trainwright.store.store import Store
+
+    opened = Store.open(home_of(store), create=False)
+    for digest in checks.repair(opened) if repair else ():
+        say(f"object {digest} lies in {opened.quarantine}")
+    found = checks.check(opened)
+    if as_json:
+        write_out([{"kind": f.kind, "what": f.what, "versions": f.versions, "cure": f.cure} for f in found])
+    for one in [] if as_json else found:
+        hit = f" (hits {', '.join(one.versions)})" if one.versions else ""
+        print(f"{one.kind}: {one.what}{hit}; {one.cure}")
+    bad = [one for one in found if not one.harmless]
+    say("the store is sound" if not bad else f"{len(bad)} faults")
+    if bad:
+        raise typer.Exit(1)
+
+
+def gc(
+    dry: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
+    store: StoreOption = None,
+) -> None:
+    """Remove objects that no kept version, run, artifact or dataset refers to."""
+    from trainwright.store.retention import collect
+    from trainwright.store.store import Store
+
+    count, size = collect(Store.open(home_of(store), create=False), dry=dry)
+    print(f"{count} objects, {size / 1e6:.1f} MB {'would be ' if dry else ''}removed")
+
+
+def register_data(
+    name: Annotated[str, typer.Argument(help="Name of the dataset.")],
+    file: Annotated[Path, typer.Argument(help="An experiment file; its `data` section is registered.")],
+    store: StoreOption = None,
+) -> None:
+    """Register the data of an experiment file under a name; its content is pinned."""
+    from trainwright.registration import register_dataset
+
+    row = register_dataset(home_of(store), name, file)
+    print(f"{name}  sha256:{row.content_digest}")
+
+
+def list_data(store: StoreOption = None, as_json: JsonOption = False) -> None:
+    """List datasets."""
+    from trainwright.store.datasets import rows
+
+    found = rows(open_registry(store).store)
+    if as_json:
+        write_out([{"name": r.name, "content": r.content_digest, "created": r.created} for r in found])
+    else:
+        write_table(["name", "content", "created"], [[r.name, r.content_digest[:16], r.created] for r in found])

@@ -1,0 +1,160 @@
+"""Commands that train: run, resume, reproduce."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from trainwright.base.home import home_of
+from trainwright.cli.common import JsonOption, StoreOption, say, write_out, write_table
+
+if TYPE_CHECKING:
+    from trainwright.experiment import Trained
+    from trainwright.plan import Plan
+
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Change a field of the spec; may be repeated."),
+]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="No progress and no plan.")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(run)
+    app.command()(resume)
+    app.command()(reproduce)
+
+
+def run(
+    file: Annotated[Path, typer.Argument(help="An experiment: .yaml, or .py with `def experiment()`.")],
+    changes: SetOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    dry: Annotated[bool, typer.Option("--dry-run", help="Check everything and show the plan; write nothing.")] = False,
+) -> None:
+    """Train the model that an experiment file describes."""
+    from trainwright.plan import make_plan
+    from trainwright.spec.read import read_experiment
+
+    document = read_experiment(file, changes=changes or [])
+    plan = make_plan(document.experiment, document.folder, home=home_of(store))
+    if dry or not quiet:
+        _show_plan(plan)
+    if dry:
+        return
+    from trainwright.experiment import run_experiment
+
+    trained = run_experiment(
+        document.experiment, folder=document.folder, home=home_of(store), listeners=_listeners(quiet), plan=plan
+    )
+    _finish(trained, as_json)
+
+
+def resume(
+    ref: Annotated[str, typer.Argument(help="A run, or with --epochs any version.")],
+    epochs: Annotated[int | None, typer.Option(help="Branch: a new run of this length from the version.")] = None,
+    allow_inexact: Annotated[
+        bool, typer.Option("--allow-inexact", help="Go on although packages or the processor differ.")
+    ] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Go on with a run exactly where its last checkpoint was taken."""
+    from trainwright.experiment import resume_run
+
+    trained = resume_run(
+        ref, home=home_of(store), epochs=epochs, allow_inexact=allow_inexact, listeners=_listeners(quiet)
+    )
+    _finish(trained, as_json)
+
+
+def reproduce(
+    ref: Annotated[str, typer.Argument(help="A version, or a run.")],
+    file: Annotated[Path | None, typer.Argument(help="Compare with this experiment instead of the record.")] = None,
+    changes: SetOption = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+) -> None:
+    """Train again from the record and say whether the result is identical; exit 1 if it is different."""
+    from trainwright.reproduce import reproduce_version
+
+    verdict = reproduce_version(
+        ref, home=home_of(store), file=file, changes=changes or [], listeners=_listeners(quiet)
+    )
+    if as_json:
+        write_out(verdict.tree())
+    else:
+        print(verdict.text())
+    if verdict.word == "different":
+        raise typer.Exit(1)
+
+
+def _listeners(quiet: bool) -> list[Any]:
+    from trainwright.callbacks.progress import Progress
+
+    return [] if quiet else [Progress()]
+
+
+def _show_plan(plan: "Plan") -> None:
+    train, model = plan.experiment.train, plan.experiment.model
+    counts = ", ".join(f"{name} {len(part)}" for name, part in plan.dataset.splits.items())
+    say(f"{plan.experiment.name}: {model.architecture} {model.hidden_dims}, {model.task_type}")
+    say(f"  data      {counts}; records {tuple(plan.dataset.records.x.shape[1:])}")
+    say(f"  model     {plan.task.blueprint.count_parameters():,} parameters")
+    optimizer = train.optimizer
+    say(
+        f"  training  {train.epochs} epochs of {plan.feed.steps_per_epoch} steps ({plan.steps} in all), "
+        f"{optimizer.name} lr {optimizer.lr:g}, {train.schedule.name}"
+    )
+    size = 4 * sum(_count(one.shape) for one in plan.task.blueprint.parameters.values())
+    moments = {"sgd": 1, "adam": 2, "adamw": 2}[optimizer.name]
+    say(f"  saving    about {size * (2 + moments) / 1e6:.1f} MB per checkpoint")
+    say(f"  backend   {train.backend}, {train.threads} thread{'s' if train.threads != 1 else ''}")
+    for path, reason in plan.why.items():
+        say(f"  {path}: {reason}")
+
+
+def _count(shape: tuple[int, ...]) -> int:
+    found = 1
+    for length in shape:
+        found *= length
+    return found
+
+
+def _finish(trained: "Trained", as_json: bool) -> None:
+    outcome = trained.outcome
+    if as_json:
+        write_out(
+            {
+                "run": trained.run,
+                "outcome": outcome.kind,
+                "reason": outcome.reason,
+                "final": trained.final.number,
+                "best": trained.best.number if trained.best else None,
+                "weights": trained.final.weights,
+                "scores": trained.scores,
+                "report": trained.report,
+            }
+        )
+    elif outcome.finished:
+        if outcome.reason:
+            say(f"stopped: {outcome.reason}")
+        rows = [
+            [name, f"{score['value']:.4f}", f"{score['low']:.4f} to {score['high']:.4f}"]
+            for name, score in trained.scores.items()
+        ]
+        if rows:
+            write_table(["metric", "value", "95 % interval"], rows)
+        print(f"run      {trained.run}")
+        best = f", best @{trained.best.number}" if trained.best else ""
+        print(f"version  {trained.final.model}@{trained.final.number}{best}")
+        print(f"weights  sha256:{trained.final.weights}")
+        print(f"report   {trained.report}")
+    else:
+        say(f"{outcome.reason}; checkpoint at step {trained.final.step}; go on: trainwright resume {trained.run}")
+    if outcome.kind == "interrupted":
+        raise typer.Exit(130)

@@ -1,0 +1,52 @@
+"""Commands that use a model: predict, evaluate."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from trainwright.cli.common import JsonOption, StoreOption, open_registry, say, write_out, write_table
+from trainwright.cli.look import RefArgument
+
+
+def add_to(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.command()(predict)
+    app.command()(evaluate)
+
+
+def predict(
+    ref: RefArgument,
+    data: Annotated[Path, typer.Argument(help="A .npz, .npy, .csv or .parquet file with the features.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="A .parquet, .csv or .npz file; CSV on stdout unless given.")
+    ] = None,
+    store: StoreOption = None,
+) -> None:
+    """Predict for the records of a file."""
+    from trainwright.data.inputs import read_inputs
+    from trainwright.data.outputs import write_columns
+    from trainwright.model_op import ModelOp
+
+    model = ModelOp.load(open_registry(store), ref)
+    records = read_inputs(data, features=model.schema.features, shape=model.schema.shape)
+    write_columns(model.columns(records.x), output)
+    say(f"{len(records.x)} records predicted by {ref}{f' to {output}' if output else ''}")
+
+
+def evaluate(
+    ref: RefArgument,
+    data: Annotated[Path | None, typer.Argument(help="A file with features and target; the test split unless given.")] = None,
+    split: Annotated[str, typer.Option(help="Which split, when no file is given.")] = "test",
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a version on a file, or on a split of its own data."""
+    from trainwright.evaluation import evaluate_ref
+
+    scores = evaluate_ref(open_registry(store), ref, data=data, split=split)
+    if as_json:
+        write_out(scores)
+        return
+    rows = [[n, f"{s['value']:.4f}", f"{s['low']:.4f} to {s['high']:.4f}"] for n, s in scores.items()]
+    write_table(["metric", "value", "95 % interval"], rows)

@@ -1,0 +1,1 @@
+"""Records: read strictly, split once, prepared for a model."""

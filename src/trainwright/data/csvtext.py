@@ -1,0 +1,144 @@
+"""The text of a CSV file before it is taken for numbers: its encoding, its header, its lines."""
+
+import csv
+import io
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from trainwright.base.errors import DataError
+
+MAX_BYTES = 2**31 - 2**20  # what the parser takes in one piece
+_NUMBER = re.compile(
+    r"\s*[+-]?(\d+\.?\d*([eE][+-]?\d+)?|\.\d+([eE][+-]?\d+)?|0[xX][\da-fA-F]+|inf(inity)?|nan)\s*"
+)
+MISSING = frozenset({"", "#N/A", "N/A", "NA", "NULL", "NaN", "n/a", "nan", "null"})
+
+
+def read_text(path: Path) -> bytes:
+    """Reads a CSV file as UTF-8 without a byte order mark and without blank lines at its end.
+
+    Raises:
+        DataError: If it is empty, not UTF-8, holds NUL bytes, or leaves a quotation mark open.
+    """
+    name = path.name
+    if path.stat().st_size > MAX_BYTES:
+        raise DataError(f"{name}: larger than 2 GB; convert it to Parquet, which is read in parts")
+    content = path.read_bytes()
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise DataError(f"{name}: it is UTF-16, not UTF-8; save it as UTF-8")
+    content = content.removeprefix(b"\xef\xbb\xbf")
+    if not content.strip():
+        raise DataError(f"{name}: it is empty")
+    nul = content.find(b"\x00")
+    if nul >= 0:
+        raise DataError(
+            f"{name}, line {_line(content, nul)}: a NUL byte; it is not text, or UTF-16: save it as UTF-8"
+        )
+    try:
+        text = content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        where = _line(content, error.start)
+        raise DataError(
+            f"{name}, line {where}: the byte 0x{content[error.start]:02x} is not UTF-8; save it as UTF-8"
+        ) from error
+    if '"' in text:
+        _check_quotes(text, name)
+    return content.rstrip(b"\r\n") + b"\n"
+
+
+def read_header(content: bytes, name: str) -> list[str]:
+    """Gives the names of the columns.
+
+    Raises:
+        DataError: If a name is missing or given twice, or the separator is not a comma.
+    """
+    header = next(_rows(content.decode("utf-8")))[1]
+    if len(header) == 1:
+        for mark, word in ((";", "semicolons"), ("\t", "tabs")):
+            if mark in header[0]:
+                raise DataError(f"{name}, line 1: its columns are separated by {word}; save it with commas")
+    for number, column in enumerate(header, start=1):
+        if not column.strip():
+            raise DataError(
+                f"{name}, line 1: column {number} has no name; pandas writes its index so, unless index=False"
+            )
+        if column in header[: number - 1]:
+            raise DataError(f"{name}, line 1: the column {column!r} is there twice")
+    return header
+
+
+def check_ragged(content: bytes, name: str, *, columns: int) -> None:
+    """Refuses rows that are longer or shorter than the header.
+
+    Raises:
+        DataError: If there is one; its line is named.
+    """
+    for line, row in _rows(content.decode("utf-8")):
+        if len(row) != columns:
+            raise DataError(f"{name}, line {line}: {len(row)} cells, the header has {columns}")
+
+
+def is_missing(cell: str) -> bool:
+    """Says whether a cell stands for no number: it is blank, or a word such as NA."""
+    return cell.strip() in MISSING
+
+
+def is_blank(cell: str) -> bool:
+    """Says whether a cell holds nothing; for text, NA is a word like any other."""
+    return not cell.strip()
+
+
+def is_no_number(cell: str) -> bool:
+    """Says whether a cell is missing, or holds something else than a number."""
+    return is_missing(cell) or not _NUMBER.fullmatch(cell)
+
+
+def first_cell(content: bytes, column: int, *, where: Callable[[str], bool]) -> tuple[int, str] | None:
+    """Finds the first cell of a column for which something holds.
+
+    Returns:
+        Its line and its text, or None if there is no such cell.
+    """
+    rows = _rows(content.decode("utf-8"))
+    next(rows)
+    for line, row in rows:
+        cell = row[column] if column < len(row) else ""
+        if where(cell):
+            return line, cell
+    return None
+
+
+def line_of(content: bytes, record: int) -> int | None:
+    """Gives the line where a record begins; records count from 0 and the header is line 1."""
+    rows = _rows(content.decode("utf-8"))
+    next(rows)
+    return next((line for number, (line, _) in enumerate(rows) if number == record), None)
+
+
+def _rows(text: str) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(io.StringIO(text, newline=""))
+    line, columns = 1, 0
+    try:
+        for row in reader:
+            columns = columns or len(row)
+            if row or columns == 1:  # in a lone column a blank line is a missing value, not nothing
+                yield line, row or [""]
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"line {line}: {error}") from error
+
+
+def _check_quotes(text: str, name: str) -> None:
+    # An open quotation mark swallows the rows that follow it, and no parser complains.
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    line = 1
+    try:
+        for _ in reader:
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{name}, line {line}: {error}; is a quotation mark left open?") from error
+
+
+def _line(content: bytes, position: int) -> int:
+    return content.count(b"\n", 0, position) + 1

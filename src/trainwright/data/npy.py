@@ -1,0 +1,153 @@
+"""Reads .npy and .npz files without trusting what their headers claim."""
+
+import io
+import math
+import os
+import zipfile
+import zlib
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from trainwright.base.errors import DataError
+from trainwright.base.machine import hardware
+from trainwright.base.tree import Array
+
+_KINDS = "biufUS"
+_HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+def read_npy(path: Path) -> Array:
+    """Reads the one array of an .npy file.
+
+    Raises:
+        DataError: If it holds objects or anything but plain numbers and text, or not what its header says.
+    """
+    with _refusing(path.name), path.open("rb") as file:
+        return _read_array(file, size=os.fstat(file.fileno()).st_size, what=path.name)
+
+
+def list_npz(path: Path) -> tuple[str, ...]:
+    """Names the arrays of an .npz file, in its order.
+
+    Raises:
+        DataError: If it is no zip archive, or holds one name twice.
+    """
+    with _refusing(path.name), zipfile.ZipFile(path) as archive:
+        return tuple(_members(archive, path.name))
+
+
+def read_npz(path: Path, names: Sequence[str]) -> dict[str, Array]:
+    """Reads some arrays of an .npz file.
+
+    Raises:
+        DataError: If an array is not there (the message says which are), holds objects or anything but plain
+            numbers and text, or is not what its header says.
+    """
+    found = {}
+    with _refusing(path.name), zipfile.ZipFile(path) as archive:
+        members = _members(archive, path.name)
+        for name in names:
+            if name not in members:
+                raise DataError(
+                    f"no array {name!r} in {path.name}, there are: {', '.join(members) or 'none'}"
+                )
+            with archive.open(members[name]) as file:
+                what = f"{path.name}: array {name!r}"
+                found[name] = _read_array(file, size=members[name].file_size, what=what)
+    return found
+
+
+@contextmanager
+def _refusing(name: str) -> Iterator[None]:
+    try:
+        yield
+    except zipfile.BadZipFile as error:
+        raise DataError(f"{name}: not a whole .npz file: {error}; write or copy it again") from error
+    except (OSError, EOFError, ValueError, RuntimeError, NotImplementedError, zlib.error) as error:
+        raise DataError(f"{name}: cannot be read: {error}") from error
+
+
+def _members(archive: zipfile.ZipFile, file: str) -> dict[str, zipfile.ZipInfo]:
+    found: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        name = info.filename.removesuffix(".npy")
+        if name in found:
+            raise DataError(f"{file}: it holds the array {name!r} twice")
+        found[name] = info
+    return found
+
+
+def _read_array(file: IO[bytes], *, size: int, what: str) -> Array:
+    shape, fortran, dtype, header_bytes = _read_header(file, what)
+    if dtype.hasobject:
+        raise DataError(
+            f"{what}: it holds Python objects, which are never read; save plain numbers, "
+            "such as x.astype('float32')"
+        )
+    if dtype.kind not in _KINDS:
+        raise DataError(f"{what}: arrays of {dtype} are not read, only booleans, integers, floats and text")
+    count = math.prod(shape)
+    claimed = count * dtype.itemsize
+    if any(length < 0 for length in shape) or claimed != size - header_bytes:
+        raise DataError(
+            f"{what}: its header says shape {shape} of {dtype}, {claimed} bytes, "
+            f"but {size - header_bytes} follow; write or copy it again"
+        )
+    # Zip members can unpack to a thousand times their size, so the true size is checked against the machine.
+    memory = int(hardware()["memory_bytes"]) if claimed > 2**28 else claimed
+    if claimed > memory:
+        raise DataError(f"{what}: its {claimed / 1e9:.0f} GB do not fit into {memory / 1e9:.0f} GB of memory")
+    content = np.empty(claimed, dtype=np.uint8)
+    view, done = memoryview(content.data), 0
+    while done < claimed:
+        got = file.readinto(view[done:])  # type: ignore[attr-defined]
+        if not got:
+            raise DataError(f"{what}: it ends after {done} of {claimed} bytes; write or copy it again")
+        done += got
+    if file.read(1):
+        raise DataError(f"{what}: more bytes follow than its header says; write or copy it again")
+    if dtype.itemsize == 0:
+        return np.zeros(shape, dtype=dtype)
+    flat: Array = content.view(dtype)
+    array: Array = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
+    if dtype.kind == "S":
+        return _decode(array, what)
+    return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _read_header(file: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    try:
+        version = np.lib.format.read_magic(file)
+        if version not in _HEADERS:
+            raise DataError(f"{what}: format {version} is not read; save it again with numpy.save")
+        counted = _Counted(file)
+        shape, fortran, dtype = _HEADERS[version](counted)
+    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+        raise DataError(f"{what}: not an .npy array: {error}") from error
+    return shape, fortran, dtype, np.lib.format.MAGIC_LEN + counted.count
+
+
+class _Counted(io.RawIOBase):
+    """Counts what is read through it."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        super().__init__()
+        self.file, self.count = file, 0
+
+    def read(self, size: int = -1, /) -> bytes:
+        content = self.file.read(size)
+        self.count += len(content)
+        return content
+
+
+def _decode(array: Array, what: str) -> Array:
+    try:
+        return np.strings.decode(array.astype(np.bytes_, copy=False), "utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"{what}: its text is not UTF-8: {error}; save it as a text array (dtype U)"
+        ) from error

@@ -1,0 +1,207 @@
+"""Reads tables: CSV and Parquet, by way of pyarrow.
+
+This file is imported only when a table is read, because importing pyarrow takes a third of a second.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as arrow_csv
+import pyarrow.parquet as parquet
+
+from trainwright.base.errors import DataError
+from trainwright.base.tree import Array
+from trainwright.data import csvtext
+
+MAX_LETTERS = 1000  # of one text value: text becomes an array as wide as its longest value
+
+
+@dataclass(frozen=True)
+class Table:
+    """Columns of one file.
+
+    Args:
+        name: Of the file, for messages.
+        arrow: The columns.
+        csv: The text it was read from, if it was CSV; gives the lines of a message.
+    """
+
+    name: str
+    arrow: Any
+    csv: bytes | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names the columns in order."""
+        return tuple(self.arrow.column_names)
+
+    def __len__(self) -> int:
+        return int(self.arrow.num_rows)
+
+    def place(self, record: int) -> str:
+        """Says where a record lies, in words: its line in a CSV file, otherwise its number from 0."""
+        line = None if self.csv is None else csvtext.line_of(self.csv, record)
+        return f"record {record}" if line is None else f"line {line}"
+
+    def numbers(self, column: str) -> Array:
+        """Gives a column of integers, floats or booleans.
+
+        Raises:
+            DataError: If a value is missing, not finite or no number; the first one is named with its line.
+        """
+        found = self._decoded(column)
+        if not _is_number(found.type):
+            raise DataError(self._not_numeric(column, found))
+        if found.null_count:
+            raise DataError(self._missing(column, found))
+        array: Array = found.combine_chunks().to_numpy(zero_copy_only=False)
+        finite = np.isfinite(array) if array.dtype.kind == "f" else np.ones(len(array), dtype=np.bool_)
+        bad = np.flatnonzero(~finite)
+        if len(bad):
+            first = int(bad[0])
+            raise DataError(
+                f"{self.name}: column {column!r} holds {array[first]} in {self.place(first)} "
+                f"({len(bad)} such values in all); remove or replace them first"
+            )
+        return array
+
+    def values(self, column: str) -> Array:
+        """Gives a column of numbers, booleans or text.
+
+        Raises:
+            DataError: If a value is missing, longer than 1000 letters, or of another kind.
+        """
+        found = self._decoded(column)
+        if _is_number(found.type):
+            return self.numbers(column)
+        if self.csv is not None and not _is_text(found.type):
+            found = _parse(self.csv, self.name, text=(column,)).column(
+                column
+            )  # a date, say: taken as written
+        if not _is_text(found.type):
+            raise DataError(f"{self.name}: column {column!r} holds {found.type}, not numbers or text")
+        texts = found.to_pylist()
+        if any(text is None or not text.strip() for text in texts):
+            raise DataError(self._missing(column, found))
+        longest = max((len(text) for text in texts), default=0)
+        if longest > MAX_LETTERS:
+            raise DataError(
+                f"{self.name}: column {column!r} holds a text of {longest} letters, {MAX_LETTERS} at most"
+            )
+        return np.array(texts, dtype=np.str_)
+
+    def names(self, column: str) -> Array:
+        """Gives a column that names records, as it is written: `007` stays text.
+
+        Raises:
+            DataError: As `values`.
+        """
+        if self.csv is None:
+            return self.values(column)
+        texts = Table(self.name, _parse(self.csv, self.name, text=(column,)), self.csv).values(column)
+        numbers = self._decoded(column)
+        if pa.types.is_integer(numbers.type) and not numbers.null_count:
+            whole = self.numbers(column)
+            return whole if np.array_equal(whole.astype(np.str_), texts) else texts
+        return texts
+
+    def _decoded(self, column: str) -> Any:
+        found = self.arrow.column(column)
+        return found.cast(found.type.value_type) if pa.types.is_dictionary(found.type) else found
+
+    def _missing(self, column: str, found: Any) -> str:
+        bad = [number for number, value in enumerate(found.to_pylist()) if value is None or value == ""]
+        where = csvtext.is_blank if _is_text(found.type) else csvtext.is_missing
+        cell = csvtext.first_cell(self.csv, self._number(column), where=where) if self.csv else None
+        if cell is None:
+            return (
+                f"{self.name}: column {column!r} has no value in {self.place(bad[0] if bad else 0)}"
+                + _rest(bad)
+            )
+        line, text = cell
+        shown = f" ({text!r})" if text.strip() else ""
+        return f"{self.name}: column {column!r} has no value in line {line}{shown}{_rest(bad)}"
+
+    def _not_numeric(self, column: str, found: Any) -> str:
+        what = f"{self.name}: column {column!r}"
+        number, where = self._number(column), csvtext.is_no_number
+        cell = csvtext.first_cell(self.csv, number, where=where) if self.csv else None
+        if cell is not None and csvtext.is_missing(cell[1]):
+            return f"{what} has no value in line {cell[0]}"
+        if cell is not None:
+            return f"{what} is not numeric, line {cell[0]} holds {cell[1][:80]!r}"
+        first = next((value for value in found.to_pylist() if value is not None), None)
+        return f"{what} is not numeric, it holds {found.type}, such as {str(first)[:80]!r}"
+
+    def _number(self, column: str) -> int:
+        return self.columns.index(column)
+
+
+def read_csv(path: Path) -> Table:
+    """Reads a CSV file: comma-separated, UTF-8, one header line.
+
+    Raises:
+        DataError: If it is empty, badly encoded or ragged, or names a column twice; the line is named.
+    """
+    content = csvtext.read_text(path)
+    header = csvtext.read_header(content, path.name)
+    table = Table(path.name, _parse(content, path.name, columns=len(header)), content)
+    if len(table) == 0:
+        raise DataError(f"{path.name}: it has a header but no records")
+    return table
+
+
+def read_parquet(path: Path) -> Table:
+    """Reads a Parquet file.
+
+    Raises:
+        DataError: If it is damaged, empty, or names a column twice.
+    """
+    try:
+        # Not `read_table`, which takes `name=value` in the path for a further column.
+        with parquet.ParquetFile(path) as file:
+            table = Table(path.name, file.read())
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"{path.name}: not a whole Parquet file: {error}; write or copy it again") from error
+    twice = sorted({column for column in table.columns if table.columns.count(column) > 1})
+    if twice:
+        raise DataError(f"{path.name}: the column {twice[0]!r} is there twice")
+    if len(table) == 0:
+        raise DataError(f"{path.name}: it has no records")
+    return table
+
+
+def _parse(content: bytes, name: str, *, text: Sequence[str] = (), columns: int | None = None) -> Any:
+    one_column = columns == 1
+    try:
+        return arrow_csv.read_csv(
+            io.BytesIO(content),
+            # In one block: the type of a column is guessed from the first block alone.
+            read_options=arrow_csv.ReadOptions(block_size=len(content) + 1),
+            # In a lone column a blank line is a missing value, not nothing.
+            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=not one_column),
+            convert_options=arrow_csv.ConvertOptions(
+                column_types=dict.fromkeys(text, pa.string()), include_columns=list(text)
+            ),
+        )
+    except (pa.ArrowException, ValueError) as error:
+        if columns is not None:
+            csvtext.check_ragged(content, name, columns=columns)
+        raise DataError(f"{name}: cannot be read as CSV: {error}") from error
+
+
+def _is_number(kind: Any) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _rest(bad: Sequence[int]) -> str:
+    return f" ({len(bad)} values missing in all)" if len(bad) > 1 else ""

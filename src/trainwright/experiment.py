@@ -1,0 +1,178 @@
+"""The whole way of one run on one screen."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from trainwright.base.errors import StoreError
+from trainwright.base.home import home_of
+from trainwright.evaluation import evaluate_version
+from trainwright.plan import Plan, make_plan
+from trainwright.provenance import describe_environment, inexact_fields, write_provenance
+from trainwright.report.page import write_report
+from trainwright.spec.edit import edit
+from trainwright.spec.experiment import Experiment
+from trainwright.store.datasets import register
+from trainwright.store.records import VersionRow
+from trainwright.store.registry import Registry
+from trainwright.store.run import LocalRun
+from trainwright.store.store import Store
+from trainwright.train.callback import Callback
+from trainwright.train.moment import Outcome
+from trainwright.train.signals import heard_signals
+
+STATES = {"done": "done", "stopped": "stopped", "paused": "paused", "interrupted": "paused", "failed": "failed"}
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What a run left behind.
+
+    Args:
+        run: Its id.
+        outcome: How training ended.
+        final: The version tagged `final`; the last one of a run that was paused.
+        best: The version tagged `best`, if any has the metric.
+        scores: Test scores of the best version, or of the final one; empty without a test split.
+        report: Where the report lies.
+    """
+
+    run: str
+    outcome: Outcome
+    final: VersionRow
+    best: VersionRow | None
+    scores: dict[str, Any]
+    report: Path
+
+
+def run_experiment(
+    experiment: Experiment,
+    *,
+    folder: Path | str = ".",
+    home: Path | str | None = None,
+    listeners: Sequence[Callback] = (),
+    plan: Plan | None = None,
+) -> Trained:
+    """Trains a model and records everything.
+
+    Args:
+        experiment: What to do.
+        folder: Where relative paths of the experiment begin.
+        home: The store, made if there is none; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
+        listeners: Such as a progress bar.
+        plan: The experiment's plan, if it was made already.
+
+    Raises:
+        TrainwrightError: If the spec, the data, the backend or the store is at fault; nothing is written before the
+            spec and the data are known to be right.
+    """
+    plan = plan or make_plan(experiment, Path(folder), home=home_of(home))
+    store = Store.open(home_of(home))
+    run = _begin(plan, store, parent=None)
+    return _train(plan, run, resume=None, listeners=listeners)
+
+
+def resume_run(
+    ref: str,
+    *,
+    home: Path | str | None = None,
+    epochs: int | None = None,
+    allow_inexact: bool = False,
+    listeners: Sequence[Callback] = (),
+) -> Trained:
+    """Goes on with a run exactly where its last checkpoint was taken, or branches to another length.
+
+    Args:
+        ref: A run, or with `epochs` any version.
+        home: The store; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
+        epochs: Length of a new run that begins at the version; its schedule has the new horizon.
+        allow_inexact: Go on although package versions or the device differ; the record says so.
+        listeners: Such as a progress bar.
+
+    Raises:
+        StoreError: If the run is finished, is running, has no checkpoint, or cannot go on exactly.
+    """
+    store = Store.open(home_of(home), create=False)
+    registry = Registry(store)
+    row = registry.run(registry.resolve(ref).run) if epochs is not None else registry.resolve_run(ref)
+    if epochs is None and row.state in ("done", "stopped"):
+        raise StoreError(f"run {row.id} is {row.state}: nothing is left to do; `--epochs N` branches from it")
+    recorded = Experiment.model_validate(registry.spec(row))
+    environment = describe_environment(Path(row.folder))
+    inexact = inexact_fields(registry.environment(row), environment)
+    if inexact and not allow_inexact:
+        raise StoreError(
+            f"run {row.id} cannot go on exactly: {'; '.join(inexact)}; restore them, or pass --allow-inexact"
+        )
+    wanted = recorded if epochs is None else edit(recorded, {"train.epochs": epochs})
+    plan = make_plan(wanted, Path(row.folder), home=store.home)
+    if epochs is not None:
+        point = registry.resolve(ref)
+        run = _begin(plan, store, parent=point)
+    else:
+        found = registry.resume_point(row.id)
+        if found is None:
+            raise StoreError(f"run {row.id} has no checkpoint to go on from; run its experiment again")
+        point = found
+        run = LocalRun.reopen(
+            store,
+            row.id,
+            resolved=plan.experiment,
+            environment=environment,
+            from_step=point.step,
+            inexact=inexact or None,
+        )
+    return _train(plan, run, resume=point, listeners=listeners)
+
+
+def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
+    data, spec = plan.dataset, plan.experiment
+    row = register(
+        store,
+        name=None,
+        recipe=data.recipe,
+        recipe_digest=data.recipe_digest,
+        content_digest=data.content_digest,
+        splits=data.splits,
+    )
+    return LocalRun.begin(
+        store,
+        name=spec.name,
+        resolved=spec,
+        folder=str(plan.folder),
+        seed=spec.seed,
+        backend=spec.train.backend,
+        dataset=row.digest,
+        operator=plan.operator(),
+        environment=describe_environment(plan.folder),
+        best=(spec.train.best.metric, spec.train.best.mode),
+        parent=parent,
+    )
+
+
+def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: Sequence[Callback]) -> Trained:
+    registry, began = Registry(run.store), time.monotonic()
+    last, best = plan.retention()
+    run.keep(last=last, best=best)
+    try:
+        with heard_signals(run.ask):
+            learner = plan.prepare()
+            loop = plan.loop(learner, run, listeners=listeners)
+            outcome = loop.fit(resume=None if resume is None else registry.state(resume))
+        run.flush()
+        final = registry.latest(run.id)
+        chosen = registry.best(run.id)
+        if outcome.finished and plan.experiment.train.restore_best and chosen is not None:
+            final = chosen
+        scores: dict[str, Any] = {}
+        if outcome.finished and len(plan.dataset.splits.get("test", ())):
+            scores = evaluate_version(registry, chosen or final, plan.dataset.part("test"), run=run)
+        write_provenance(run, plan, final, seconds=time.monotonic() - began)
+        run.finish(STATES[outcome.kind], outcome.reason, final=final if outcome.finished else None)
+    except BaseException as error:
+        run.finish("failed", f"{type(error).__name__}: {error}")
+        raise
+    report = write_report(registry, run.id)
+    return Trained(run.id, outcome, final, chosen, scores, report)

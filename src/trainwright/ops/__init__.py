@@ -1,0 +1,8 @@
+"""Operators: serialisable pure steps that compose with `|`."""
+
+CATALOG = {
+    "Labels": "trainwright.ops.labels:Labels",
+    "MinMax": "trainwright.ops.scaling:MinMax",
+    "Sequential": "trainwright.ops.operator:Sequential",
+    "Standardize": "trainwright.ops.scaling:Standardize",
+}

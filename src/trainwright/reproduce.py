@@ -1,0 +1,184 @@
+"""The way back: trains again from the record and compares."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from trainwright.base.digest import digest_bytes
+from trainwright.base.errors import DataError, StoreError
+from trainwright.base.home import home_of
+from trainwright.base.tensors import dump_tensors
+from trainwright.base.tree import Array
+from trainwright.plan import make_plan
+from trainwright.provenance import describe_environment, inexact_fields
+from trainwright.spec.differences import differences
+from trainwright.spec.edit import edit, parse_change
+from trainwright.spec.experiment import Experiment
+from trainwright.spec.read import read_experiment
+from trainwright.store.records import VersionRow
+from trainwright.store.registry import Registry
+from trainwright.store.store import Store
+from trainwright.train.callback import Callback
+from trainwright.train.run import NullRun
+
+TOLERANCE = 1e-5  # of the largest weight of each array; what other package versions or processors may change
+
+Difference = tuple[str, Any, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What training again has shown.
+
+    Args:
+        word: `identical`, `within tolerance` or `different`.
+        version: The version that was trained again, as `name@number`.
+        recorded: Weight digest of the record.
+        found: Weight digest of the repetition; None if it could not be trained.
+        largest: The largest difference of a weight relative to the largest weight of its array.
+        differences: `(field, recorded, now)`; the first one is the likely cause.
+    """
+
+    word: str
+    version: str
+    recorded: str
+    found: str | None
+    largest: float | None
+    differences: Sequence[Difference]
+
+    def tree(self) -> dict[str, Any]:
+        """Gives the verdict as JSON values."""
+        return {
+            "verdict": self.word,
+            "version": self.version,
+            "recorded": self.recorded,
+            "found": self.found,
+            "largest_relative_difference": self.largest,
+            "differences": [{"field": f, "recorded": one, "now": other} for f, one, other in self.differences],
+        }
+
+    def text(self) -> str:
+        """Says it in a few lines."""
+        lines = [f"{self.word}: {self.version}"]
+        if self.word == "identical":
+            lines.append(f"  weights sha256:{self.recorded}")
+        else:
+            lines.append(f"  weights recorded sha256:{self.recorded}")
+            lines.append(f"  weights now      {'sha256:' + self.found if self.found else 'none'}")
+        if self.largest:
+            lines.append(f"  largest relative difference of a weight: {self.largest:.3g}")
+        lines += [f"  {field}: recorded {one}, now {other}" for field, one, other in self.differences[:10]]
+        if len(self.differences) > 10:
+            lines.append(f"  and {len(self.differences) - 10} more")
+        return "\n".join(lines)
+
+
+def reproduce_version(
+    ref: str,
+    *,
+    home: Path | str | None = None,
+    file: Path | None = None,
+    changes: Sequence[str] = (),
+    listeners: Sequence[Callback] = (),
+) -> Verdict:
+    """Trains again up to the step of a version and compares the weights.
+
+    The recorded threads are set, not compared; every other decision is read from the record too. What is asked for
+    otherwise (`file`, `changes`) and what differs in data or environment is named.
+
+    Args:
+        ref: A version or a run.
+        home: The store, to which nothing is written; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
+        file: An experiment to train instead of the recorded one.
+        changes: As of `--set`.
+        listeners: Such as a progress bar.
+
+    Raises:
+        StoreError: If the version's starting point is not kept.
+    """
+    registry = Registry(Store.open(home_of(home), create=False))
+    version = registry.resolve(ref, collected=True)
+    run = registry.run(version.run)
+    recorded = Experiment.model_validate(registry.spec(run))
+    name = f"{version.model}@{version.number}"
+    wanted, folder = recorded, Path(run.folder)
+    if file is not None:
+        document = read_experiment(file, changes=changes)
+        wanted, folder = document.experiment, document.folder
+    elif changes:
+        wanted = edit(recorded, dict(parse_change(one) for one in changes))
+    now = describe_environment(folder)
+    found: list[Difference] = []
+    try:
+        plan = make_plan(wanted, folder, home=registry.store.home)
+    except DataError as error:
+        return Verdict("different", name, version.weights, None, None, [("data", recorded.data.digest, str(error))])
+    found += differences(recorded.tree(), plan.experiment.tree())
+    found += [_split(text) for text in inexact_fields(registry.environment(run), now)]
+
+    null = NullRun(seed=plan.experiment.seed)
+    parent = registry.version(run.parent) if run.parent is not None else None
+    if parent is not None and parent.status != "kept":
+        raise StoreError(f"{name} branched from version {parent.number}, whose content was not kept")
+    learner = plan.prepare()
+    end = min(version.step, plan.steps)
+    plan.loop(learner, null, listeners=listeners, end=end).fit(
+        resume=registry.state(parent) if parent is not None else None
+    )
+    weights = null.last.weights if null.last is not None else learner.weights()
+    digest = digest_bytes(b"".join(dump_tensors(weights)))
+    if digest == version.weights:
+        return Verdict("identical", name, version.weights, digest, 0.0, found)
+    metric = _first_metric(registry, run.id, null)
+    found += [metric] if metric is not None else []
+    if not found:
+        found.append(("unknown", "the record names nothing that differs", "the weights do"))
+    largest = None
+    if version.status == "kept":
+        largest = _largest(registry.weights(version), weights)
+    word = "within tolerance" if largest is not None and largest <= TOLERANCE else "different"
+    return Verdict(word, name, version.weights, digest, largest, found)
+
+
+def compare_records(registry: Registry, left: VersionRow, right: VersionRow) -> list[Difference]:
+    """Names what differs between two versions: spec, environment, weights, metrics."""
+    runs = registry.run(left.run), registry.run(right.run)
+    specs = [registry.spec(run) for run in runs]
+    found = differences(specs[0], specs[1])
+    environments = [registry.environment(run) for run in runs]
+    found += [_split(text) for text in inexact_fields(environments[0], environments[1])]
+    for field in ("commit", "dirty"):
+        one, other = (environment["git"][field] for environment in environments)
+        found += [(f"git.{field}", one, other)] if one != other else []
+    found += [("step", left.step, right.step)] if left.step != right.step else []
+    if left.weights != right.weights:
+        found.append(("weights", f"sha256:{left.weights[:16]}", f"sha256:{right.weights[:16]}"))
+    for name in sorted({*left.metrics, *right.metrics}):
+        one, other = left.metrics.get(name), right.metrics.get(name)
+        found += [(name, one, other)] if one != other else []
+    return found
+
+
+def _split(text: str) -> Difference:
+    field, _, values = text.partition(": recorded ")
+    recorded, _, now = values.partition(", now ")
+    return field, recorded, now
+
+
+def _first_metric(registry: Registry, run: str, null: NullRun) -> Difference | None:
+    repeated = {(step, name): value for step, name, value in null.metrics}
+    for row in registry.metrics(run):
+        now = repeated.get((row.step, row.name))
+        if now is not None and now != row.value and not (np.isnan(now) and np.isnan(row.value)):
+            return (f"{row.name} at step {row.step}", row.value, now)
+    return None
+
+
+def _largest(recorded: Mapping[str, Array], now: Mapping[str, Array]) -> float | None:
+    if {n: a.shape for n, a in recorded.items()} != {n: a.shape for n, a in now.items()}:
+        return None
+    scale = {name: max(float(np.abs(array).max(initial=0.0)), 1e-30) for name, array in recorded.items()}
+    return max(float(np.abs(now[name] - array).max(initial=0.0)) / scale[name] for name, array in recorded.items())

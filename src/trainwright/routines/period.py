@@ -1,0 +1,21 @@
+"""The cadence of a routine, as it is written in a spec."""
+
+from trainwright.train.clock import Epochs, Period, Steps
+
+
+def read_period(every_n_epochs: int | None, every_n_steps: int | None) -> Period:
+    """Reads a cadence; every epoch unless one is given.
+
+    Raises:
+        ValueError: If both are given, or one is not a positive whole number.
+
+    Example:
+        >>> read_period(None, 100)
+        Steps(count=100)
+    """
+    if every_n_epochs is not None and every_n_steps is not None:
+        raise ValueError("every_n_epochs and every_n_steps: give one cadence")
+    for name, count in (("every_n_epochs", every_n_epochs), ("every_n_steps", every_n_steps)):
+        if count is not None and (type(count) is not int or count < 1):
+            raise ValueError(f"{name}: {count!r} is not a positive whole number")
+    return Steps(every_n_steps) if every_n_steps is not None else Epochs(every_n_epochs or 1)

@@ -1,0 +1,49 @@
+"""Measures a regression on one split."""
+
+from dataclasses import dataclass
+
+from trainwright.routines.period import read_period
+from trainwright.train.clock import Period
+from trainwright.train.learner import Task
+from trainwright.train.routine import Results, View
+from trainwright.validation.regression import mae, mse, r2, rmse
+
+SCORES = {"rmse": rmse, "mae": mae, "r2": r2}
+
+
+@dataclass(frozen=True, kw_only=True)
+class RegressionScores:
+    """Measures the loss, and root mean square error, mean absolute error and R² in the unit of the target.
+
+    The loss is the mean squared error of what the model is trained on, after the operators of the target.
+
+    Args:
+        split: Which split; the metrics are called `<split>/loss`, `<split>/rmse` and so on.
+        every_n_epochs: Cadence; 1 when none is given.
+        every_n_steps: Cadence in steps, instead.
+    """
+
+    split: str = "val"
+    every_n_epochs: int | None = None
+    every_n_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        read_period(self.every_n_epochs, self.every_n_steps)
+
+    @property
+    def every(self) -> Period:
+        """Says how often."""
+        return read_period(self.every_n_epochs, self.every_n_steps)
+
+    def names(self, task: Task | None) -> tuple[str, ...]:
+        """Gives the names of the metrics."""
+        return tuple(f"{self.split}/{name}" for name in ("loss", *SCORES))
+
+    def __call__(self, view: View) -> Results:
+        """Measures."""
+        prediction, examples = view.predictions(self.split)["y"], view.examples(self.split)
+        measured = {f"{self.split}/loss": mse(prediction, examples.y, weight=examples.weight)}
+        inverted, true = view.invert(prediction), view.invert(examples.y)
+        for name, score in SCORES.items():
+            measured[f"{self.split}/{name}"] = score(inverted, true, weight=examples.weight)
+        return Results(measured)

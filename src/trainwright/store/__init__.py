@@ -1,0 +1,1 @@
+"""What is kept: content as objects, facts as rows; nothing is overwritten, and every read is verified."""

@@ -1,0 +1,145 @@
+"""A run and its attempts: the number of the latest attempt is the fencing token of every write."""
+
+import os
+import platform
+import secrets
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+
+from trainwright.base.errors import StaleAttempt, StoreError
+from trainwright.base.jsontext import write_json
+from trainwright.store import tables
+from trainwright.store.records import AttemptRow, RunRow
+from trainwright.store.rows import Values, attempt_row, fetch, now_text, rewrite, run_row, seal
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
+_TOKEN = select(tables.run.c.attempt).where(tables.run.c.id == bindparam("id"))
+
+
+def new_run_id() -> str:
+    """Makes the id of a run: the time in UTC and four random letters.
+
+    Example:
+        >>> len(new_run_id())
+        21
+    """
+    letters = "".join(secrets.choice(_LETTERS) for _ in range(4))
+    return f"r{datetime.now(UTC):%Y%m%d-%H%M%S}-{letters}"
+
+
+def require_attempt(connection: Connection, run: str, *, attempt: int) -> None:
+    """Checks that no newer attempt has taken over.
+
+    Raises:
+        StaleAttempt: If one has.
+    """
+    latest = connection.execute(_TOKEN, {"id": run}).scalar_one()
+    if latest != attempt:
+        raise StaleAttempt(
+            f"run {run}: attempt {attempt} can write nothing any more, attempt {latest} has taken over; "
+            "end this process"
+        )
+
+
+def insert_run(connection: Connection, values: Mapping[str, Any], *, from_step: int) -> None:
+    """Adds a run with its first attempt, and its model if that is new.
+
+    Args:
+        connection: In a write transaction.
+        values: The columns id, model, seed, folder, backend, dataset, spec, operator, environment, parent,
+            best_metric and best_mode.
+        from_step: Where it begins.
+
+    Raises:
+        StoreError: If its dataset is not registered.
+    """
+    now, model, dataset = now_text(), values["model"], values["dataset"]
+    if connection.execute(select(tables.model.c.id).where(tables.model.c.name == model)).scalar() is None:
+        connection.execute(insert(tables.model).values(name=model, created=now))
+    known = select(tables.dataset.c.digest).where(tables.dataset.c.digest == dataset)
+    if dataset is not None and connection.execute(known).scalar() is None:
+        raise StoreError(f"dataset {dataset!r} is not in the store: register it before a run begins")
+    state = {"state": "running", "reason": "", "attempt": 1, "created": now, "finished": None}
+    connection.execute(insert(tables.run).values(seal({**values, **state})))
+    _insert_attempt(connection, {**values, "number": 1, "from_step": from_step, "inexact": None})
+
+
+def insert_attempt(
+    connection: Connection,
+    run: str,
+    *,
+    from_step: int,
+    changes: Mapping[str, str],
+    inexact: Sequence[str] | None,
+) -> Values:
+    """Adds an attempt; from here on, older ones can write nothing.
+
+    Args:
+        connection: In a write transaction.
+        run: Its id.
+        from_step: Step of the checkpoint it goes on from.
+        changes: New values of `spec` and `environment`.
+        inexact: What differs from the attempt before, if going on is not exact.
+
+    Returns:
+        The columns of the run.
+    """
+    before = latest_attempt(connection, run)
+    if before.outcome is None:
+        # Nobody holds its lock any more; when it died is not known.
+        key = {"run": run, "number": before.number}
+        rewrite(connection, tables.attempt, key=key, changes={"outcome": "killed"})
+    number = before.number + 1
+    running = {"attempt": number, "state": "running", "reason": "", "finished": None}
+    values = rewrite(connection, tables.run, key={"id": run}, changes={**changes, **running})
+    differing = None if inexact is None else write_json(list(inexact))
+    _insert_attempt(connection, {**values, "number": number, "from_step": from_step, "inexact": differing})
+    return values
+
+
+def close_attempt(connection: Connection, run: str, *, attempt: int, state: str, reason: str) -> None:
+    """Writes how a run and its latest attempt ended.
+
+    Raises:
+        StaleAttempt: If a newer attempt has taken over.
+    """
+    require_attempt(connection, run, attempt=attempt)
+    now = now_text()
+    rewrite(
+        connection, tables.run, key={"id": run}, changes={"state": state, "reason": reason, "finished": now}
+    )
+    key = {"run": run, "number": attempt}
+    rewrite(connection, tables.attempt, key=key, changes={"outcome": state, "finished": now})
+
+
+def latest_attempt(connection: Connection, run: str) -> AttemptRow:
+    """Gives the attempt with the largest number."""
+    number = select(func.max(tables.attempt.c.number)).where(tables.attempt.c.run == run).scalar_subquery()
+    statement = select(tables.attempt).where(tables.attempt.c.run == run, tables.attempt.c.number == number)
+    return attempt_row(fetch(connection, statement)[0])
+
+
+def find_run(connection: Connection, run: str) -> RunRow | None:
+    """Gives the row of a run, or None."""
+    rows = fetch(connection, select(tables.run).where(tables.run.c.id == run))
+    return run_row(rows[0]) if rows else None
+
+
+def _insert_attempt(connection: Connection, values: Mapping[str, Any]) -> None:
+    row = {
+        "run": values["id"],
+        "number": values["number"],
+        "from_step": values["from_step"],
+        "pid": os.getpid(),
+        "host": platform.node(),
+        "spec": values["spec"],
+        "environment": values["environment"],
+        "started": now_text(),
+        "finished": None,
+        "outcome": None,
+        "inexact": values["inexact"],
+    }
+    connection.execute(insert(tables.attempt).values(seal(row)))

@@ -1,0 +1,242 @@
+"""The catalogue: one SQLite file, with short transactions for reading, for writing, and for metrics."""
+
+import os
+import random
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import quote
+
+import sqlalchemy.exc
+from sqlalchemy import Connection, Engine, create_engine
+from sqlalchemy.pool import QueuePool
+
+from trainwright.base.errors import StoreError
+from trainwright.store.tables import SCHEMA, metadata
+
+APPLICATION = 0x7472_6E77  # "trnw": tells our file from other programs' databases
+PATIENCE_S = 60.0
+_BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+_ROTTEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+_FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
+
+
+class Catalogue:
+    """Opens the catalogue and hands out connections.
+
+    Args:
+        path: The database file, made by `create_catalogue`.
+        writable: False for a store on a read-only disk.
+
+    Raises:
+        StoreError: If the file is missing, unreadable, damaged, another program's, or from a newer version.
+    """
+
+    def __init__(self, path: Path, *, writable: bool = True) -> None:
+        self.path = path
+        self.writable = writable
+        if not path.is_file():
+            raise StoreError(f"{path} is missing: the folder is no store, or it was only partly copied")
+        self._pid = os.getpid()
+        self._readers = self._engine(write=False)
+        self._writers = self._engine(write=True)
+        self._check_schema()
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """Gives a connection that sees one consistent moment.
+
+        Raises:
+            StoreError: If the file cannot be read.
+        """
+        with self._explained(), self._own(self._readers).connect() as connection:
+            connection.exec_driver_sql("BEGIN")
+            yield connection
+            connection.rollback()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """Gives a connection that is alone in writing; what it wrote is durable when the block ends.
+
+        An exception in the block takes everything back.
+
+        Raises:
+            StoreError: If the store is read-only, the disk is full or broken, or others wrote for 60 s.
+        """
+        if not self.writable:
+            raise StoreError(f"{self.path} is read-only: nothing can be recorded in it")
+        with self._explained(), self._own(self._writers).connect() as connection:
+            begin_immediate(_driver(connection), self.path)
+            try:
+                yield connection
+            except BaseException:
+                connection.rollback()
+                raise
+            connection.commit()
+
+    @contextmanager
+    def metrics(self) -> Iterator[sqlite3.Connection]:
+        """Gives a driver's connection for rows that may be lost when the machine (not the process) dies.
+
+        Raises:
+            StoreError: As `write`.
+        """
+        with self._explained():
+            connection = self._connect(busy_s=0.0)
+            try:
+                connection.execute("PRAGMA synchronous=NORMAL")
+                yield connection
+            finally:
+                connection.close()
+
+    def close(self) -> None:
+        """Closes the connections that are not in use."""
+        self._readers.dispose()
+        self._writers.dispose()
+
+    def _engine(self, *, write: bool) -> Engine:
+        # Writers wait in `begin_immediate`; readers wait only for the recovery after a crash.
+        busy_s = 0.0 if write else PATIENCE_S
+        return create_engine(
+            "sqlite://",
+            creator=lambda: self._connect(busy_s=busy_s),
+            poolclass=QueuePool,
+            pool_size=2,
+            max_overflow=-1,
+        )
+
+    def _connect(self, *, busy_s: float) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._uri(), uri=True, isolation_level=None, check_same_thread=False, timeout=PATIENCE_S
+        )
+        try:
+            connection.execute("PRAGMA foreign_keys=ON")
+            connection.execute("PRAGMA synchronous=FULL")
+            connection.execute(f"PRAGMA busy_timeout={int(busy_s * 1000)}")
+        except sqlite3.Error:
+            connection.close()
+            raise
+        return connection
+
+    def _uri(self) -> str:
+        uri = f"file:{quote(str(self.path.absolute()))}"
+        if self.writable:
+            return f"{uri}?mode=rw"
+        # Without a log, nothing is pending, and SQLite must be told not to look for one it could not make.
+        log = self.path.with_name(f"{self.path.name}-wal")
+        return f"{uri}?mode=ro" if log.exists() and log.stat().st_size else f"{uri}?mode=ro&immutable=1"
+
+    def _own(self, engine: Engine) -> Engine:
+        if self._pid != os.getpid():
+            # A connection must not cross a fork; the parent goes on using (and will close) its own.
+            self._readers.dispose(close=False)
+            self._writers.dispose(close=False)
+            self._pid = os.getpid()
+        return engine
+
+    def _check_schema(self) -> None:
+        with self.read() as connection:
+            application = connection.exec_driver_sql("PRAGMA application_id").scalar_one()
+            schema = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+        if application != APPLICATION:
+            raise StoreError(
+                f"{self.path} is not a catalogue of trainwright: choose another folder for the store"
+            )
+        if schema > SCHEMA:
+            raise StoreError(
+                f"{self.path}: the store was written by a newer trainwright (schema {schema}, this one knows "
+                f"{SCHEMA}): pip install -U trainwright"
+            )
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except (sqlalchemy.exc.IntegrityError, sqlite3.IntegrityError):
+            raise
+        except sqlalchemy.exc.DBAPIError as error:
+            raise explain(self.path, error.orig or error) from error
+        except sqlite3.Error as error:
+            raise explain(self.path, error) from error
+
+
+def create_catalogue(path: Path) -> None:
+    """Makes an empty catalogue; the caller holds a lock, so that nobody else makes one at the same time.
+
+    It is complete before it has its name, so whoever is killed here leaves nothing that looks like a store.
+
+    Raises:
+        StoreError: If it cannot be written.
+    """
+    draft = path.with_name(f"{path.name}.new")
+    for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
+        leftover.unlink(missing_ok=True)
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(draft))
+    try:
+        with engine.connect() as connection:
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION}")
+            connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA}")
+            metadata.create_all(connection)
+            connection.commit()
+    except sqlalchemy.exc.DBAPIError as error:
+        raise explain(path, error.orig or error) from error
+    finally:
+        engine.dispose()
+    for item in (draft, path.parent):
+        file = os.open(item, os.O_RDONLY | os.O_CLOEXEC)
+        os.fsync(file)
+        os.close(file)
+        if item is draft:
+            draft.rename(path)
+
+
+def begin_immediate(connection: sqlite3.Connection, path: Path) -> None:
+    """Begins a transaction that is alone in writing.
+
+    SQLite's own waiting backs off to 100 ms, so that newcomers overtake whoever has waited long; short random
+    waits give all the same chance.
+
+    Raises:
+        StoreError: If others wrote for 60 s on end.
+    """
+    deadline = time.monotonic() + PATIENCE_S
+    while True:
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+            return
+        except sqlite3.OperationalError as error:
+            if _code(error) not in _BUSY:
+                raise
+            if time.monotonic() > deadline:
+                raise StoreError(
+                    f"{path}: other processes have been writing for {PATIENCE_S:.0f} s; is one of them hung?"
+                ) from error
+        time.sleep(random.uniform(0.0003, 0.003))  # noqa: S311 - fairness, not secrecy
+
+
+def explain(path: Path, error: BaseException) -> StoreError:
+    """Turns a fault of SQLite into one that names the cure."""
+    code = _code(error)
+    if code in _ROTTEN:
+        return StoreError(
+            f"{path} is damaged ({error}): move it away and put back a copy of it; objects are not touched. "
+            "`trainwright fsck` says what is hit"
+        )
+    if code in _FORBIDDEN:
+        return StoreError(f"{path} cannot be opened or written ({error}): check its permissions and its disk")
+    if code == sqlite3.SQLITE_FULL:
+        return StoreError(f"{path}: the disk is full ({error}): free space (`trainwright gc`), then resume")
+    return StoreError(f"{path}: {error}")
+
+
+def _code(error: BaseException) -> int:
+    return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
+
+
+def _driver(connection: Connection) -> sqlite3.Connection:
+    raw = connection.connection.driver_connection
+    assert isinstance(raw, sqlite3.Connection)
+    return raw

@@ -1,0 +1,118 @@
+"""From a snapshot to a durable version: objects, one transaction, then what retention leaves over."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from trainwright.base.errors import StoreError
+from trainwright.base.tensors import dump_tensors, dump_tree
+from trainwright.store.files import keep_files
+from trainwright.store.records import RunRow, Snapshot, VersionRow
+from trainwright.store.retention import Keep, leave_tombstones, objects_of, remove_unused
+from trainwright.store.saver import Saver, Version
+from trainwright.store.store import Store
+from trainwright.store.versions import Draft, commit_version
+
+log = logging.getLogger("trainwright.store")
+
+
+class Checkpoints:
+    """Makes the versions of one attempt.
+
+    Args:
+        store: Where to.
+        run: As it was when the attempt began.
+        parents: Ids of the versions that the first one comes from.
+    """
+
+    def __init__(self, store: Store, run: RunRow, *, parents: Sequence[int]) -> None:
+        self.keep = Keep()
+        self._store = store
+        self._run = run
+        self._parents = list(parents)
+        self._saver = Saver()
+
+    def save(self, snapshot: Snapshot) -> Version:
+        """Saves behind the training, after the save before has ended.
+
+        Raises:
+            StoreError: If the save before failed and nobody has heard of it yet.
+        """
+        return self._saver.begin(lambda: self._write(snapshot))
+
+    def save_files(self, folder: Path, *, step: int, epoch: int, metrics: Mapping[str, float]) -> Version:
+        """Saves a folder of files before it returns.
+
+        Raises:
+            StoreError: If they cannot be kept, or as `save`.
+        """
+        self._saver.settle()
+        version = Version()
+        version.fulfil(lambda: self._write_files(folder, step=step, epoch=epoch, metrics=metrics))
+        version.wait()
+        return version
+
+    def settle(self) -> None:
+        """Waits for the save in flight.
+
+        Raises:
+            StoreError: If it failed and nobody has heard of it yet.
+        """
+        self._saver.settle()
+
+    def _write(self, snapshot: Snapshot) -> VersionRow:
+        blobs = self._store.blobs
+        with self._store.saving():
+            draft = Draft(
+                step=snapshot.step,
+                epoch=snapshot.epoch,
+                metrics=snapshot.metrics,
+                reason=snapshot.reason,
+                parents=self._parents,
+                weights=blobs.put(dump_tensors(snapshot.weights)),
+                state=None if snapshot.state is None else blobs.put(dump_tree(snapshot.state)),
+            )
+            version, unused = self._commit(draft)
+        return self._tidy(version, unused)
+
+    def _write_files(
+        self, folder: Path, *, step: int, epoch: int, metrics: Mapping[str, float]
+    ) -> VersionRow:
+        with self._store.saving():
+            files = keep_files(self._store.blobs, folder)
+            version, unused = self._commit(
+                Draft(
+                    step=step,
+                    epoch=epoch,
+                    metrics=metrics,
+                    reason="files",
+                    parents=self._parents,
+                    files=files,
+                )
+            )
+        return self._tidy(version, unused)
+
+    def _commit(self, draft: Draft) -> tuple[VersionRow, set[str]]:
+        run = self._run
+        with self._store.catalogue.write() as connection:
+            version = commit_version(connection, run, attempt=run.attempt, draft=draft)
+            gone = leave_tombstones(
+                connection, run.id, keep=self.keep, metric=run.best_metric, mode=run.best_mode
+            )
+        self._parents = [version.id]
+        log.info(
+            "version %d of %s is durable (run %s, step %d)",
+            version.number,
+            version.model,
+            version.run,
+            version.step,
+        )
+        return version, objects_of(gone)
+
+    def _tidy(self, version: VersionRow, unused: set[str]) -> VersionRow:
+        try:
+            remove_unused(self._store, unused)
+        except (OSError, StoreError) as error:
+            # The version is durable, and what stays is only in the way: not an error of this save.
+            log.warning("objects of collected versions stay until `trainwright gc`: %s", error)
+        return version

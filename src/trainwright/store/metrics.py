@@ -1,0 +1,152 @@
+"""Metric rows go through a thread of their own, so that a step of 100 µs does not feel them."""
+
+import atexit
+import sqlite3
+import threading
+import time
+from collections import deque
+from collections.abc import Mapping
+from itertools import chain
+from typing import NoReturn
+
+from trainwright.base.errors import StaleAttempt, StoreError
+from trainwright.store.catalogue import Catalogue, begin_immediate
+
+PERIOD_S = 0.5
+BATCH_ROWS = 5000  # in one transaction
+# In one statement. `executemany` asks for the interpreter once per row; one statement with many rows, once.
+STATEMENT_ROWS = 200
+_ROW = "(?,?,?,?,?,?,?)"
+_INSERT = "INSERT INTO metric (run, attempt, step, grp, name, value, time) VALUES "
+_MANY = _INSERT + ",".join([_ROW] * STATEMENT_ROWS)
+_ONE = _INSERT + _ROW
+Report = tuple[int, str, tuple[tuple[str, float], ...], float]
+Row = tuple[str, int, int, str, str, float, float]
+
+
+class MetricWriter:
+    """Takes numbers at once and writes them behind the training.
+
+    Args:
+        catalogue: Where to.
+        run: Whose numbers.
+        attempt: The fencing token, checked in every transaction.
+    """
+
+    def __init__(self, catalogue: Catalogue, run: str, *, attempt: int) -> None:
+        self._catalogue = catalogue
+        self._run = run
+        self._attempt = attempt
+        self._reports: deque[Report] = deque()
+        self._error: Exception | None = None
+        self._heard = False
+        self._closing = False
+        self._writing = False
+        self._wake = threading.Event()
+        self._progress = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def report(self, step: int, metrics: Mapping[str, float], *, group: str) -> None:
+        """Takes numbers; no I/O on this thread.
+
+        Raises:
+            StoreError: If rows reported earlier could not be written.
+        """
+        if self._error is not None or self._thread is None:
+            self._begin()
+        self._reports.append((step, group, tuple(metrics.items()), time.time()))
+        if len(self._reports) >= BATCH_ROWS and not self._wake.is_set():
+            self._wake.set()
+
+    def flush(self) -> None:
+        """Returns when everything reported is written.
+
+        Raises:
+            StoreError: If something could not be written.
+        """
+        with self._progress:
+            while (self._reports or self._writing) and self._error is None:
+                self._wake.set()
+                self._progress.wait(0.05)
+        if self._error is not None:
+            self._raise()
+
+    def close(self) -> None:
+        """Writes what is left and ends the thread; a second time does nothing.
+
+        Raises:
+            StoreError: If something could not be written and nobody has heard of it yet.
+        """
+        self._closing = True
+        atexit.unregister(self.close)
+        if self._thread is not None:
+            self._wake.set()
+            self._thread.join()
+            self._thread = None
+        if self._error is not None and not self._heard:
+            self._raise()
+
+    def _begin(self) -> None:
+        if self._error is not None:
+            self._raise()
+        if self._closing:
+            raise StoreError(f"run {self._run} is finished: nothing more can be reported")
+        self._thread = threading.Thread(target=self._work, name="trainwright-metrics", daemon=True)
+        self._thread.start()
+        # A daemon would be cut off by the end of the process; this comes before.
+        atexit.register(self.close)
+
+    def _raise(self) -> NoReturn:
+        assert self._error is not None
+        self._heard = True
+        raise self._error
+
+    def _work(self) -> None:
+        try:
+            with self._catalogue.metrics() as connection:
+                while self._reports or not self._closing:
+                    self._wake.wait(PERIOD_S)
+                    self._wake.clear()
+                    self._writing = True
+                    while self._reports:
+                        self._write_batch(connection)
+                    self._writing = False
+                    with self._progress:
+                        self._progress.notify_all()
+        except Exception as error:  # noqa: BLE001 - it is raised by the next report, flush or close
+            self._error = error
+
+    def _write_batch(self, connection: sqlite3.Connection) -> None:
+        """Writes waiting reports, about `BATCH_ROWS` rows at most, in one transaction."""
+        begin_immediate(connection, self._catalogue.path)
+        try:
+            self._check_attempt(connection)
+            count, rest = 0, []
+            while self._reports and count < BATCH_ROWS:
+                rest += self._rows(self._reports.popleft())
+                # Few rows at a time, so that the training gets the interpreter back soon.
+                while len(rest) >= STATEMENT_ROWS:
+                    rows, rest = rest[:STATEMENT_ROWS], rest[STATEMENT_ROWS:]
+                    connection.execute(_MANY, tuple(chain.from_iterable(rows)))
+                    count += STATEMENT_ROWS
+            if rest:
+                connection.executemany(_ONE, rest)
+        except BaseException:
+            connection.rollback()
+            raise
+        connection.commit()
+
+    def _rows(self, report: Report) -> list[Row]:
+        step, group, metrics, seconds = report
+        # NaN is bound as NULL by SQLite itself; that is how it is read back, too.
+        return [
+            (self._run, self._attempt, step, group, name, float(value), seconds) for name, value in metrics
+        ]
+
+    def _check_attempt(self, connection: sqlite3.Connection) -> None:
+        (latest,) = connection.execute("SELECT attempt FROM run WHERE id=?", (self._run,)).fetchone()
+        if latest != self._attempt:
+            raise StaleAttempt(
+                f"run {self._run}: attempt {self._attempt} can write nothing any more, attempt {latest} "
+                "has taken over; end this process"
+            )

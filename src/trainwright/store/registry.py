@@ -1,0 +1,343 @@
+"""The registry: models, versions, tags and runs, as they are read; every row and object is verified."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import delete, insert, select
+
+from trainwright.base.errors import StoreError
+from trainwright.base.jsontext import Json, read_json
+from trainwright.base.names import check_tag
+from trainwright.base.tensors import load_tensors, load_tree
+from trainwright.base.tree import Array, Tree
+from trainwright.store import tables
+from trainwright.store.artifacts import read_artifact
+from trainwright.store.attempts import find_run
+from trainwright.store.files import list_files, restore_files
+from trainwright.store.history import attempts_of, visible_artifacts, visible_metrics
+from trainwright.store.live import is_live
+from trainwright.store.records import (
+    ArtifactRow,
+    AttemptRow,
+    EdgeRow,
+    LookRow,
+    MetricRow,
+    ModelRow,
+    NoteRow,
+    RunRow,
+    TagRow,
+    VersionRow,
+)
+from trainwright.store.refs import RUN_TAGS, model_scope, resolve_run_row, resolve_version
+from trainwright.store.rows import fetch, now_text, run_row, tag_row, version_row
+from trainwright.store.store import Store
+from trainwright.store.versions import find_version, latest_version, move_tag, run_scope, tagged_version
+
+
+class Registry:
+    """Reads what was recorded, and moves the tags of people.
+
+    Args:
+        store: What is read.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+
+    def models(self) -> list[ModelRow]:
+        """Gives the models by name."""
+        with self.store.catalogue.read() as connection:
+            rows = fetch(connection, select(tables.model).order_by(tables.model.c.name))
+            return [ModelRow(**row) for row in rows]
+
+    def runs(self, *, model: str | None = None, state: str | None = None) -> list[RunRow]:
+        """Gives runs, the oldest first; one that died without a word is shown as `killed`.
+
+        Args:
+            model: Only runs of this model.
+            state: Only runs in this state, as it is shown.
+        """
+        statement = select(tables.run).order_by(tables.run.c.created)
+        if model is not None:
+            statement = statement.where(tables.run.c.model == model)
+        with self.store.catalogue.read() as connection:
+            rows = [run_row(row) for row in fetch(connection, statement)]
+        shown = [self._shown(row) for row in rows]
+        return [row for row in shown if state is None or row.state == state]
+
+    def run(self, run: str) -> RunRow:
+        """Gives one run by its whole id.
+
+        Raises:
+            StoreError: If there is none.
+        """
+        with self.store.catalogue.read() as connection:
+            row = find_run(connection, run)
+        if row is None:
+            raise StoreError(f"there is no run {run}: `trainwright ls` lists runs")
+        return self._shown(row)
+
+    def attempts(self, run: str) -> list[AttemptRow]:
+        """Gives the attempts of a run in order."""
+        with self.store.catalogue.read() as connection:
+            return attempts_of(connection, run)
+
+    def versions(self, *, model: str | None = None, run: str | None = None) -> list[VersionRow]:
+        """Gives versions by number, tombstones included.
+
+        Args:
+            model: Only those of this model.
+            run: Only those of this run.
+        """
+        statement = select(tables.version).order_by(tables.version.c.model, tables.version.c.number)
+        if model is not None:
+            statement = statement.where(tables.version.c.model == model)
+        if run is not None:
+            statement = statement.where(tables.version.c.run == run)
+        with self.store.catalogue.read() as connection:
+            return [version_row(row) for row in fetch(connection, statement)]
+
+    def version(self, version: int) -> VersionRow:
+        """Gives one version by its id (not its number).
+
+        Raises:
+            StoreError: If there is none.
+        """
+        with self.store.catalogue.read() as connection:
+            row = find_version(connection, version)
+        if row is None:
+            raise StoreError(f"there is no version with id {version}")
+        return row
+
+    def resolve(self, ref: str, *, collected: bool = False) -> VersionRow:
+        """Finds the version a reference names; see `refs.resolve_version` for all forms.
+
+        Args:
+            ref: Such as `name@best`.
+            collected: Whether a version that retention has collected may be named.
+
+        Raises:
+            StoreError: If there is none, several are meant, or it was collected.
+        """
+        with self.store.catalogue.read() as connection:
+            return resolve_version(connection, ref, collected=collected)
+
+    def resolve_run(self, ref: str) -> RunRow:
+        """Finds the run a reference names, or the one that made the version it names.
+
+        Raises:
+            StoreError: As `resolve`.
+        """
+        with self.store.catalogue.read() as connection:
+            row = resolve_run_row(connection, ref)
+        return self._shown(row)
+
+    def latest(self, run: str) -> VersionRow:
+        """Gives the newest kept version of a run.
+
+        Raises:
+            StoreError: If it has none.
+        """
+        with self.store.catalogue.read() as connection:
+            row = latest_version(connection, run)
+        if row is None:
+            raise StoreError(f"run {run} has no version yet")
+        return row
+
+    def best(self, run: str) -> VersionRow | None:
+        """Gives the best version of a run, or None if none has the metric."""
+        with self.store.catalogue.read() as connection:
+            return tagged_version(connection, run_scope(run), name="best")
+
+    def final(self, run: str) -> VersionRow | None:
+        """Gives the version a run ended with, or None."""
+        with self.store.catalogue.read() as connection:
+            return tagged_version(connection, run_scope(run), name="final")
+
+    def resume_point(self, run: str) -> VersionRow | None:
+        """Gives the version a run goes on from: its newest one, or else the one it began from, or None."""
+        with self.store.catalogue.read() as connection:
+            row = latest_version(connection, run)
+            begun = None if row is not None else find_run(connection, run)
+            return (
+                find_version(connection, begun.parent)
+                if begun is not None and begun.parent is not None
+                else row
+            )
+
+    def tag(self, ref: str, name: str) -> TagRow:
+        """Lets a tag of a model point to a version; it never moves by itself.
+
+        Raises:
+            SpecError: If the name is not allowed.
+            StoreError: If it is one of the tags that belong to runs, or there is no such version.
+        """
+        _check_user_tag(name)
+        with self.store.catalogue.write() as connection:
+            version = resolve_version(connection, ref)
+            scope = model_scope(connection, version.model)
+            move_tag(connection, scope, name=name, version=version.id)
+        return next(tag for tag in self.tags(model=version.model) if tag.name == name)
+
+    def untag(self, model: str, name: str) -> None:
+        """Removes a tag of a model.
+
+        Raises:
+            StoreError: If there is none.
+        """
+        _check_user_tag(name)
+        with self.store.catalogue.write() as connection:
+            scope = model_scope(connection, model)
+            where = (tables.tag.c.scope == scope, tables.tag.c.name == name)
+            if not connection.execute(delete(tables.tag).where(*where)).rowcount:
+                raise StoreError(f"{model} has no tag {name!r}")
+
+    def tags(self, *, model: str | None = None, run: str | None = None) -> list[TagRow]:
+        """Gives the tags of a model, of a run, or all, by name.
+
+        Raises:
+            StoreError: If there is no such model.
+        """
+        with self.store.catalogue.read() as connection:
+            statement = select(tables.tag).order_by(tables.tag.c.scope, tables.tag.c.name)
+            if model is not None:
+                statement = statement.where(tables.tag.c.scope == model_scope(connection, model))
+            if run is not None:
+                statement = statement.where(tables.tag.c.scope == run_scope(run))
+            return [tag_row(row) for row in fetch(connection, statement)]
+
+    def tags_of(self, version: VersionRow) -> list[str]:
+        """Gives the tags that point to a version, those of its run and those of its model."""
+        with self.store.catalogue.read() as connection:
+            statement = select(tables.tag).where(tables.tag.c.version == version.id).order_by(tables.tag.c.name)
+            return [tag_row(row).name for row in fetch(connection, statement)]
+
+    def weights(self, version: VersionRow) -> dict[str, Array]:
+        """Gives the weights of a version by neutral name.
+
+        Raises:
+            StoreError: If they were collected or are damaged.
+        """
+        return load_tensors(self._object(version, "weights"), what=f"weights {version.weights}")
+
+    def state(self, version: VersionRow) -> Tree:
+        """Gives all that a resumed run needs.
+
+        Raises:
+            StoreError: If there is none, or it is damaged.
+        """
+        return load_tree(self._object(version, "state"), what=f"state {version.state}")
+
+    def operator(self, version: VersionRow) -> Tree:
+        """Gives all that a version needs besides its weights.
+
+        Raises:
+            StoreError: If it is damaged.
+        """
+        return load_tree(self.store.blobs.get(version.operator), what=f"operator {version.operator}")
+
+    def files(self, version: VersionRow) -> dict[str, str]:
+        """Gives the objects of a version's opaque files by path."""
+        return {} if version.files is None else list_files(self.store.blobs, version.files)
+
+    def restore_files(self, version: VersionRow, folder: Path) -> None:
+        """Hands a version's opaque files back into a new folder.
+
+        Raises:
+            StoreError: If it has none, they are damaged, or the folder exists.
+        """
+        self._object(version, "files")
+        assert version.files is not None
+        restore_files(self.store.blobs, version.files, folder=folder)
+
+    def spec(self, run: RunRow) -> Json:
+        """Gives the resolved spec of a run as JSON."""
+        return read_json(self.store.blobs.get(run.spec), what=f"spec of run {run.id}")
+
+    def environment(self, run: RunRow) -> Json:
+        """Gives what the latest attempt of a run depended on outside its spec."""
+        return read_json(self.store.blobs.get(run.environment), what=f"environment of run {run.id}")
+
+    def metrics(self, run: str) -> list[MetricRow]:
+        """Gives the visible history of a run: of each attempt, the rows up to where the next one began."""
+        with self.store.catalogue.read() as connection:
+            return visible_metrics(connection, run)
+
+    def artifacts(self, run: str) -> list[ArtifactRow]:
+        """Gives the visible artifacts of a run in the order they were made."""
+        with self.store.catalogue.read() as connection:
+            return visible_artifacts(connection, run)
+
+    def artifact_value(self, artifact: ArtifactRow) -> Any:
+        """Gives the value of an artifact: a float, an array, a `Plot`, text or a dict.
+
+        Raises:
+            StoreError: If it is damaged.
+        """
+        content = self.store.blobs.get(artifact.object)
+        return read_artifact(artifact.kind, content, what=f"artifact {artifact.name} of run {artifact.run}")
+
+    def look(self, run: str, split: str, *, by: str) -> None:
+        """Counts a look at a split after the run has ended.
+
+        Raises:
+            StoreError: If there is no such run.
+        """
+        self.run(run)
+        with self.store.catalogue.write() as connection:
+            row = {"run": run, "split": split, "time": now_text(), "by": by}
+            connection.execute(insert(tables.look), row)
+
+    def looks(self, run: str) -> list[LookRow]:
+        """Gives the looks at splits of a run in order."""
+        return [LookRow(**row) for row in self._of_run(tables.look, run)]
+
+    def note(self, run: str, text: str, *, level: str = "note") -> None:
+        """Adds a note to a run.
+
+        Raises:
+            StoreError: If there is no such run.
+        """
+        attempt = self.run(run).attempt
+        with self.store.catalogue.write() as connection:
+            row = {"run": run, "attempt": attempt, "time": now_text(), "level": level, "text": text}
+            connection.execute(insert(tables.note), row)
+
+    def notes(self, run: str) -> list[NoteRow]:
+        """Gives warnings and notes of a run in order."""
+        return [NoteRow(**row) for row in self._of_run(tables.note, run)]
+
+    def edges(self, run: str) -> list[EdgeRow]:
+        """Gives what a run used beyond its dataset and its parent, or made beyond its versions."""
+        return [EdgeRow(**row) for row in self._of_run(tables.edge, run)]
+
+    def _of_run(self, table: Any, run: str) -> Any:
+        with self.store.catalogue.read() as connection:
+            return fetch(connection, select(table).where(table.c.run == run))
+
+    def _shown(self, row: RunRow) -> RunRow:
+        if row.state == "running" and not is_live(self.store.live, row.id):
+            # It may have finished between the two looks: then its row says so by now.
+            with self.store.catalogue.read() as connection:
+                again = find_run(connection, row.id)
+            assert again is not None
+            return replace(again, state="killed") if again.state == "running" else again
+        return row
+
+    def _object(self, version: VersionRow, kind: str) -> bytes:
+        digest: str | None = getattr(version, kind)
+        if digest is None:
+            raise StoreError(f"version {version.number} of {version.model} was saved without {kind}")
+        if version.status == "collected" and not self.store.blobs.has(digest):
+            raise StoreError(
+                f"version {version.number} of {version.model} was collected by retention: its {kind} is "
+                f"gone; `trainwright reproduce {version.run}` trains it again"
+            )
+        return self.store.blobs.get(digest)
+
+
+def _check_user_tag(name: str) -> None:
+    check_tag(name)
+    if name in RUN_TAGS:
+        raise StoreError(f"the tag {name!r} belongs to runs and moves by itself: choose another name")

@@ -1,0 +1,113 @@
+"""Rows as records: sealed with a digest when they are written, verified when they are read.
+
+SQLite has no checksums of its own, so a flipped bit in a row would go unnoticed.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Connection, Table, and_, select, update
+
+from trainwright.base.digest import digest_json
+from trainwright.base.errors import StoreError
+from trainwright.base.jsontext import read_json
+from trainwright.store import tables
+from trainwright.store.records import AttemptRow, DatasetRow, RunRow, TagRow, VersionRow
+
+Values = dict[str, Any]
+
+
+def now_text() -> str:
+    """Gives the time in UTC as ISO 8601 with microseconds, so that text sorts like time."""
+    return datetime.now(UTC).isoformat(timespec="microseconds")
+
+
+def seal(values: Mapping[str, Any], *, column: str = "digest") -> Values:
+    """Adds the digest of all other columns.
+
+    Example:
+        >>> sorted(seal({"name": "latest", "version": 3}))
+        ['digest', 'name', 'version']
+    """
+    content = {name: value for name, value in values.items() if name != column}
+    return {**content, column: digest_json(content)}
+
+
+def verify(table: Table, row: Mapping[Any, Any]) -> Values:
+    """Returns the columns of a row if its digest is right.
+
+    Raises:
+        StoreError: If a column was changed by anything but the package.
+    """
+    column = table.info.get("digest", "digest")
+    values = dict(row)
+    if values != seal(values, column=column):
+        key = ", ".join(f"{column.name}={values[column.name]!r}" for column in table.primary_key)
+        raise StoreError(
+            f"the row {table.name}({key}) does not match its digest: the catalogue is damaged; "
+            "`trainwright fsck` names what is hit"
+        )
+    return values
+
+
+def rewrite(
+    connection: Connection, table: Table, *, key: Mapping[str, Any], changes: Mapping[str, Any]
+) -> Values:
+    """Changes columns of one verified row and seals it again.
+
+    Args:
+        connection: In a write transaction.
+        table: One of the sealed tables.
+        key: Values of its primary key.
+        changes: New values by column.
+
+    Raises:
+        StoreError: If the row is damaged.
+    """
+    where = and_(*(table.c[name] == value for name, value in key.items()))
+    current = verify(table, connection.execute(select(table).where(where)).mappings().one())
+    values = seal({**current, **changes}, column=table.info.get("digest", "digest"))
+    connection.execute(update(table).where(where).values(values))
+    return values
+
+
+def run_row(row: Mapping[Any, Any]) -> RunRow:
+    """Turns a verified row into a record."""
+    return RunRow(**verify(tables.run, row))
+
+
+def attempt_row(row: Mapping[Any, Any]) -> AttemptRow:
+    """Turns a verified row into a record."""
+    values = verify(tables.attempt, row)
+    inexact = values["inexact"]
+    return AttemptRow(
+        **{**values, "inexact": None if inexact is None else read_json(inexact, what="inexact")}
+    )
+
+
+def version_row(row: Mapping[Any, Any]) -> VersionRow:
+    """Turns a verified row into a record."""
+    values = verify(tables.version, row)
+    parents, metrics = (read_json(values[name], what=f"version {name}") for name in ("parents", "metrics"))
+    return VersionRow(**{**values, "parents": parents, "metrics": metrics})
+
+
+def tag_row(row: Mapping[Any, Any]) -> TagRow:
+    """Turns a verified row into a record."""
+    return TagRow(**verify(tables.tag, row))
+
+
+def dataset_row(row: Mapping[Any, Any]) -> DatasetRow:
+    """Turns a verified row into a record."""
+    values = verify(tables.dataset, row)
+    splits = read_json(values["splits"], what="dataset splits")
+    pairs = {name: (count, digest) for name, (count, digest) in splits.items()}
+    return DatasetRow(**{**values, "recipe": read_json(values["recipe"], what="recipe"), "splits": pairs})
+
+
+def fetch(
+    connection: Connection, statement: Any, parameters: Mapping[str, Any] | None = None
+) -> Sequence[Any]:
+    """Runs a select and returns its rows as mappings."""
+    return connection.execute(statement, dict(parameters or {})).mappings().all()

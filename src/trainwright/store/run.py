@@ -1,0 +1,364 @@
+"""The recorder of one run: whatever a training leaves behind goes through it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from sqlalchemy import insert
+
+from trainwright.base.errors import StoreError
+from trainwright.base.jsontext import Json, write_json
+from trainwright.base.names import check_name
+from trainwright.base.tensors import dump_tree
+from trainwright.base.tree import Tree
+from trainwright.store import tables
+from trainwright.store.artifacts import spell_artifact
+from trainwright.store.attempts import (
+    close_attempt,
+    find_run,
+    insert_attempt,
+    insert_run,
+    new_run_id,
+    require_attempt,
+)
+from trainwright.store.checkpoints import Checkpoints
+from trainwright.store.live import LiveLock
+from trainwright.store.metrics import MetricWriter
+from trainwright.store.records import Mode, RunRow, Snapshot, VersionRow
+from trainwright.store.retention import Keep
+from trainwright.store.rows import now_text
+from trainwright.store.saver import Version
+from trainwright.store.store import Store
+from trainwright.store.versions import find_version, latest_version, move_tag, run_scope
+
+Wish = Literal["go", "save", "pause", "stop"]
+Ending = Literal["paused", "stopped", "done", "failed"]
+
+
+class Describable(Protocol):
+    """Anything with a JSON form, such as a resolved experiment."""
+
+    def tree(self) -> Json:
+        """Gives the JSON form."""
+        ...
+
+
+class LocalRun:
+    """Records one attempt of one run in a store on this machine.
+
+    Made by `begin` or `reopen`. Metrics and checkpoints are written behind the training; `finish`
+    waits for both.
+
+    Attributes:
+        id: Of the run.
+        attempt: The fencing token of everything written here.
+        resolved: What is trained.
+        seed: Of the run.
+        store: Where it is recorded.
+    """
+
+    def __init__(
+        self, store: Store, row: RunRow, *, resolved: Describable, lock: LiveLock, parents: Sequence[int]
+    ) -> None:
+        self.id = row.id
+        self.attempt = row.attempt
+        self.resolved = resolved
+        self.seed = row.seed
+        self.store = store
+        self._row = row
+        self._lock = lock
+        self._metrics = MetricWriter(store.catalogue, row.id, attempt=row.attempt)
+        self._checkpoints = Checkpoints(store, row, parents=parents)
+        self._wish: Wish = "go"
+        self._open = True
+
+    @classmethod
+    def begin(
+        cls,
+        store: Store,
+        *,
+        name: str,
+        resolved: Describable,
+        folder: str,
+        seed: int,
+        backend: str,
+        dataset: str | None,
+        operator: Tree,
+        environment: Mapping[str, Json],
+        best: tuple[str, Mode],
+        parent: VersionRow | None = None,
+    ) -> "LocalRun":
+        """Begins a run; it is a row from here on.
+
+        Args:
+            store: Where to.
+            name: Of the model whose versions it makes.
+            resolved: What is trained, every `auto` decided.
+            folder: Where relative paths of the experiment begin.
+            seed: Of the run.
+            backend: That trains.
+            dataset: Digest of a registered dataset.
+            operator: All that a version needs besides its weights.
+            environment: What the run depends on outside its spec.
+            best: The metric that makes a version the best one, and whether `min` or `max` is good.
+            parent: The version it begins from.
+
+        Raises:
+            SpecError: If the name is not allowed.
+            StoreError: If the dataset is not registered, or the store cannot be written.
+        """
+        check_name(name)
+        run = new_run_id()
+        lock = LiveLock(store.live, run)
+        try:
+            with store.saving():
+                values = {
+                    "id": run,
+                    "model": name,
+                    "seed": seed,
+                    "folder": folder,
+                    "backend": backend,
+                    "dataset": dataset,
+                    "spec": _put_json(store, resolved.tree()),
+                    "operator": store.blobs.put(dump_tree(operator)),
+                    "environment": _put_json(store, dict(environment)),
+                    "parent": None if parent is None else parent.id,
+                    "best_metric": best[0],
+                    "best_mode": best[1],
+                }
+                with store.catalogue.write() as connection:
+                    insert_run(connection, values, from_step=0 if parent is None else parent.step)
+                    row = find_run(connection, run)
+            assert row is not None
+            return cls(
+                store, row, resolved=resolved, lock=lock, parents=[] if parent is None else [parent.id]
+            )
+        except BaseException:
+            lock.release()
+            raise
+
+    @classmethod
+    def reopen(
+        cls,
+        store: Store,
+        run_id: str,
+        *,
+        resolved: Describable,
+        environment: Mapping[str, Json],
+        from_step: int,
+        inexact: Sequence[str] | None = None,
+    ) -> "LocalRun":
+        """Begins the next attempt of a run; the one before can write nothing from here on.
+
+        Args:
+            store: Where the run is.
+            run_id: Its id.
+            resolved: What is trained from here on.
+            environment: Of this process.
+            from_step: Step of the checkpoint it goes on from.
+            inexact: What differs from the attempt before, if it does not go on exactly.
+
+        Raises:
+            StoreError: If there is no such run, or another process is training it.
+        """
+        lock = LiveLock(store.live, run_id)
+        try:
+            with store.saving():
+                changes = {
+                    "spec": _put_json(store, resolved.tree()),
+                    "environment": _put_json(store, dict(environment)),
+                }
+                with store.catalogue.write() as connection:
+                    if find_run(connection, run_id) is None:
+                        raise StoreError(f"there is no run {run_id}: `trainwright ls` lists runs")
+                    point = latest_version(connection, run_id, step=from_step)
+                    insert_attempt(connection, run_id, from_step=from_step, changes=changes, inexact=inexact)
+                    row = find_run(connection, run_id)
+            assert row is not None
+            parents = [point.id] if point is not None else [row.parent] if row.parent is not None else []
+            return cls(store, row, resolved=resolved, lock=lock, parents=parents)
+        except BaseException:
+            lock.release()
+            raise
+
+    def report(self, step: int, metrics: Mapping[str, float], *, group: str) -> None:
+        """Takes metrics; no I/O on this thread.
+
+        Raises:
+            StoreError: If metrics reported earlier could not be written.
+        """
+        self._metrics.report(step, metrics, group=group)
+
+    def save(self, snapshot: Snapshot) -> Version:
+        """Takes a checkpoint; it is durable when `wait` returns.
+
+        At most one is in flight: a second one waits for the first.
+
+        Raises:
+            StoreError: If the checkpoint before could not be saved and nobody has heard of it yet.
+        """
+        self._check_open()
+        if self._wish == "save":
+            self._wish = "go"
+        return self._checkpoints.save(snapshot)
+
+    def save_files(self, folder: Path, *, step: int, metrics: Mapping[str, float], epoch: int = 0) -> Version:
+        """Takes the opaque files of a foreign framework; they may be changed again when it returns.
+
+        Args:
+            folder: Regular files and folders only.
+            step: Updates done.
+            metrics: Measured at this step.
+            epoch: Full passes done.
+
+        Raises:
+            StoreError: If there is a link in the folder, or the files cannot be kept.
+        """
+        self._check_open()
+        return self._checkpoints.save_files(folder, step=step, epoch=epoch, metrics=metrics)
+
+    def resume_point(self, call: int = 0) -> VersionRow | None:
+        """Gives the version to go on from: the newest of this run, else the one it began from, or None.
+
+        Args:
+            call: Which training of a script; only the first can be resumed.
+        """
+        if call:
+            return None
+        with self.store.catalogue.read() as connection:
+            latest = latest_version(connection, self.id)
+            if latest is None and self._row.parent is not None:
+                return find_version(connection, self._row.parent)
+            return latest
+
+    def keep(self, *, last: int | None = None, best: int | None = None) -> None:
+        """Sets how many versions stay from the next save on; tagged ones and the newest always do.
+
+        Args:
+            last: The newest ones.
+            best: The best ones.
+        """
+        self._checkpoints.keep = Keep(last=last, best=best)
+
+    def artifact(self, name: str, value: Any, *, step: int | None = None) -> None:
+        """Keeps a score, an array, a plot, a table (a dict) or text.
+
+        Raises:
+            StoreError: If the value is none of these, or cannot be written.
+        """
+        kind, chunks = spell_artifact(name, value)
+        with self.store.saving():
+            digest = self.store.blobs.put(chunks)
+            row = {"attempt": self.attempt, "step": step, "name": name, "kind": kind, "object": digest}
+            self._insert(tables.artifact, {**row, "created": now_text()})
+
+    def warn(self, text: str) -> None:
+        """Keeps a warning."""
+        row = {"attempt": self.attempt, "time": now_text(), "level": "warning", "text": text}
+        self._insert(tables.note, row)
+
+    def look(self, split: str, by: str) -> None:
+        """Counts a look at a split.
+
+        Args:
+            split: Such as `test`.
+            by: Who looked.
+        """
+        self._insert(tables.look, {"split": split, "time": now_text(), "by": by})
+
+    def edge(self, kind: Literal["used", "made"], what: str, *, target: str) -> None:
+        """Keeps what the run used beyond its dataset and its parent, or made beyond its versions.
+
+        Args:
+            kind: `used` or `made`.
+            what: Such as `file`.
+            target: Its name or digest.
+        """
+        self._insert(tables.edge, {"kind": kind, "what": what, "target": target})
+
+    def wish(self) -> Wish:
+        """Says what signals and people ask for; `save` is answered by the next save."""
+        return self._wish
+
+    def ask(self, word: Wish) -> None:
+        """Asks for a word; safe in a signal handler."""
+        self._wish = word
+
+    def flush(self) -> None:
+        """Returns when everything reported and saved so far is in the store.
+
+        Raises:
+            StoreError: If something could not be written.
+        """
+        self._metrics.flush()
+        self._checkpoints.settle()
+
+    def finish(self, state: Ending, reason: str = "", *, final: VersionRow | None = None) -> None:
+        """Ends this attempt: drains metrics and saves, moves the tag `final`, lets go of the run.
+
+        After an error it may be called again with `failed`. A run that fails anyway keeps what could not be
+        written in its reason, so that the first error is the one that is raised.
+
+        Args:
+            state: How it ended.
+            reason: For the reader.
+            final: The version the run ends with.
+
+        Raises:
+            StoreError: If something saved or reported could not be written and nobody has heard of it yet;
+                the run is recorded as failed then.
+        """
+        if not self._open:
+            if state == "failed":
+                return
+            self._check_open()
+        self._open, failed = False, state == "failed"
+        lost = self._drain()
+        if lost is not None:
+            what = f"{type(lost).__name__}: {lost}"
+            state, reason, final = "failed", f"{reason}; {what}" if failed else what, None
+        try:
+            with self.store.catalogue.write() as connection:
+                close_attempt(connection, self.id, attempt=self.attempt, state=state, reason=reason)
+                if final is not None:
+                    move_tag(connection, run_scope(self.id), name="final", version=final.id)
+        finally:
+            self._lock.release()
+        if lost is not None and not failed:
+            raise lost
+
+    def close(self) -> None:
+        """Lets go of the run without saying how it ended: it is shown as killed; nothing reported is lost.
+
+        Raises:
+            StoreError: As `finish`.
+        """
+        if self._open:
+            self._open = False
+            lost = self._drain()
+            self._lock.release()
+            if lost is not None:
+                raise lost
+
+    def _drain(self) -> Exception | None:
+        lost: Exception | None = None
+        for end in (self._metrics.close, self._checkpoints.settle):
+            try:
+                end()
+            except Exception as error:  # noqa: BLE001 - the other is drained first, then it is raised
+                lost = lost or error
+        return lost
+
+    def _check_open(self) -> None:
+        if not self._open:
+            raise StoreError(f"run {self.id} is finished: nothing more can be recorded by this attempt")
+
+    def _insert(self, table: Any, row: Mapping[str, Any]) -> None:
+        self._check_open()
+        with self.store.catalogue.write() as connection:
+            require_attempt(connection, self.id, attempt=self.attempt)
+            connection.execute(insert(table), {"run": self.id, **row})
+
+
+def _put_json(store: Store, value: Json) -> str:
+    return store.blobs.put([write_json(value).encode()])

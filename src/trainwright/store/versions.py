@@ -1,0 +1,144 @@
+"""Versions and the tags that point to them; the row of a version is the only point of commitment."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, bindparam, func, insert, select
+
+from trainwright.base.jsontext import write_json
+from trainwright.store import tables
+from trainwright.store.attempts import require_attempt
+from trainwright.store.records import Mode, RunRow, VersionRow
+from trainwright.store.rows import fetch, now_text, rewrite, seal, version_row
+
+_LAST_NUMBER = select(func.max(tables.version.c.number)).where(tables.version.c.model == bindparam("model"))
+_LAST_ID = select(func.max(tables.version.c.id))
+_TAGGED = (
+    select(tables.version)
+    .join(tables.tag, tables.tag.c.version == tables.version.c.id)
+    .where(tables.tag.c.scope == bindparam("scope"), tables.tag.c.name == bindparam("name"))
+)
+_TAG = select(tables.tag.c.version).where(
+    tables.tag.c.scope == bindparam("scope"), tables.tag.c.name == bindparam("name")
+)
+_LATEST = (
+    select(tables.version)
+    .where(tables.version.c.run == bindparam("run"), tables.version.c.status == "kept")
+    .order_by(tables.version.c.number.desc())
+    .limit(1)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A version before it has a number: what was saved, and the objects that hold it."""
+
+    step: int
+    epoch: int
+    metrics: Mapping[str, float]
+    reason: str
+    parents: list[int]
+    weights: str | None = None
+    state: str | None = None
+    files: str | None = None
+
+
+def run_scope(run: str) -> str:
+    """Names the scope of a run's tags."""
+    return f"run:{run}"
+
+
+def next_number(connection: Connection, model: str) -> int:
+    """Gives the next version number of a model: no gaps, and never one used before, collected ones included.
+
+    Args:
+        connection: In a write transaction, so that nobody else takes the same number.
+        model: Its name.
+    """
+    return (connection.execute(_LAST_NUMBER, {"model": model}).scalar() or 0) + 1
+
+
+def commit_version(connection: Connection, run: RunRow, *, attempt: int, draft: Draft) -> VersionRow:
+    """Adds the row of a version and moves the run's tags `latest` and `best`.
+
+    Args:
+        connection: In a write transaction; the version exists when that is committed.
+        run: Whose version it is.
+        attempt: The fencing token.
+        draft: Its objects are durable already.
+
+    Raises:
+        StaleAttempt: If a newer attempt has taken over.
+    """
+    require_attempt(connection, run.id, attempt=attempt)
+    metrics = {name: float(value) for name, value in draft.metrics.items()}
+    values = {
+        "id": (connection.execute(_LAST_ID).scalar() or 0) + 1,
+        "model": run.model,
+        "number": next_number(connection, run.model),
+        "run": run.id,
+        "attempt": attempt,
+        "step": draft.step,
+        "epoch": draft.epoch,
+        "parents": write_json(draft.parents),
+        "weights": draft.weights,
+        "state": draft.state,
+        "operator": run.operator,
+        "files": draft.files,
+        "metrics": write_json(metrics),
+        "status": "kept",
+        "reason": draft.reason,
+        "created": now_text(),
+    }
+    values = seal(values)
+    scope = run_scope(run.id)
+    best = tagged_version(connection, scope, name="best")
+    connection.execute(insert(tables.version), values)
+    move_tag(connection, scope, name="latest", version=values["id"])
+    held = None if best is None else best.metrics[run.best_metric]
+    if is_better(metrics.get(run.best_metric), held, mode=run.best_mode):
+        move_tag(connection, scope, name="best", version=values["id"])
+    return version_row(values)
+
+
+def is_better(value: float | None, held: float | None, *, mode: Mode) -> bool:
+    """Says whether a value beats the best so far; a missing value and NaN never do.
+
+    Example:
+        >>> [is_better(value, 2.0, mode="min") for value in (1.0, 2.0, float("nan"), None)]
+        [True, False, False, False]
+    """
+    if value is None or math.isnan(value):
+        return False
+    return held is None or (value < held if mode == "min" else value > held)
+
+
+def move_tag(connection: Connection, scope: str, *, name: str, version: int) -> None:
+    """Lets a tag point to a version."""
+    if connection.execute(_TAG, {"scope": scope, "name": name}).scalar() is None:
+        connection.execute(insert(tables.tag), seal({"scope": scope, "name": name, "version": version}))
+    else:
+        rewrite(connection, tables.tag, key={"scope": scope, "name": name}, changes={"version": version})
+
+
+def tagged_version(connection: Connection, scope: str, *, name: str) -> VersionRow | None:
+    """Gives the version a tag points to, or None."""
+    return _first(connection, _TAGGED, {"scope": scope, "name": name})
+
+
+def latest_version(connection: Connection, run: str, *, step: int | None = None) -> VersionRow | None:
+    """Gives the newest kept version of a run, at one step if that is given, or None."""
+    statement = _LATEST if step is None else _LATEST.where(tables.version.c.step == step)
+    return _first(connection, statement, {"run": run})
+
+
+def find_version(connection: Connection, version: int) -> VersionRow | None:
+    """Gives a version by its id, or None."""
+    return _first(connection, select(tables.version).where(tables.version.c.id == version), {})
+
+
+def _first(connection: Connection, statement: Any, parameters: Mapping[str, Any]) -> VersionRow | None:
+    rows = fetch(connection, statement, parameters)
+    return version_row(rows[0]) if rows else None

@@ -1,0 +1,1 @@
+"""From results to scores: pure functions, every record with its weight."""

@@ -1,0 +1,95 @@
+import time
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from trainwright.base.errors import DataError
+from trainwright.validation.bootstrap import bootstrap_interval, mean_score
+
+
+@pytest.mark.parametrize("right, n", [(80, 100), (5, 40), (990, 1000), (0, 30), (30, 30)])
+def test_the_interval_of_a_share_is_that_of_the_binomial(right, n):
+    """Resampled hits are binomial with the share that was seen, so the quantiles are known."""
+    values = np.repeat([1.0, 0.0], [right, n - right])
+    found = bootstrap_interval(mean_score(values), n, draws=20_000, seed=3)
+    expected = stats.binom.ppf([0.025, 0.975], n, right / n) / n
+    np.testing.assert_allclose(found, expected, atol=1.01 / n)
+
+
+def test_the_interval_of_a_mean_has_the_width_of_its_standard_error():
+    values = np.random.default_rng(0).normal(size=400)
+    low, high = bootstrap_interval(mean_score(values), 400, level=0.6827, draws=20_000)
+    assert (high - low) / 2 == pytest.approx(values.std() / np.sqrt(400), rel=0.03)
+
+
+def test_the_interval_covers_the_truth_as_often_as_it_says():
+    """The exact coverage of the percentile interval is a sum over binomial outcomes."""
+    n, p = 100, 0.7
+    rng = np.random.default_rng(8)
+    hits = 0
+    for trial in range(400):
+        values = (rng.random(n) < p).astype(float)
+        low, high = bootstrap_interval(mean_score(values), n, draws=500, seed=trial)
+        hits += low <= p <= high
+    k = np.arange(n + 1)
+    inside = (stats.binom.ppf(0.025, n, k / n) <= p * n) & (p * n <= stats.binom.ppf(0.975, n, k / n))
+    exact = stats.binom.pmf(k, n, p)[inside].sum()
+    assert hits / 400 == pytest.approx(exact, abs=4 * np.sqrt(exact * (1 - exact) / 400))
+
+
+def test_every_record_is_drawn_alike():
+    drawn = np.zeros(7)
+
+    def score(counts):
+        nonlocal drawn
+        assert (counts.sum(axis=1) == 7).all()
+        drawn += counts.sum(axis=0)
+        return counts[:, 0]
+
+    bootstrap_interval(score, 7, draws=20_000)
+    assert stats.chisquare(drawn).pvalue > 1e-4
+
+
+def test_draws_in_different_blocks_differ():
+    seen = []
+    bootstrap_interval(lambda counts: seen.append(counts.copy()) or counts[:, 0], 2**19, draws=6)
+    assert len(seen) == 3
+    assert len({counts.tobytes() for block in seen for counts in block}) == 6
+
+
+def test_weights_count_with_the_record():
+    values, weight = np.array([1.0, 0.0, 1.0]), np.array([2.0, 1.0, 0.0])
+    counts = np.array([[1.0, 1.0, 1.0], [0.0, 3.0, 0.0], [1.0, 2.0, 0.0]])
+    np.testing.assert_allclose(mean_score(values, weight)(counts), [2 / 3, 0.0, 0.5])
+
+
+def test_the_seed_decides_and_nothing_else():
+    values = np.random.default_rng(0).random(50)
+    first, again, other = (bootstrap_interval(mean_score(values), 50, seed=seed) for seed in (1, 1, 2))
+    assert first == again != other
+
+
+def test_a_wider_level_gives_a_wider_interval():
+    score = mean_score(np.random.default_rng(0).random(50))
+    (a, b), (c, d) = (bootstrap_interval(score, 50, level=level) for level in (0.99, 0.5))
+    assert a < c < d < b
+
+
+def test_a_thousand_draws_of_a_thousand_records_are_quick():
+    score = mean_score((np.arange(1000) % 5 > 0).astype(float))
+    bootstrap_interval(score, 1000)
+    begin = time.process_time()
+    bootstrap_interval(score, 1000)
+    assert time.process_time() - begin < 0.15  # about 0.03 s; the rest is for a busy machine
+
+
+def test_no_records_are_refused():
+    with pytest.raises(DataError, match="no records"):
+        bootstrap_interval(mean_score(np.ones(1)), 0)
+
+
+@pytest.mark.parametrize("wrong", [{"level": 1.0}, {"level": 0.0}, {"draws": 0}])
+def test_wrong_arguments_are_mistakes_of_the_caller(wrong):
+    with pytest.raises(ValueError):
+        bootstrap_interval(mean_score(np.ones(3)), 3, **wrong)
