@@ -5,6 +5,10 @@ worst case: the writer has to ask for it) and one that is a matrix product outsi
 metrics are interleaved. Stalls that come from the machine show in the loop without metrics, too.
 """
 
+import os
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # before NumPy: the second core is the writer's
+
 import sys
 import tempfile
 import threading
@@ -48,7 +52,8 @@ def microseconds_per_report(store):
     cost = (time.thread_time() - cpu) / REPORTS * 1e6
     began = time.monotonic()
     run.finish("done")
-    print(f"report(): {cost:.2f} µs CPU on the caller's thread; {REPORTS} rows drained {time.monotonic() - began:.1f} s later")
+    late = time.monotonic() - began
+    print(f"report(): {cost:.2f} µs CPU on the caller's thread; {REPORTS} rows drained {late:.1f} s later")
 
 
 def busy_step():

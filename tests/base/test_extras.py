@@ -19,7 +19,10 @@ def test_a_package_that_is_there_is_given():
 
 
 def test_asking_imports_nothing():
-    code = "import sys; from trainwright.base.extras import installed as i; print(i('wave'), 'wave' in sys.modules)"
+    code = (
+        "import sys; from trainwright.base.extras import installed\n"
+        "print(installed('wave'), 'wave' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert done.stdout.split() == ["True", "False"]

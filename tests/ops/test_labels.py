@@ -10,7 +10,7 @@ CASES = [
     np.array([0, 1, 1], dtype=np.uint8),
     np.array([True, False, True]),
     np.array(["wolf", "", "Ärger", "wolf"]),
-    np.array([2**63 + 1, 0], dtype=np.uint64),
+    np.array([2**62 + 1, 2**62, 0], dtype=np.uint64),
 ]
 
 
@@ -36,6 +36,7 @@ def test_numbers_agree_with_scikit_learn_and_come_back(y):
         (["a", "b"], ["ab"], "the class 'ab'"),
         (["a"], [1], "the classes are text"),
         ([1], ["1"], "the classes are numbers"),
+        ([-1], np.array([2**64 - 1], np.uint64), "the class 18446744073709551615"),
         ([1, 2], [[1], [2]], "one per record"),
     ],
 )
@@ -44,7 +45,9 @@ def test_an_unseen_class_is_refused_by_name(fitted, given, says):
         Labels().fit(np.array(fitted))(np.array(given))
 
 
-@pytest.mark.parametrize("y", [np.array([0.5, 1.0]), np.eye(2, dtype=int), np.array([], dtype=int)])
+@pytest.mark.parametrize(
+    "y", [np.array([0.5, 1.0]), np.eye(2, dtype=int), np.array([], dtype=int), np.array([2**63], np.uint64)]
+)
 def test_what_cannot_be_classes_is_refused(y):
     with pytest.raises(DataError):
         Labels().fit(y)

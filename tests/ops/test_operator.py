@@ -102,7 +102,7 @@ def test_a_subclass_does_not_borrow_the_catalog_name(mine, monkeypatch):
     ids=lambda value: repr(value)[:20],
 )
 def test_what_json_cannot_hold_is_refused_by_name_of_the_operator(mine, value):
-    with pytest.raises(DataError, match="Shift: .* cannot be written down"):
+    with pytest.raises(DataError, match=r"Shift: .* cannot be written down"):
         _ = mine.Shift(by=value).spec
 
 

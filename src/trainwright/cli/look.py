@@ -92,14 +92,19 @@ def show(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = Fals
             value = ", ".join(str(one) for one in value)
         print(f"{name:14}{value if value != '' else '-'}")
     print()
-    print(write_yaml(Experiment.model_validate(spec)), end="")
+    print(write_yaml(Experiment.model_validate(spec), defaults=False), end="")
 
 
-def lineage(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+def lineage(
+    ref: RefArgument,
+    every: Annotated[bool, typer.Option("--all", help="Every version, not only tagged ones and branches.")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show what a version was made from and what was made from it."""
     from trainwright.store.lineage import lineage as trace
 
-    found = trace(open_registry(store), ref)
+    found = trace(open_registry(store), ref, every=every)
     if as_json:
         nodes = [{"id": node.id, "kind": node.kind, "label": node.label} for node in found.nodes]
         write_out({"nodes": nodes, "edges": found.edges})

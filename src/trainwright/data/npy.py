@@ -8,6 +8,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from tokenize import TokenError
 from typing import IO, Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def _read_header(file: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.
             raise DataError(f"{what}: format {version} is not read; save it again with numpy.save")
         counted = _Counted(file)
         shape, fortran, dtype = _HEADERS[version](counted)
-    except (ValueError, TypeError, SyntaxError, RecursionError, MemoryError) as error:
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
         raise DataError(f"{what}: not an .npy array: {error}") from error
     return shape, fortran, dtype, np.lib.format.MAGIC_LEN + counted.count
 

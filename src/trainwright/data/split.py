@@ -103,16 +103,20 @@ def _draw(spec: SplitSpec, y: Array, task_type: str) -> dict[str, Indices]:
     rest, found = order, {}
     for name, fraction in (("test", spec.test), ("val", spec.val)):
         if fraction:
-            chosen = _choose(groups[rest], fraction)
+            chosen = _choose(groups[rest], fraction, keep=1 if task_type == "classification" else 0)
             found[name] = np.sort(rest[chosen])
             rest = rest[~chosen]
     return found | {"train": np.sort(rest)}
 
 
-def _choose(groups: Indices, fraction: float) -> NDArray[np.bool_]:
+def _choose(groups: Indices, fraction: float, *, keep: int) -> NDArray[np.bool_]:
     """Marks, in an order that is random already, the first records of each group that are chosen."""
     sizes = np.bincount(groups)
-    shares = _apportion(sizes, fraction) if len(sizes) > 1 else np.array([_rounded(fraction * len(groups))])
+    shares = (
+        _apportion(sizes, fraction, keep=keep)
+        if len(sizes) > 1
+        else np.array([_rounded(fraction * len(groups))])
+    )
     # The place of each record among those of its own group.
     by_group = np.argsort(groups, kind="stable")
     place = np.empty_like(groups)
@@ -121,9 +125,9 @@ def _choose(groups: Indices, fraction: float) -> NDArray[np.bool_]:
     return chosen
 
 
-def _apportion(sizes: Indices, fraction: float) -> Indices:
+def _apportion(sizes: Indices, fraction: float, *, keep: int) -> Indices:
     quota = fraction * sizes
-    limit = np.maximum(sizes - 1, 0)
+    limit = np.maximum(sizes - keep, 0)
     shares: Indices = np.minimum(np.floor(quota).astype(np.int64), limit)
     wanted = _rounded(fraction * int(sizes.sum()))
     # Largest remainder first; equal ones in the order of the classes.

@@ -10,6 +10,7 @@ from trainwright.base.tree import Array
 from trainwright.ops.operator import Operator
 
 Value = bool | int | str
+_LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,7 +55,10 @@ class Labels(Operator):
             )
         if len(x) == 0:
             raise DataError("Labels cannot be fitted on no records")
-        return replace(self, values=tuple(np.unique(x).tolist()))
+        values = np.unique(x).tolist()
+        if isinstance(values[-1], int) and values[-1] > _LARGEST:
+            raise DataError(f"the class {values[-1]} is larger than {_LARGEST}; save such classes as text")
+        return replace(self, values=tuple(values))
 
     def __call__(self, x: Array) -> Array:
         """Gives class numbers, int64."""
@@ -62,7 +66,9 @@ class Labels(Operator):
         if (known.dtype.kind == "U") != (x.dtype.kind == "U") or x.dtype.kind not in "biufU" or x.ndim != 1:
             kind = "text" if known.dtype.kind == "U" else "numbers"
             raise DataError(f"the classes are {kind}, one per record; these are {x.dtype} of shape {x.shape}")
-        index = np.minimum(np.searchsorted(known, x), len(known) - 1).astype(np.int64)
+        # Beside int64, uint64 would be compared as float64, where neighbours above 2^53 are equal.
+        given: Any = x.astype(np.int64) if x.dtype.kind == "u" else x
+        index: Array = np.minimum(np.searchsorted(known, given), len(known) - 1).astype(np.int64)
         unseen = known[index] != x
         if unseen.any():
             first = int(np.argmax(unseen))

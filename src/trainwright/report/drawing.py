@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from html import escape
 
-BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 168, 44, 36, 14
+BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 208, 44, 36, 14
 
 
 def draw_lineage(columns: Sequence[Sequence[tuple[str, str]]]) -> str:

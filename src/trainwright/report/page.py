@@ -53,6 +53,7 @@ def render_run(registry: Registry, run_id: str) -> str:
     context: dict[str, Any] = {
         "model": run.model,
         "run": run,
+        "created": f"{run.created[:10]} {run.created[11:16]} UTC",
         "warnings": [note.text for note in registry.notes(run_id)] + _inexact(registry, run_id),
         "numbers": _numbers(run, scores, shown, len(versions), environment),
         "curves": _curves(registry.metrics(run_id), best),
@@ -160,7 +161,7 @@ def _environment(spec: Experiment, environment: dict[str, Any]) -> list[tuple[st
     machine, commit = environment["hardware"], environment["git"]
     rows = [(name, version) for name, version in environment["packages"].items()]
     rows += [
-        ("backend", f"{spec.train.backend}, {spec.train.device}, {spec.train.threads} threads"),
+        ("backend", f"{spec.train.backend}, {spec.train.device}, {spec.train.threads} thread{'' if spec.train.threads == 1 else 's'}"),
         ("processor", f"{machine['processor']}, {machine['cores']} cores"),
         ("system", f"{machine['system']} {machine['machine']}"),
         ("memory", f"{machine['memory_bytes'] / 2**30:.1f} GiB"),
@@ -175,7 +176,7 @@ def _confusion(matrix: Any, classes: Sequence[Any]) -> dict[str, Any]:
     totals = np.maximum(matrix.sum(1, keepdims=True), 1)
     heats = matrix / totals
     rows = [
-        [(f"{count:g}", f"{heat:.2f}") for count, heat in zip(counts, heats_of, strict=True)]
+        [(f"{count:g}", f"{0.6 * heat:.2f}") for count, heat in zip(counts, heats_of, strict=True)]
         for counts, heats_of in zip(matrix.tolist(), heats.tolist(), strict=True)
     ]
     return {"confusion": rows, "classes": [str(one) for one in classes]}

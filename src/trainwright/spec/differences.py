@@ -1,7 +1,7 @@
 """Where two specs differ."""
 
 from collections.abc import Iterator
-from enum import Enum
+from enum import StrEnum
 from typing import Any
 
 from trainwright.base.jsontext import Json, write_json
@@ -10,8 +10,8 @@ from trainwright.spec.faults import Path, spell
 from trainwright.spec.fields import chosen, fields_of, inside
 
 
-class Absent(Enum):
-    """Stands for a value that one side does not have; `null` is a value."""
+class Absent(StrEnum):
+    """Stands for a value that one side does not have; `null` is a value. In JSON it is the word `absent`."""
 
     ABSENT = "absent"
 

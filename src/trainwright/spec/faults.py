@@ -57,7 +57,7 @@ def spell(path: Path) -> str:
         >>> print(spell(("train", "callbacks", 0, "args", "a b")))
         train.callbacks.0.args.'a b'
     """
-    return ".".join(str(key) if re.fullmatch(r"[\w-]+", str(key)) else show(key) for key in path)
+    return ".".join(str(key) if re.fullmatch(r"[\w-]{1,60}", str(key)) else show(key) for key in path)
 
 
 def find_faults(tree: Any, root: type[Part]) -> list[Fault]:
@@ -132,14 +132,14 @@ def _locate(root: type[Part], detail: ErrorDetails) -> _Spot:
     path: Path = ()
     annotation: Any = root
     holder: type[Part] | None = None
-    for key in detail["loc"]:
+    for left, key in zip(range(len(detail["loc"]), 0, -1), detail["loc"], strict=True):
         parts = variants(annotation)
         found = _values(annotation)
         if parts:
             annotation = parts.get(str(key))
         elif len(found) > 1 and not isinstance(key, int):
             # The name of an option, such as `list[int]`. Only lists lead further.
-            if str(key).startswith("list["):
+            if left > 1 and str(key).startswith("list["):
                 item = next(option.item for option in found if option.kind is list)
                 annotation = GenericAlias(list, (item,))
         elif key != "[key]":

@@ -1,6 +1,7 @@
 """An experiment as YAML text, for people to read and to run again."""
 
 import io
+import re
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -11,6 +12,7 @@ from trainwright.spec.experiment import Experiment
 from trainwright.spec.text import resolve
 
 WIDTH = 100  # characters of a line
+_PLAIN = re.compile(r"\w(?:(?:[\w ./+-]|:(?=\w))*[\w./+-])?")
 
 
 class _Representer(SafeRepresenter):  # type: ignore[misc]  # ruamel has no types
@@ -20,8 +22,8 @@ class _Representer(SafeRepresenter):  # type: ignore[misc]  # ruamel has no type
         return True
 
     def text(self, data: str) -> ScalarNode:
-        # Unquoted, these would come back as a number, a truth value or null.
-        style = None if isinstance(resolve(data), str) and data.isprintable() and data != "<<" else '"'
+        # Unquoted, other text could come back as a number, a truth value, null, or punctuation.
+        style = None if _PLAIN.fullmatch(data) and isinstance(resolve(data), str) else '"'
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
     def number(self, data: float) -> ScalarNode:

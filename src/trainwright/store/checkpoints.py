@@ -1,7 +1,7 @@
 """From a snapshot to a durable version: objects, one transaction, then what retention leaves over."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from trainwright.base.errors import StoreError
@@ -23,10 +23,15 @@ class Checkpoints:
         store: Where to.
         run: As it was when the attempt began.
         parents: Ids of the versions that the first one comes from.
+        settle_metrics: Returns when the metrics reported so far are written; a version comes after them, so that
+            the history of a run that is resumed there has no hole.
     """
 
-    def __init__(self, store: Store, run: RunRow, *, parents: Sequence[int]) -> None:
+    def __init__(
+        self, store: Store, run: RunRow, *, parents: Sequence[int], settle_metrics: Callable[[], None]
+    ) -> None:
         self.keep = Keep()
+        self._settle_metrics = settle_metrics
         self._store = store
         self._run = run
         self._parents = list(parents)
@@ -94,6 +99,7 @@ class Checkpoints:
 
     def _commit(self, draft: Draft) -> tuple[VersionRow, set[str]]:
         run = self._run
+        self._settle_metrics()
         with self._store.catalogue.write() as connection:
             version = commit_version(connection, run, attempt=run.attempt, draft=draft)
             gone = leave_tombstones(

@@ -42,12 +42,13 @@ class Lineage:
     edges: tuple[tuple[str, str], ...]
 
 
-def lineage(registry: Registry, ref: str) -> Lineage:
+def lineage(registry: Registry, ref: str, *, every: bool = True) -> Lineage:
     """Follows a version to all it was made from and to all that was made from it.
 
     Args:
         registry: Where to look.
         ref: Of the version.
+        every: Whether versions are shown that have no tag, are no branching point and were not asked for.
 
     Raises:
         StoreError: If there is no such version.
@@ -57,6 +58,10 @@ def lineage(registry: Registry, ref: str) -> Lineage:
     names = {row.digest: row.name or row.digest[:12] for row in dataset_rows(registry.store)}
     edges = sorted(set(_edges(runs, versions)))
     start = f"version:{registry.resolve(ref).id}"
+    if not every:
+        shown = {row.version for row in registry.tags()} | {run.parent for run in runs.values()}
+        plain = {f"version:{number}" for number in versions if number not in shown} - {start}
+        edges = _without(edges, plain)
     reached = _closure(start, edges) | _closure(start, [(b, a) for a, b in edges])
     return Lineage(
         nodes=tuple(_node(item, runs, versions=versions, names=names) for item in sorted(reached)),
@@ -141,6 +146,26 @@ def _edges(runs: dict[str, RunRow], versions: dict[int, VersionRow]) -> Iterator
         yield f"run:{version.run}", f"version:{version.id}"
         for parent in version.parents:
             yield f"version:{parent}", f"version:{version.id}"
+
+
+def _without(edges: list[tuple[str, str]], dropped: set[str]) -> list[tuple[str, str]]:
+    """Leaves out nodes and joins what lay before each to what lay after it, unless they are joined anyway."""
+    before: dict[str, list[str]] = {}
+    for source, target in edges:
+        before.setdefault(target, []).append(source)
+
+    def sources(node: str) -> set[str]:
+        found, waiting = set[str](), list(before.get(node, ()))
+        while waiting:
+            one = waiting.pop()
+            if one in dropped:
+                waiting += before.get(one, ())
+            else:
+                found.add(one)
+        return found
+
+    kept = {node for edge in edges for node in edge} - dropped
+    return sorted((source, node) for node in kept for source in sources(node))
 
 
 def _closure(start: str, edges: list[tuple[str, str]]) -> set[str]:

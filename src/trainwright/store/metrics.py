@@ -6,8 +6,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Mapping
-from itertools import chain
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from trainwright.base.errors import StaleAttempt, StoreError
 from trainwright.store.catalogue import Catalogue, begin_immediate
@@ -16,12 +15,12 @@ PERIOD_S = 0.5
 BATCH_ROWS = 5000  # in one transaction
 # In one statement. `executemany` asks for the interpreter once per row; one statement with many rows, once.
 STATEMENT_ROWS = 200
+COLUMNS = 7
+WAKE_ITEMS = 4 * BATCH_ROWS
 _ROW = "(?,?,?,?,?,?,?)"
 _INSERT = "INSERT INTO metric (run, attempt, step, grp, name, value, time) VALUES "
 _MANY = _INSERT + ",".join([_ROW] * STATEMENT_ROWS)
 _ONE = _INSERT + _ROW
-Report = tuple[int, str, tuple[tuple[str, float], ...], float]
-Row = tuple[str, int, int, str, str, float, float]
 
 
 class MetricWriter:
@@ -37,7 +36,9 @@ class MetricWriter:
         self._catalogue = catalogue
         self._run = run
         self._attempt = attempt
-        self._reports: deque[Report] = deque()
+        # Flat: step, group, time, number of metrics, names, values, and again. Tuples would live long enough to
+        # make the garbage collector walk through everything there is, which stalls a step for 20 ms.
+        self._waiting: deque[Any] = deque()
         self._error: Exception | None = None
         self._heard = False
         self._closing = False
@@ -54,8 +55,9 @@ class MetricWriter:
         """
         if self._error is not None or self._thread is None:
             self._begin()
-        self._reports.append((step, group, tuple(metrics.items()), time.time()))
-        if len(self._reports) >= BATCH_ROWS and not self._wake.is_set():
+        waiting = self._waiting
+        waiting.extend((step, group, time.time(), len(metrics), *metrics, *metrics.values()))
+        if len(waiting) >= WAKE_ITEMS and not self._wake.is_set():
             self._wake.set()
 
     def flush(self) -> None:
@@ -64,12 +66,16 @@ class MetricWriter:
         Raises:
             StoreError: If something could not be written.
         """
-        with self._progress:
-            while (self._reports or self._writing) and self._error is None:
-                self._wake.set()
-                self._progress.wait(0.05)
+        self.settle()
         if self._error is not None:
             self._raise()
+
+    def settle(self) -> None:
+        """Returns when everything reported is written or an error has come up, which is raised to others."""
+        with self._progress:
+            while (self._waiting or self._writing) and self._error is None:
+                self._wake.set()
+                self._progress.wait(0.05)
 
     def close(self) -> None:
         """Writes what is left and ends the thread; a second time does nothing.
@@ -104,11 +110,11 @@ class MetricWriter:
     def _work(self) -> None:
         try:
             with self._catalogue.metrics() as connection:
-                while self._reports or not self._closing:
+                while self._waiting or not self._closing:
                     self._wake.wait(PERIOD_S)
                     self._wake.clear()
                     self._writing = True
-                    while self._reports:
+                    while self._waiting:
                         self._write_batch(connection)
                     self._writing = False
                     with self._progress:
@@ -121,27 +127,30 @@ class MetricWriter:
         begin_immediate(connection, self._catalogue.path)
         try:
             self._check_attempt(connection)
-            count, rest = 0, []
-            while self._reports and count < BATCH_ROWS:
-                rest += self._rows(self._reports.popleft())
+            rows, values = 0, []
+            while self._waiting and rows < BATCH_ROWS:
+                values += self._next_report()
                 # Few rows at a time, so that the training gets the interpreter back soon.
-                while len(rest) >= STATEMENT_ROWS:
-                    rows, rest = rest[:STATEMENT_ROWS], rest[STATEMENT_ROWS:]
-                    connection.execute(_MANY, tuple(chain.from_iterable(rows)))
-                    count += STATEMENT_ROWS
-            if rest:
-                connection.executemany(_ONE, rest)
+                while len(values) >= STATEMENT_ROWS * COLUMNS:
+                    connection.execute(_MANY, values[: STATEMENT_ROWS * COLUMNS])
+                    del values[: STATEMENT_ROWS * COLUMNS]
+                    rows += STATEMENT_ROWS
+            tail = range(0, len(values), COLUMNS)
+            connection.executemany(_ONE, (values[start : start + COLUMNS] for start in tail))
         except BaseException:
             connection.rollback()
             raise
         connection.commit()
 
-    def _rows(self, report: Report) -> list[Row]:
-        step, group, metrics, seconds = report
-        # NaN is bound as NULL by SQLite itself; that is how it is read back, too.
-        return [
-            (self._run, self._attempt, step, group, name, float(value), seconds) for name, value in metrics
-        ]
+    def _next_report(self) -> list[Any]:
+        take = self._waiting.popleft
+        step, group, seconds, count = take(), take(), take(), take()
+        names = [take() for _ in range(count)]
+        found: list[Any] = []
+        for name in names:
+            # SQLite itself turns NaN into NULL; that is how it is read back, too.
+            found += (self._run, self._attempt, step, group, name, float(take()), seconds)
+        return found
 
     def _check_attempt(self, connection: sqlite3.Connection) -> None:
         (latest,) = connection.execute("SELECT attempt FROM run WHERE id=?", (self._run,)).fetchone()

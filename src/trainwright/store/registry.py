@@ -210,7 +210,9 @@ class Registry:
     def tags_of(self, version: VersionRow) -> list[str]:
         """Gives the tags that point to a version, those of its run and those of its model."""
         with self.store.catalogue.read() as connection:
-            statement = select(tables.tag).where(tables.tag.c.version == version.id).order_by(tables.tag.c.name)
+            statement = (
+                select(tables.tag).where(tables.tag.c.version == version.id).order_by(tables.tag.c.name)
+            )
             return [tag_row(row).name for row in fetch(connection, statement)]
 
     def weights(self, version: VersionRow) -> dict[str, Array]:

@@ -1,0 +1,94 @@
+import numpy as np
+import pytest
+
+from trainwright.base.errors import DataError
+from trainwright.data.check import check_finite, check_ids, check_weight, infer_task_type, settle_target
+
+MANY = np.arange(100)
+
+
+@pytest.mark.parametrize(
+    ("y", "expected"),
+    [
+        (np.array(["a", "b"]), "classification"),
+        (np.array([True, False]), "classification"),
+        (np.tile([3, 8], 2), "classification"),
+        (np.array([3, 8, 9]), "regression"),  # each once: more likely a quantity
+        (np.repeat(MANY, 20), "classification"),  # a hundred classes without a gap, often enough
+        (np.repeat(MANY, 19), "regression"),
+        (np.repeat(MANY * 2, 20), "regression"),  # with gaps
+        (np.repeat(MANY + 17, 50), "regression"),  # ages, say
+        (np.repeat(MANY[:20] * 5, 2), "classification"),
+        (np.repeat(MANY[:21] * 5, 2), "regression"),
+        (np.tile([0.0, 1.0], 50), "regression"),
+        (np.tile([[0, 1]], (50, 1)), "regression"),  # two targets
+        (np.tile([[0], [1]], (50, 1)), "classification"),
+    ],
+)
+def test_the_task_type_goes_by_the_values(y, expected):
+    assert infer_task_type(y) == expected
+
+
+@pytest.mark.parametrize(
+    ("y", "task_type", "expected"),
+    [
+        (np.array([[1], [2]]), "classification", [1, 2]),
+        (np.array([0.0, 2.0]), "classification", [0, 2]),
+        (np.array([True, False]), "regression", [1.0, 0.0]),
+        (np.array([[1, 2], [3, 4]]), "regression", [[1.0, 2.0], [3.0, 4.0]]),
+    ],
+)
+def test_a_target_takes_the_form_of_its_task(y, task_type, expected):
+    found = settle_target(y, task_type, at="")
+    assert found.tolist() == expected
+    assert found.dtype == (np.float64 if task_type == "regression" else np.int64)
+
+
+@pytest.mark.parametrize(
+    ("y", "task_type", "says"),
+    [
+        (np.eye(3, dtype=int), "classification", "take the argmax"),
+        (np.array([0.0, 0.5]), "classification", "record 1 holds 0.5.*model.task_type: regression"),
+        (np.array(["x", "x"]), "classification", "all 2 records are of one class, 'x'"),
+        (np.array([[7], [7]]), "classification", "one class, 7"),
+        (np.array(["x", "y"]), "regression", "regression needs numbers"),
+        (np.zeros((2, 2, 2)), "regression", "regression needs shape"),
+        (np.zeros((2, 0)), "regression", "regression needs shape"),
+    ],
+)
+def test_a_target_of_another_task_is_refused(y, task_type, says):
+    with pytest.raises(DataError, match=says):
+        settle_target(y, task_type, at="")
+
+
+def test_the_first_value_that_is_not_finite_is_named():
+    x = np.zeros((4, 3), np.float32)
+    x[2, 1], x[3, 0] = np.inf, np.nan
+    with pytest.raises(DataError, match=r"^here: column 'b' holds inf in record 2 \(.*; 2 such values"):
+        check_finite(x, at="here: ", what="it", columns=("a", "b", "c"))
+
+
+@pytest.mark.parametrize("values", [np.array([1]), np.array(["nan"]), np.array([1e308]), np.array([True])])
+def test_finite_values_pass(values):
+    check_finite(values, at="", what="")
+
+
+@pytest.mark.parametrize(
+    ("weight", "says"),
+    [
+        (np.array([1.0, -0.5]), "record 1 is -0.5"),
+        (np.array([np.nan, 1.0]), "holds nan in record 0"),
+        (np.array([1.0]), "one per record"),
+        (np.array([[1.0], [1.0]]), "one per record"),
+        (np.array(["a", "b"]), "are numbers"),
+    ],
+)
+def test_wrong_weights_are_refused(weight, says):
+    with pytest.raises(DataError, match=says):
+        check_weight(weight, 2, at="")
+
+
+@pytest.mark.parametrize("ids", [np.array([1.0, 2.0]), np.array([1]), np.array([[1], [2]])])
+def test_wrong_ids_are_refused(ids):
+    with pytest.raises(DataError, match="ids are integers or text"):
+        check_ids(ids, 2, at="")

@@ -1,0 +1,57 @@
+"""From a name to an object."""
+
+import pytest
+
+from trainwright.base.errors import SpecError
+from trainwright.spec.build import build, find
+from trainwright.spec.part import Use
+
+CATALOG = {
+    "Fraction": "fractions:Fraction",
+    "Clock": "datetime:timedelta",
+    "Gone": "no_such_module:X",
+    "Odd": "math:X",
+}
+
+
+def test_a_short_name_and_the_users_own_code_are_found_alike():
+    assert find("Fraction", CATALOG, where="x") is find("fractions:Fraction", {}, where="x")
+
+
+def test_arguments_go_to_the_constructor():
+    assert build(Use(use="Clock", args={"hours": 2}), CATALOG, where="x").total_seconds() == 7200
+
+
+@pytest.mark.parametrize(
+    ("name", "line"),
+    [
+        ("Fractoin", "data.operators.0.use: unknown name 'Fractoin', nearest: 'Fraction'"),
+        ("zzz", "data.operators.0.use: unknown name 'zzz', known: Clock, Fraction, Gone, Odd"),
+        ("Gone", "data.operators.0.use: 'no_such_module:X' cannot be imported"),
+        ("Odd", "data.operators.0.use: 'math:X' cannot be imported"),
+    ],
+)
+def test_a_name_that_cannot_be_found_says_why(name, line):
+    with pytest.raises(SpecError, match=line):
+        find(name, CATALOG, where="data.operators.0")
+
+
+class Patient:
+    def __init__(self, *, patience: int = 3) -> None:
+        if patience < 1:
+            raise ValueError("patience must be 1 or more")
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        ({"patiense": 3}, "nearest: 'patience'"),
+        ({"zzz": 3}, "known: patience"),
+        ({"patience": 0}, "patience must be 1 or more"),
+        ({"patience": "x"}, "not supported"),
+    ],
+)
+def test_arguments_that_do_not_fit_are_named_with_their_place(args, reason, monkeypatch):
+    monkeypatch.setattr("fractions.Fraction", Patient)
+    with pytest.raises(SpecError, match=rf"^train.callbacks.0.args: Fraction: .*{reason}"):
+        build(Use(use="Fraction", args=args), CATALOG, where="train.callbacks.0")

@@ -1,0 +1,82 @@
+"""Small experiments in files, and the command line in a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+BODY = """\
+name: tiny
+seed: 3
+data:
+  path: tiny.npz
+  split: {{method: stratified, val: 0.2, test: 0.2}}
+  operators:
+    - {{use: Standardize}}
+model:
+  architecture: mlp
+  hidden_dims: [16, 8]
+  dropout: 0.2
+  normalization: batch
+train:
+  backend: {backend}
+  epochs: {epochs}
+  batch_size: 16
+  optimizer: {{name: adamw, lr: 1e-2}}
+  schedule: {{name: cosine, warmup_epochs: 0.5}}
+  clip_norm: 1.0
+"""
+
+
+class Lab:
+    """A folder with an experiment in it."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.home = folder / "store"
+        numbers = np.random.default_rng(0)
+        self.x = numbers.normal(3.0, 2.0, size=(200, 4)).astype(np.float32)
+        self.y = ((self.x[:, 0] > 3).astype(int) + (self.x[:, 1] > 3)).astype(np.int64)
+        np.savez(folder / "tiny.npz", x=self.x, y=self.y)
+        self.write()
+
+    def write(self, *, backend="torch", epochs=4, more="", name="tiny.yaml"):
+        self.file = self.folder / name
+        self.file.write_text(BODY.format(backend=backend, epochs=epochs) + more)
+        return self.file
+
+    def start(self, *arguments, code=None, **options):
+        entry = ["-c", code] if code else ["-m", "trainwright"]
+        environment = {**os.environ, "TRAINWRIGHT_HOME": str(self.home), "NPROC": "1"}
+        return subprocess.Popen(
+            [sys.executable, *entry, *map(str, arguments)],
+            cwd=self.folder,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            **options,
+        )
+
+    def call(self, *arguments, expect=0):
+        process = self.start(*arguments)
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == expect, f"exit {process.returncode}\n{out}\n{err}"
+        return out + err if expect else out
+
+    def json(self, *arguments, expect=0):
+        process = self.start(*arguments, "--json")
+        out, err = process.communicate(timeout=200)
+        assert process.returncode == expect, f"exit {process.returncode}\n{out}\n{err}"
+        return json.loads(out)
+
+    def run(self, *arguments):
+        return self.json("run", self.file, "-q", *arguments)
+
+
+@pytest.fixture()
+def lab(tmp_path):
+    return Lab(tmp_path)
