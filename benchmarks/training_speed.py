@@ -17,7 +17,9 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 BASE = "slicing loop"
-SKIPPED = {"cnn": {"bare JAX loop", "trainwright equinox"}}  # convolutions in a JAX loop on a CPU: 16 times slower
+SKIPPED = {
+    "cnn": {"bare JAX loop", "trainwright equinox"}
+}  # convolutions in a JAX loop on a CPU: 16 times slower
 ENVIRONMENT = {"NPROC": "1", "OMP_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
 
 
@@ -38,20 +40,26 @@ def main():
     sys.path.insert(0, str(HERE))
     from workloads import CONTENDERS, WORKLOADS
 
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--workloads", nargs="+", default=list(WORKLOADS), choices=list(WORKLOADS))
     parser.add_argument("--contenders", nargs="+", default=list(CONTENDERS), choices=list(CONTENDERS))
     chosen = parser.parse_args()
     core = min(os.sched_getaffinity(0))
     for workload in chosen.workloads:
-        names = [n for n in CONTENDERS if n in {BASE, *chosen.contenders} and n not in SKIPPED.get(workload, ())]
+        names = [
+            n for n in CONTENDERS if n in {BASE, *chosen.contenders} and n not in SKIPPED.get(workload, ())
+        ]
         found = {name: [] for name in names}
         for number in range(chosen.rounds):
             for name in names if number % 2 == 0 else reversed(names):
                 found[name].append(measure(workload, name, core))
         base = found[BASE]
-        print(f"\n| {workload} | samples / CPU s (median) | ratio to {BASE} (median, min to max) | final loss |")
+        print(
+            f"\n| {workload} | samples / CPU s (median) | ratio to {BASE} (median, min to max) | final loss |"
+        )
         print("|---|---|---|---|")
         for name in names:
             pairs = zip(found[name], base, strict=True)
@@ -59,9 +67,13 @@ def main():
             speed = statistics.median(one["samples_per_cpu_second"] for one in found[name])
             loss = found[name][0]["final_loss"]
             middle = statistics.median(ratios)
-            print(f"| {name} | {speed:,.0f} | {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {loss:.5g} |")
+            print(
+                f"| {name} | {speed:,.0f} | {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {loss:.5g} |"
+            )
             if abs(loss / base[0]["final_loss"] - 1) > 0.05:
-                raise SystemExit(f"{name} ended at loss {loss}, {BASE} at {base[0]['final_loss']}: not the same work")
+                raise SystemExit(
+                    f"{name} ended at loss {loss}, {BASE} at {base[0]['final_loss']}: not the same work"
+                )
 
 
 if __name__ == "__main__":

@@ -264,7 +264,9 @@ def ours(work, watch, *, backend):
     )
     with tempfile.TemporaryDirectory() as folder:
         store = Store.open(Path(folder) / "store")
-        row = register(store, name=None, recipe={}, recipe_digest="0" * 64, content_digest="0" * 64, splits={})
+        row = register(
+            store, name=None, recipe={}, recipe_digest="0" * 64, content_digest="0" * 64, splits={}
+        )
         run = LocalRun.begin(
             store,
             name="bench",

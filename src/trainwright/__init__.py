@@ -39,7 +39,7 @@ _PLACES = {
     "run_experiment": "trainwright.experiment",
 }
 
-__all__ = sorted(_PLACES)  # noqa: PLE0605
+__all__ = sorted(_PLACES)
 
 
 def __getattr__(name: str) -> Any:

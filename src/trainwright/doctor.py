@@ -63,9 +63,13 @@ def _store(home: Path) -> Check:
     if not home.exists():
         parent = home.resolve().parent
         writable = parent.exists() and os.access(parent, os.W_OK)
-        return Check("store", writable, f"{home}: none yet{'' if writable else ', and it cannot be made there'}")
+        return Check(
+            "store", writable, f"{home}: none yet{'' if writable else ', and it cannot be made there'}"
+        )
     try:
         faults = [one for one in check(Store.open(home, create=False)) if not one.harmless]
     except TrainwrightError as error:
         return Check("store", False, str(error))
-    return Check("store", not faults, f"{home}: {len(faults)} faults, see `trainwright fsck`" if faults else str(home))
+    return Check(
+        "store", not faults, f"{home}: {len(faults)} faults, see `trainwright fsck`" if faults else str(home)
+    )

@@ -62,7 +62,9 @@ def judge(model: ModelOp, records: Records) -> Judgement:
     return _judge_values(model.decode(outputs), model.preparation.targets.invert(encoded.y), records.weight)
 
 
-def evaluate_version(registry: Registry, version: VersionRow, records: Records, *, run: LocalRun) -> dict[str, Interval]:
+def evaluate_version(
+    registry: Registry, version: VersionRow, records: Records, *, run: LocalRun
+) -> dict[str, Interval]:
     """Judges a version on the test split and keeps what was found with the run; the look is counted.
 
     Args:
@@ -120,30 +122,38 @@ def evaluate_ref(
     return {f"{prefix}/{name}": score for name, score in judge(model, records).scores.items()}
 
 
-def _judge_classes(model: ModelOp, logits: Array, y: Array, weight: Array | None) -> Judgement:
+def _judge_classes(model: ModelOp, logits: Any, y: Any, weight: Any) -> Judgement:
     count = logits.shape[1]
     chosen = logits.argmax(1)
     log_likelihood = classification.log_probabilities(logits)[np.arange(len(y)), y]
     rates = {
         "accuracy": (classification.accuracy, mean_score(chosen == y, weight)),
-        "balanced_accuracy": (classification.balanced_accuracy, _by_confusion(chosen, y, weight, count, _balanced)),
+        "balanced_accuracy": (
+            classification.balanced_accuracy,
+            _by_confusion(chosen, y, weight, count, _balanced),
+        ),
         "macro_f1": (classification.macro_f1, _by_confusion(chosen, y, weight, count, _macro_f1)),
         "loss": (classification.cross_entropy, mean_score(-log_likelihood, weight)),
     }
     scores = {
-        name: _interval(measure(logits, y, weight=weight), draw, len(y)) for name, (measure, draw) in rates.items()
+        name: _interval(measure(logits, y, weight=weight), draw, len(y))
+        for name, (measure, draw) in rates.items()
     }
     classes = model.preparation.targets.invert(np.arange(count)).tolist()
     arrays = {"confusion_matrix": classification.confusion_matrix(logits, y, weight=weight), "logits": logits}
     return Judgement(scores, arrays, classes, len(y))
 
 
-def _judge_values(prediction: Array, true: Array, weight: Array | None) -> Judgement:
+def _judge_values(prediction: Any, true: Any, weight: Any) -> Judgement:
     error = (prediction - true).astype(np.float64)
-    square = np.square(error).mean(1)
-    mean_square = mean_score(square, weight)
+    weights = np.ones(len(true)) if weight is None else np.asarray(weight, dtype=np.float64)
+    weighted = np.square(error) * weights[:, None]
     draws: Mapping[str, tuple[Callable[..., float], Score]] = {
-        "rmse": (regression.rmse, lambda counts: np.sqrt(mean_square(counts))),
+        # Of several outputs, the mean of their roots.
+        "rmse": (
+            regression.rmse,
+            lambda counts: np.sqrt((counts @ weighted) / (counts @ weights)[:, None]).mean(1),
+        ),
         "mae": (regression.mae, mean_score(np.abs(error).mean(1), weight)),
         "r2": (regression.r2, _r2_score(prediction.astype(np.float64), true.astype(np.float64), weight)),
     }
@@ -159,22 +169,20 @@ def _interval(value: float, draw: Score, count: int) -> Interval:
     return {"value": value, "low": low, "high": high}
 
 
-def _by_confusion(
-    chosen: Array, y: Array, weight: Array | None, count: int, score: Callable[[Array], Array]
-) -> Score:
+def _by_confusion(chosen: Any, y: Any, weight: Any, count: int, score: Callable[[Any], Any]) -> Score:
     """Resamples a score that is a function of the confusion matrix, shape `(draws, true, predicted)`."""
     cells = np.zeros((len(y), count * count))
     cells[np.arange(len(y)), y * count + chosen] = 1.0 if weight is None else weight
     return lambda counts: score((counts @ cells).reshape(-1, count, count))
 
 
-def _balanced(matrix: Array) -> Array:
+def _balanced(matrix: Any) -> Any:
     with np.errstate(invalid="ignore"):
         recall = np.diagonal(matrix, axis1=1, axis2=2) / matrix.sum(2)
     return np.nanmean(recall, axis=1)
 
 
-def _macro_f1(matrix: Array) -> Array:
+def _macro_f1(matrix: Any) -> Any:
     hits = np.diagonal(matrix, axis1=1, axis2=2)
     total = matrix.sum(1) + matrix.sum(2)
     with np.errstate(invalid="ignore"):
@@ -182,10 +190,10 @@ def _macro_f1(matrix: Array) -> Array:
     return np.nanmean(f1, axis=1)
 
 
-def _r2_score(prediction: Array, true: Array, weight: Array | None) -> Score:
+def _r2_score(prediction: Any, true: Any, weight: Any) -> Score:
     weights = np.ones(len(true)) if weight is None else weight.astype(np.float64)
 
-    def score(counts: Array) -> Array:
+    def score(counts: Any) -> Any:
         mass = counts * weights
         mean = (mass @ true) / mass.sum(1, keepdims=True)
         # sum w (y - m)^2 = sum w y^2 - m^2 sum w, after a common shift that keeps it accurate
@@ -193,7 +201,6 @@ def _r2_score(prediction: Array, true: Array, weight: Array | None) -> Score:
         spread = mass @ np.square(true - shift) - np.square(mean - shift) * mass.sum(1, keepdims=True)
         left = mass @ np.square(prediction - true)
         with np.errstate(divide="ignore", invalid="ignore"):
-            found: Array = (1 - left / spread).mean(1)
-        return found
+            return (1 - left / spread).mean(1)
 
     return score

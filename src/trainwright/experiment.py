@@ -4,7 +4,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from trainwright.base.errors import StoreError
 from trainwright.base.home import home_of
@@ -23,7 +23,13 @@ from trainwright.train.callback import Callback
 from trainwright.train.moment import Outcome
 from trainwright.train.signals import heard_signals
 
-STATES = {"done": "done", "stopped": "stopped", "paused": "paused", "interrupted": "paused", "failed": "failed"}
+STATES: dict[str, Literal["done", "stopped", "paused", "failed"]] = {
+    "done": "done",
+    "stopped": "stopped",
+    "paused": "paused",
+    "interrupted": "paused",
+    "failed": "failed",
+}
 
 
 @dataclass(frozen=True, slots=True)

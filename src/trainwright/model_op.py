@@ -42,7 +42,13 @@ class InputSchema:
 
 
 def describe(
-    model: ModelSpec, preparation: Preparation, schema: InputSchema, *, output: str, backend: str, run_on: Resolved
+    model: ModelSpec,
+    preparation: Preparation,
+    schema: InputSchema,
+    *,
+    output: str,
+    backend: str,
+    run_on: Resolved,
 ) -> dict[str, Any]:
     """Writes down all that a version needs besides its weights, as a tree."""
     return {
@@ -70,7 +76,11 @@ class ModelOp:
     """
 
     def __init__(
-        self, description: Mapping[str, Any], weights: Mapping[str, Array], *, version: VersionRow | None = None
+        self,
+        description: Mapping[str, Any],
+        weights: Mapping[str, Array],
+        *,
+        version: VersionRow | None = None,
     ) -> None:
         self.description = description
         self.version = version
@@ -137,7 +147,8 @@ class ModelOp:
             chances = probabilities(outputs)
             classes = self.preparation.targets.invert(np.arange(outputs.shape[1]))
             return {target: decoded} | {
-                f"p({label})": chances[:, number].astype(np.float32) for number, label in enumerate(classes.tolist())
+                f"p({label})": chances[:, number].astype(np.float32)
+                for number, label in enumerate(classes.tolist())
             }
         if decoded.ndim == 1 or decoded.shape[1] == 1:
             return {target: decoded.reshape(-1)}

@@ -14,10 +14,10 @@ from trainwright.callbacks.checkpoint import Checkpoint
 from trainwright.data.dataset import Dataset, Records, open_dataset
 from trainwright.data.prepare import Preparation, fit_preparation
 from trainwright.model_op import InputSchema, describe
-from trainwright.registration import with_registered_data
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
+from trainwright.registration import with_registered_data
 from trainwright.routines import CATALOG as ROUTINES
 from trainwright.spec.build import build, find
 from trainwright.spec.experiment import Experiment
@@ -78,7 +78,12 @@ class Plan:
         output = next(iter(self.task.outputs))
         backend = self.experiment.train.backend
         return describe(
-            self.experiment.model, self.preparation, schema, output=output, backend=backend, run_on=self.run_on
+            self.experiment.model,
+            self.preparation,
+            schema,
+            output=output,
+            backend=backend,
+            run_on=self.run_on,
         )
 
     def retention(self) -> tuple[int | None, int | None]:
@@ -145,7 +150,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     y = encoded["train"].y
     facts = Facts(
         input_shape=encoded["train"].x.shape[1:],
-        output_dim=_count_classes(preparation) if classes else y.shape[1],
+        output_dim=_count_classes(preparation) if classes or y is None else y.shape[1],
         task_type=dataset.task_type,
         content_digest=dataset.content_digest,
         features=list(dataset.features) if dataset.features is not None else _array_name(experiment),
@@ -165,11 +170,11 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     splits = {name: _examples(part) for name, part in encoded.items()}
     for number, routine in enumerate(routines):
         if routine.split not in splits:
-            raise SpecError(f"train.routines.{number}: there is no split {routine.split!r}, only {', '.join(splits)}")
+            raise SpecError(
+                f"train.routines.{number}: there is no split {routine.split!r}, only {', '.join(splits)}"
+            )
     check_metrics(task, routines, wanted=_wanted(resolved, callbacks))
-    return Plan(
-        resolved, why, folder, dataset, preparation, splits, task, feed, routines, callbacks, run_on
-    )
+    return Plan(resolved, why, folder, dataset, preparation, splits, task, feed, routines, callbacks, run_on)
 
 
 def _wanted(experiment: Experiment, callbacks: Sequence[Callback]) -> dict[str, str]:
@@ -202,4 +207,5 @@ def _arrays(records: Records) -> dict[str, Any]:
 
 
 def _examples(records: Records) -> Examples:
+    assert records.y is not None
     return Examples(records.x, records.y, records.weight)

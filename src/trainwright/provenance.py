@@ -55,7 +55,9 @@ def inexact_fields(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[
     before, after = recorded["packages"], now["packages"]
     for name in sorted(before.keys() | after.keys()):
         if before.get(name) != after.get(name):
-            found.append(f"packages.{name}: recorded {before.get(name, 'none')}, now {after.get(name, 'none')}")
+            found.append(
+                f"packages.{name}: recorded {before.get(name, 'none')}, now {after.get(name, 'none')}"
+            )
     for name in ("machine", "processor"):
         left, right = recorded["hardware"].get(name), now["hardware"].get(name)
         if left != right:

@@ -36,7 +36,7 @@ class Verdict:
     Args:
         word: `identical`, `within tolerance` or `different`.
         version: The version that was trained again, as `name@number`.
-        recorded: Weight digest of the record.
+        recorded: Weight digest of the record; None for files of a foreign framework.
         found: Weight digest of the repetition; None if it could not be trained.
         largest: The largest difference of a weight relative to the largest weight of its array.
         differences: `(field, recorded, now)`; the first one is the likely cause.
@@ -44,7 +44,7 @@ class Verdict:
 
     word: str
     version: str
-    recorded: str
+    recorded: str | None
     found: str | None
     largest: float | None
     differences: Sequence[Difference]
@@ -57,7 +57,9 @@ class Verdict:
             "recorded": self.recorded,
             "found": self.found,
             "largest_relative_difference": self.largest,
-            "differences": [{"field": f, "recorded": one, "now": other} for f, one, other in self.differences],
+            "differences": [
+                {"field": f, "recorded": one, "now": other} for f, one, other in self.differences
+            ],
         }
 
     def text(self) -> str:
@@ -115,7 +117,9 @@ def reproduce_version(
     try:
         plan = make_plan(wanted, folder, home=registry.store.home)
     except DataError as error:
-        return Verdict("different", name, version.weights, None, None, [("data", recorded.data.digest, str(error))])
+        return Verdict(
+            "different", name, version.weights, None, None, [("data", recorded.data.digest, str(error))]
+        )
     found += differences(recorded.tree(), plan.experiment.tree())
     found += [_split(text) for text in inexact_fields(registry.environment(run), now)]
 
@@ -155,7 +159,7 @@ def compare_records(registry: Registry, left: VersionRow, right: VersionRow) -> 
         found += [(f"git.{field}", one, other)] if one != other else []
     found += [("step", left.step, right.step)] if left.step != right.step else []
     if left.weights != right.weights:
-        found.append(("weights", f"sha256:{left.weights[:16]}", f"sha256:{right.weights[:16]}"))
+        found.append(("weights", f"sha256:{left.weights}", f"sha256:{right.weights}"))
     for name in sorted({*left.metrics, *right.metrics}):
         one, other = left.metrics.get(name), right.metrics.get(name)
         found += [(name, one, other)] if one != other else []
@@ -180,5 +184,9 @@ def _first_metric(registry: Registry, run: str, null: NullRun) -> Difference | N
 def _largest(recorded: Mapping[str, Array], now: Mapping[str, Array]) -> float | None:
     if {n: a.shape for n, a in recorded.items()} != {n: a.shape for n, a in now.items()}:
         return None
-    scale = {name: max(float(np.abs(array).max(initial=0.0)), 1e-30) for name, array in recorded.items()}
-    return max(float(np.abs(now[name] - array).max(initial=0.0)) / scale[name] for name, array in recorded.items())
+    largest = 0.0
+    for name, array in recorded.items():
+        before, after = array.astype(np.float64), now[name].astype(np.float64)
+        scale = max(float(np.abs(before).max(initial=0.0)), 1e-30)
+        largest = max(largest, float(np.abs(after - before).max(initial=0.0)) / scale)
+    return largest

@@ -34,7 +34,12 @@ def verify_version(registry: Registry, ref: str) -> list[Check]:
     run = registry.run(version.run)
     blobs = registry.store.blobs
     checks = []
-    objects = {"weights": version.weights, "state": version.state, "operator": version.operator, "spec": run.spec}
+    objects = {
+        "weights": version.weights,
+        "state": version.state,
+        "operator": version.operator,
+        "spec": run.spec,
+    }
     for what, digest in objects.items():
         if digest is None:
             continue
@@ -46,7 +51,9 @@ def verify_version(registry: Registry, ref: str) -> list[Check]:
     try:
         spec = Experiment.model_validate(registry.spec(run))
         data = open_dataset(spec.data, folder=Path(run.folder), task_type=spec.model.task_type)
-        checks.append(Check("data", True, f"sha256:{data.content_digest[:16]}, {len(data.records.ids):,} records"))
+        checks.append(
+            Check("data", True, f"sha256:{data.content_digest[:16]}, {len(data.records.ids):,} records")
+        )
     except TrainwrightError as error:
         checks.append(Check("data", False, str(error)))
     return checks

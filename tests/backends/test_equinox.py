@@ -4,7 +4,6 @@ import pytest
 pytest.importorskip("equinox")
 
 from contracts.learner import EverySteps, LearnerContract, go_on
-
 from trainwright.backends.equinox.backend import EquinoxBackend
 from trainwright.backends.equinox.threads import own_threads
 from trainwright.base.errors import BackendError
@@ -61,7 +60,9 @@ def test_both_backends_make_the_same_step_from_the_same_values(model):
     feed = ArrayFeed(arrays, batch_size=16, seed=0)
     learners = []
     for name, backend in (("torch", TorchBackend()), ("equinox", EquinoxBackend())):
-        train = TrainSpec(backend=name, batch_size=16, loss="cross_entropy", optimizer=AdamW(name="adamw", lr=1e-3))
+        train = TrainSpec(
+            backend=name, batch_size=16, loss="cross_entropy", optimizer=AdamW(name="adamw", lr=1e-3)
+        )
         learners.append(
             backend.prepare(ModelTask(build_blueprint(spec), train, 1), feed, seed=7, run_on=Resolved())
         )

@@ -4,7 +4,6 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from contracts.learner import VARIANTS, EverySteps, LearnerContract, go_on
-
 from trainwright.backends.torch.backend import TorchBackend
 from trainwright.models.assemble import build_blueprint
 from trainwright.spec.model import ModelSpec
@@ -25,14 +24,26 @@ class TestTorch(LearnerContract):
                 SGD(name="sgd", lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.02),
                 lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.02),
             ),
-            (Adam(name="adam", lr=0.01, weight_decay=0.1), lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.1)),
-            (AdamW(name="adamw", lr=0.01, beta2=0.99), lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.9, 0.99))),
+            (
+                Adam(name="adam", lr=0.01, weight_decay=0.1),
+                lambda p: torch.optim.Adam(p, lr=0.01, weight_decay=0.1),
+            ),
+            (
+                AdamW(name="adamw", lr=0.01, beta2=0.99),
+                lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.9, 0.99)),
+            ),
         ],
     )
     def test_the_update_rules_are_those_of_torch_optim(self, make, spec, theirs):
         learner, feed = make(optimizer=spec)
         start = learner.weights()
-        hidden = [torch.nn.Linear(3, 8), torch.nn.ReLU(), torch.nn.Linear(8, 6), torch.nn.ReLU(), torch.nn.Linear(6, 3)]
+        hidden = [
+            torch.nn.Linear(3, 8),
+            torch.nn.ReLU(),
+            torch.nn.Linear(8, 6),
+            torch.nn.ReLU(),
+            torch.nn.Linear(6, 3),
+        ]
         net = torch.nn.Sequential(*hidden)
         names = ["dense_0", "dense_1", "output"]
         with torch.no_grad():
@@ -43,7 +54,9 @@ class TestTorch(LearnerContract):
         for step in range(10):
             batch = feed.batch(step)
             optimizer.zero_grad()
-            torch.nn.functional.cross_entropy(net(torch.from_numpy(batch.x)), torch.from_numpy(batch.y)).backward()
+            torch.nn.functional.cross_entropy(
+                net(torch.from_numpy(batch.x)), torch.from_numpy(batch.y)
+            ).backward()
             optimizer.step()
         learner.train(feed, EverySteps(10, end=10), go_on)
         for name, layer in zip(names, hidden[::2], strict=True):
@@ -80,7 +93,9 @@ class TestTorch(LearnerContract):
 
 def test_a_cnn_has_the_layers_it_says():
     plan = build_blueprint(
-        ModelSpec(architecture="cnn", input_shape=[1, 8, 8], output_dim=3, hidden_dims=[4, 5], normalization="batch")
+        ModelSpec(
+            architecture="cnn", input_shape=[1, 8, 8], output_dim=3, hidden_dims=[4, 5], normalization="batch"
+        )
     )
     x = np.random.default_rng(0).normal(size=(6, 1, 8, 8)).astype(np.float32)
     from trainwright.backends.torch.network import Network
@@ -91,9 +106,16 @@ def test_a_cnn_has_the_layers_it_says():
     for number, (inner, outer) in enumerate([(1, 4), (4, 5)]):
         conv = torch.nn.Conv2d(inner, outer, 3, padding=1, bias=False)
         conv.weight.data = torch.from_numpy(weights[f"conv_{number}.weight"])
-        stages += [conv, torch.nn.BatchNorm2d(outer), torch.nn.ReLU(), torch.nn.MaxPool2d(2)]  # relu commutes with max
+        stages += [
+            conv,
+            torch.nn.BatchNorm2d(outer),
+            torch.nn.ReLU(),
+            torch.nn.MaxPool2d(2),
+        ]  # relu commutes with max
     dense = torch.nn.Linear(5, 3)
-    dense.weight.data, dense.bias.data = (torch.from_numpy(weights[f"output.{n}"]) for n in ("weight", "bias"))
+    dense.weight.data, dense.bias.data = (
+        torch.from_numpy(weights[f"output.{n}"]) for n in ("weight", "bias")
+    )
     theirs = torch.nn.Sequential(*stages, torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), dense)
     for training in (True, False):
         theirs.train(training)

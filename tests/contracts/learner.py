@@ -57,7 +57,9 @@ def assert_equal_bits(left, right):
 
 VARIANTS = {
     "plain sgd": {"optimizer": SGD(name="sgd", lr=0.1)},
-    "sgd with momentum": {"optimizer": SGD(name="sgd", lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)},
+    "sgd with momentum": {
+        "optimizer": SGD(name="sgd", lr=0.1, momentum=0.9, nesterov=True, weight_decay=0.01)
+    },
     "adam": {"optimizer": Adam(name="adam", lr=0.01, weight_decay=0.01)},
     "cosine": {"schedule": Cosine(name="cosine", warmup_epochs=0.5)},
     "one cycle": {"schedule": OneCycle(name="one_cycle")},
@@ -84,7 +86,7 @@ class LearnerContract:
     def make_backend(self):
         raise NotImplementedError
 
-    @pytest.fixture()
+    @pytest.fixture
     def make(self):
         """Makes (learner, feed) with options of the training spec, of the model, and of the data."""
 
@@ -130,7 +132,7 @@ class LearnerContract:
         whole.train(feed, EverySteps(PER_EPOCH), go_on)
         first.train(feed, EverySteps(1, end=k), go_on)
         second.load_state(load_tree(b"".join(dump_tree(first.state()))))
-        # Dropout belongs to the run's seed, which a resume keeps; only initial values may come from another one.
+        # Dropout belongs to the run's seed, which a resume keeps; only initial values may be others.
         if "dropout" in options.get("model", {}):
             second, _ = make(3, **options)
             second.train(feed, EverySteps(2, end=2), go_on)
@@ -182,10 +184,14 @@ class LearnerContract:
         weight = feed.arrays["weight"].astype(np.float64)
         total, mass = learner.sums["loss"]
         assert mass == pytest.approx(weight.sum(), rel=1e-6)
-        assert total / mass == pytest.approx((np.square(error).mean(1) * weight).sum() / weight.sum(), rel=1e-5)
+        assert total / mass == pytest.approx(
+            (np.square(error).mean(1) * weight).sum() / weight.sum(), rel=1e-5
+        )
 
     def test_the_first_step_is_plain_gradient_descent(self, make):
-        learner, feed = make(optimizer=SGD(name="sgd", lr=0.5), task_type="regression", model={"hidden_dims": [1]})
+        learner, feed = make(
+            optimizer=SGD(name="sgd", lr=0.5), task_type="regression", model={"hidden_dims": [1]}
+        )
         before = {name: array.astype(np.float64) for name, array in learner.weights().items()}
         batch = feed.batch(0)
         learner.train(feed, EverySteps(1, end=1), go_on)
@@ -205,7 +211,10 @@ class LearnerContract:
             np.testing.assert_allclose(after[name], before[name] - 0.5 * slope, atol=1e-5, err_msg=name)
 
     def test_accumulated_batches_make_the_step_of_one_large_batch(self, make):
-        (small, feed), (large, large_feed) = make(accumulate=2, batch_size=2), make(accumulate=1, batch_size=4)
+        (small, feed), (large, large_feed) = (
+            make(accumulate=2, batch_size=2),
+            make(accumulate=1, batch_size=4),
+        )
         small.train(feed, EverySteps(END), go_on)
         large.train(large_feed, EverySteps(END), go_on)
         for name, array in large.weights().items():
@@ -214,11 +223,16 @@ class LearnerContract:
     def test_the_ragged_end_of_an_epoch_is_a_real_smaller_step(self, make):
         learner, feed = make(accumulate=2, batch_size=2)
         heard = []
-        learner.train(feed, EverySteps(1, end=PER_EPOCH), lambda one: heard.append(one.sums["loss"][1]) or Answer())
+        learner.train(
+            feed, EverySteps(1, end=PER_EPOCH), lambda one: heard.append(one.sums["loss"][1]) or Answer()
+        )
         assert heard == [4, 8, 12, 16, 20, 22]
 
     def test_the_rate_scale_of_an_answer_is_obeyed_from_the_next_step_on(self, make):
-        (scaled, feed), (slow, _) = make(optimizer=SGD(name="sgd", lr=0.2)), make(optimizer=SGD(name="sgd", lr=0.1))
+        (scaled, feed), (slow, _) = (
+            make(optimizer=SGD(name="sgd", lr=0.2)),
+            make(optimizer=SGD(name="sgd", lr=0.1)),
+        )
         start = slow.weights()
         scaled.train(feed, EverySteps(1, end=1), lambda one: Answer(rate_scale=0.5))
         scaled.load_weights(start)
@@ -305,15 +319,18 @@ class LearnerContract:
             other, _ = make(3, **options)
             other.load_state(broken)
             heard = []
-            other.train(feed, EverySteps(2, end=9), lambda one, heard=heard: heard.append(one.sums) or Answer())
+            other.train(
+                feed, EverySteps(2, end=9), lambda one, heard=heard: heard.append(one.sums) or Answer()
+            )
             mine = []
             same, _ = make(3, **options)
             same.load_state(kept)
             same.train(feed, EverySteps(2, end=9), lambda one, mine=mine: mine.append(one.sums) or Answer())
             assert_equal_bits(same.state(), right)
-            differs = any(
-                not np.array_equal(a, dict(leaves(right))[p]) for p, a in leaves(other.state())
-            ) or heard != mine
+            differs = (
+                any(not np.array_equal(a, dict(leaves(right))[p]) for p, a in leaves(other.state()))
+                or heard != mine
+            )
             assert differs, path
 
     def test_the_same_seed_gives_the_same_weights_and_another_seed_others(self, make):
@@ -325,7 +342,11 @@ class LearnerContract:
 
     def test_two_runs_in_one_process_do_not_touch(self, make):
         options = VARIANTS["all at once"]
-        (alone, feed), (left, left_feed), (right, right_feed) = make(**options), make(**options), make(8, **options)
+        (alone, feed), (left, left_feed), (right, right_feed) = (
+            make(**options),
+            make(**options),
+            make(8, **options),
+        )
         alone.train(feed, EverySteps(END), go_on)
 
         def meanwhile(learner):

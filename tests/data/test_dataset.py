@@ -8,7 +8,8 @@ from data.making import blobs
 from trainwright.base.errors import DataError
 from trainwright.base.jsontext import read_json, write_json
 from trainwright.data.dataset import Records, open_dataset
-from trainwright.spec.data import DataSpec, SplitSpec, TestRecords
+from trainwright.spec.data import DataSpec, SplitSpec
+from trainwright.spec.data import TestRecords as Apart
 
 X, Y = blobs()
 NAMES = np.array(["cat", "dog", "emu"])[Y]
@@ -73,7 +74,8 @@ def test_any_changed_value_changes_the_content_digest(folder, change):
     with pytest.raises(DataError) as caught:
         open_dataset(spec.model_copy(update={"digest": before.content_digest}), folder=folder)
     assert str(caught.value) == (
-        f"data.digest: d.csv has changed: registered sha256 {before.content_digest}, now {after.content_digest}; "
+        f"data.digest: d.csv has changed: registered sha256 {before.content_digest}, "
+        f"now {after.content_digest}; "
         "register it again or bring the file back"
     )
 
@@ -87,7 +89,7 @@ def test_the_digest_that_is_asked_for_passes(folder, prefix):
 
 
 def test_the_recipe_is_the_same_in_another_folder_and_after_resolving(folder, tmp_path):
-    spec = DataSpec(path="d.csv", test=TestRecords(path="test.csv"), **TABLE)
+    spec = DataSpec(path="d.csv", test=Apart(path="test.csv"), **TABLE)
     first = open_dataset(spec, folder=folder)
     elsewhere = spec.model_copy(update={"path": str(folder / "d.csv"), "features": list("abcd")})
     second = open_dataset(elsewhere, folder=tmp_path)
@@ -98,7 +100,7 @@ def test_the_recipe_is_the_same_in_another_folder_and_after_resolving(folder, tm
 
 
 def test_test_records_in_the_same_archive_become_the_test_split(folder):
-    spec = DataSpec(path="d.npz", test=TestRecords(features="x_test", target="y_test"))
+    spec = DataSpec(path="d.npz", test=Apart(features="x_test", target="y_test"))
     data = open_dataset(spec, folder=folder)
     assert np.array_equal(data.part("test").x, X[:9] + 1) and np.array_equal(data.part("test").y, Y[:9])
     assert data.splits["test"].tolist() == list(range(60, 69))
@@ -106,7 +108,7 @@ def test_test_records_in_the_same_archive_become_the_test_split(folder):
 
 
 def test_test_records_of_a_table_are_matched_by_name_not_by_place(folder):
-    data = open_dataset(DataSpec(path="d.csv", test=TestRecords(path="test.csv"), **TABLE), folder=folder)
+    data = open_dataset(DataSpec(path="d.csv", test=Apart(path="test.csv"), **TABLE), folder=folder)
     test = data.part("test")
     np.testing.assert_array_equal(test.x, X[::-1][:9])
     assert test.ids[:2].tolist() == ["r59", "r58"] and test.weight[:2].tolist() == [59.0, 58.0]
@@ -115,7 +117,7 @@ def test_test_records_of_a_table_are_matched_by_name_not_by_place(folder):
 def test_ids_of_test_records_are_kept_even_where_those_of_the_others_look_like_positions(folder):
     np.savez(folder / "a.npz", x=X, y=Y, n=np.arange(60))
     np.savez(folder / "b.npz", x=X[:3], y=Y[:3], n=np.array([900, 901, 902]))
-    data = open_dataset(DataSpec(path="a.npz", id="n", test=TestRecords(path="b.npz")), folder=folder)
+    data = open_dataset(DataSpec(path="a.npz", id="n", test=Apart(path="b.npz")), folder=folder)
     assert data.part("test").ids.tolist() == [900, 901, 902]
 
 
@@ -138,6 +140,7 @@ def test_pinned_splits_are_used_as_they_are(folder):
 def test_the_task_type_is_decided_or_obeyed(folder, asked, found):
     data = open_dataset(DataSpec(path="d.npz"), folder=folder, task_type=asked)
     assert data.task_type == found
+    assert data.content_digest == open_dataset(DataSpec(path="d.npz"), folder=folder).content_digest
     assert data.records.y.dtype == (np.int64 if found == "classification" else np.float64)
 
 
@@ -215,17 +218,17 @@ def test_records_that_cannot_be_trained_on_are_refused(tmp_path, arrays, fields,
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"test": TestRecords(features="x_test")}, "data.test: name their file"),
-        ({"test": TestRecords(path="none.npz")}, "data.test.path: there is no file 'none.npz'"),
+        ({"test": Apart(features="x_test")}, "data.test: name their file"),
+        ({"test": Apart(path="none.npz")}, "data.test.path: there is no file 'none.npz'"),
         (
-            {"test": TestRecords(path="odd.npz")},
+            {"test": Apart(path="odd.npz")},
             r"data.test: its records have shape \(3,\), those of data \(4,\)",
         ),
-        ({"test": TestRecords(path="text.npz")}, "data.test.target: it holds text .* that of data numbers"),
-        ({"test": TestRecords(path="nan.npz")}, "data.test.features: the array 'x' holds nan in record 3"),
-        ({"test": TestRecords(path="nan.npz", target="t")}, "data.test.target: no array 't' in nan.npz"),
+        ({"test": Apart(path="text.npz")}, "data.test.target: it holds text .* that of data numbers"),
+        ({"test": Apart(path="nan.npz")}, "data.test.features: the array 'x' holds nan in record 3"),
+        ({"test": Apart(path="nan.npz", target="t")}, "data.test.target: no array 't' in nan.npz"),
         (
-            {"test": TestRecords(features="x_test", target="y_test"), "weight": "w"},
+            {"test": Apart(features="x_test", target="y_test"), "weight": "w"},
             "data.weight: 'w' cannot belong to the test records too",
         ),
         ({"path": None}, "data.path: name a file"),
@@ -244,7 +247,7 @@ def test_test_records_that_do_not_belong_are_refused(folder, fields, says):
 def test_a_class_of_test_records_that_train_has_not_is_named(folder):
     np.savez(folder / "new.npz", x=X[:1], y=np.array([9]))
     with pytest.raises(DataError, match=r"data\.split\.test: 1 of its records .* record 60 of class 9"):
-        open_dataset(DataSpec(path="d.npz", test=TestRecords(path="new.npz")), folder=folder)
+        open_dataset(DataSpec(path="d.npz", test=Apart(path="new.npz")), folder=folder)
 
 
 def test_a_csv_value_that_is_missing_is_named_with_field_file_and_line(folder):

@@ -18,7 +18,10 @@ def make(**options):
         # No bias before a batch normalisation, whose running statistics are not trained.
         ({"architecture": "mlp", "hidden_dims": [4], "normalization": "batch"}, 6 * 4 + 4 + 4 + 4 * 2 + 2),
         ({"architecture": "cnn", "hidden_dims": [3]}, 3 * 1 * 3 + 3 + 3 * 2 + 2),
-        ({"architecture": "cnn", "hidden_dims": [3], "kernel_size": 5, "input_shape": [2, 8]}, 3 * 2 * 5 + 3 + 8),
+        (
+            {"architecture": "cnn", "hidden_dims": [3], "kernel_size": 5, "input_shape": [2, 8]},
+            3 * 2 * 5 + 3 + 8,
+        ),
         ({"architecture": "cnn", "hidden_dims": [3], "input_shape": [2, 8, 8]}, 3 * 2 * 9 + 3 + 8),
         ({"architecture": "cnn", "hidden_dims": [3], "input_shape": [28, 28]}, 3 * 1 * 9 + 3 + 8),
     ],

@@ -54,7 +54,9 @@ def test_no_file_uses_what_runs_code_from_data():
                 names = {(node.module or "").split(".")[0]}
             elif isinstance(node, ast.Call):
                 called = ast.unparse(node.func)
-                assert called not in ("eval", "torch.load", "yaml.load") and not called.endswith("extractall"), file
+                assert called not in ("eval", "torch.load", "yaml.load") and not called.endswith(
+                    "extractall"
+                ), file
                 if called.endswith("np.load"):
                     assert "allow_pickle=False" in ast.unparse(node), file
                 continue

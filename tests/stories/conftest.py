@@ -77,6 +77,6 @@ class Lab:
         return self.json("run", self.file, "-q", *arguments)
 
 
-@pytest.fixture()
+@pytest.fixture
 def lab(tmp_path):
     return Lab(tmp_path)

@@ -9,7 +9,9 @@ def make(records=10, batch=3, seed=0):
     return ArrayFeed({"x": x, "y": x[:, 0], "weight": x[:, 0]}, batch_size=batch, seed=seed)
 
 
-@pytest.mark.parametrize(("records", "batch", "sizes"), [(10, 3, [3, 3, 3, 1]), (9, 3, [3, 3, 3]), (2, 5, [2])])
+@pytest.mark.parametrize(
+    ("records", "batch", "sizes"), [(10, 3, [3, 3, 3, 1]), (9, 3, [3, 3, 3]), (2, 5, [2])]
+)
 def test_every_record_comes_once_per_epoch_and_the_last_step_may_be_smaller(records, batch, sizes):
     feed = make(records, batch)
     for epoch in range(3):

@@ -165,7 +165,9 @@ def test_a_checkpoint_is_taken_when_somebody_asks():
     saved = []
     run = NullRun()
     keep = run.save
-    run.save = lambda snapshot: saved.append((snapshot.step, snapshot.epoch, dict(snapshot.metrics))) or keep(snapshot)
+    run.save = lambda snapshot: (
+        saved.append((snapshot.step, snapshot.epoch, dict(snapshot.metrics))) or keep(snapshot)
+    )
     log = Log(every=Steps(1), answers={("on_step", 2): Save(), ("on_step", 3): Save()})
     make(callbacks=[log], run=run, routines=[Measure()])[0].fit()
     # A snapshot has the metrics of its very step only: none in the middle of an epoch.

@@ -21,7 +21,9 @@ def write_json(value: Json) -> str:
         >>> write_json({"b": 1e-3, "a": [float("nan"), True]})
         '{"a":[{"$float":"nan"},true],"b":0.001}'
     """
-    return json.dumps(_typed(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
+    return json.dumps(
+        _typed(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
+    )
 
 
 def read_json(text: str | bytes, *, what: str = "JSON") -> Json:

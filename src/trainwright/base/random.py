@@ -46,7 +46,9 @@ def stream(seed: int, purpose: str, layer: str = "") -> Stream:
         (True, False)
     """
     digest = hashlib.sha256(f"{seed}\x00{purpose}\x00{layer}".encode()).digest()
-    return Stream(_signed(int.from_bytes(digest[:4], "little")), _signed(int.from_bytes(digest[4:8], "little")))
+    return Stream(
+        _signed(int.from_bytes(digest[:4], "little")), _signed(int.from_bytes(digest[4:8], "little"))
+    )
 
 
 def at(base: Stream, position: Any) -> Stream:
@@ -54,7 +56,7 @@ def at(base: Stream, position: Any) -> Stream:
 
     Args:
         base: From `stream`.
-        position: A Python integer below 2^31, or a 0-d int32 array (traced ones too).
+        position: A Python integer below 2^31, or an int32 array of torch or JAX (traced ones too).
 
     Returns:
         Python integers for a Python integer, otherwise 0-d arrays of the same framework; the numbers are equal.
@@ -102,7 +104,8 @@ def uniform(keys: Stream, count: int) -> NDArray[np.float32]:
         0.50 1.00
     """
     whole = _shift(bits(keys, np.arange(count, dtype=np.int32)), 32 - FRACTION_BITS)
-    return whole.astype(np.float32) * np.float32(2.0**-FRACTION_BITS)
+    found: NDArray[np.float32] = whole.astype(np.float32) * np.float32(2.0**-FRACTION_BITS)
+    return found
 
 
 def permutation(keys: Stream, count: int) -> NDArray[np.int64]:
@@ -114,7 +117,7 @@ def permutation(keys: Stream, count: int) -> NDArray[np.int64]:
     """
     # Sorting (bits, index) pairs packed into one integer is several times faster than an argsort.
     high = bits(keys, np.arange(count, dtype=np.int32)).astype(np.int64) << 32
-    packed = high | np.arange(count, dtype=np.int64)
+    packed: NDArray[np.int64] = high | np.arange(count, dtype=np.int64)
     packed.sort()
     return packed & 0xFFFFFFFF
 

@@ -56,7 +56,11 @@ def dump_tensors(tensors: Mapping[str, Array], *, metadata: Mapping[str, str] | 
         entries["__metadata__"] = dict(metadata)
     header = write_json(entries).encode()
     header += b" " * (-len(header) % 8)
-    return [struct.pack("<Q", len(header)), header, *(plain[n].reshape(-1).view(np.uint8).data for n in order)]
+    return [
+        struct.pack("<Q", len(header)),
+        header,
+        *(plain[n].reshape(-1).view(np.uint8).data for n in order),
+    ]
 
 
 def load_tensors(content: bytes, *, what: str = "safetensors") -> dict[str, Array]:
@@ -112,7 +116,7 @@ def load_tree(content: bytes, *, what: str = "tree") -> Tree:
     def fill(node: Any) -> Tree:
         if isinstance(node, dict):
             if set(node) == {"$array"}:
-                if node["$array"] not in arrays:
+                if not isinstance(node["$array"], str) or node["$array"] not in arrays:
                     raise StoreError(f"{what}: the array {node['$array']!r} is missing")
                 return arrays[node["$array"]]
             return {key: fill(item) for key, item in node.items()}
@@ -130,7 +134,9 @@ def _plain(name: str, array: Array) -> Array:
     little = np.ascontiguousarray(array).reshape(array.shape)
     little = little.astype(little.dtype.newbyteorder("<"), copy=False)
     if little.dtype.str not in _NAMES:
-        raise StoreError(f"{name}: arrays of {array.dtype} cannot be kept, only booleans, integers and floats")
+        raise StoreError(
+            f"{name}: arrays of {array.dtype} cannot be kept, only booleans, integers and floats"
+        )
     return little
 
 
@@ -139,7 +145,9 @@ def _read(content: bytes, what: str) -> tuple[dict[str, Array], dict[str, str]]:
         raise StoreError(f"{what}: {len(content)} bytes are too few for a safetensors file")
     (size,) = struct.unpack("<Q", content[:8])
     if size > MAX_HEADER_BYTES or size > len(content) - 8:
-        raise StoreError(f"{what}: the header claims {size} bytes, the file has {len(content) - 8} after its length")
+        raise StoreError(
+            f"{what}: the header claims {size} bytes, the file has {len(content) - 8} after its length"
+        )
     header = read_json(content[8 : 8 + size], what=f"{what}: header")
     if not isinstance(header, dict):
         raise StoreError(f"{what}: the header is not a JSON object")

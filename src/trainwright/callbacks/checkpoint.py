@@ -43,7 +43,9 @@ class Checkpoint(Callback):
         for name, value in {**chosen, "keep_last": keep_last, "keep_best": keep_best}.items():
             whole = name == "every_n_seconds" or type(value) is int
             if value is not None and (isinstance(value, bool) or not whole or not value > 0):
-                raise ValueError(f"{name}: {value!r} is not a positive {'number' if whole else 'whole number'}")
+                raise ValueError(
+                    f"{name}: {value!r} is not a positive {'number' if whole else 'whole number'}"
+                )
         self.every: Period = Epochs(every_n_epochs or 1)
         if every_n_steps is not None:
             self.every = Steps(every_n_steps)

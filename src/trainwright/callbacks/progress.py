@@ -19,7 +19,9 @@ class Progress(Callback):
 
     every: Period | None = Seconds(0.2)
 
-    def __init__(self, *, metric: str | None = None, mode: str = "auto", stream: TextIO | None = None) -> None:
+    def __init__(
+        self, *, metric: str | None = None, mode: str = "auto", stream: TextIO | None = None
+    ) -> None:
         if mode not in ("auto", "bar", "lines"):
             raise ValueError(f"mode: {mode!r} is none of 'auto', 'bar', 'lines'")
         self.metric = metric

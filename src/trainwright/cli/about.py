@@ -1,6 +1,6 @@
 """Commands about trainwright itself: schema, doctor."""
 
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 

@@ -12,7 +12,9 @@ from trainwright.base.home import home_of
 
 StoreOption = Annotated[
     Path | None,
-    typer.Option("--store", help="The store; $TRAINWRIGHT_HOME or ./.trainwright unless given.", show_default=False),
+    typer.Option(
+        "--store", help="The store; $TRAINWRIGHT_HOME or ./.trainwright unless given.", show_default=False
+    ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to stdout.")]
 

@@ -49,7 +49,9 @@ def verify(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = Fa
     if as_json:
         write_out([{"what": one.what, "ok": one.ok, "detail": one.detail} for one in checks])
     else:
-        write_table(["what", "", "detail"], [[one.what, "ok" if one.ok else "BAD", one.detail] for one in checks])
+        write_table(
+            ["what", "", "detail"], [[one.what, "ok" if one.ok else "BAD", one.detail] for one in checks]
+        )
     if not all(one.ok for one in checks):
         raise typer.Exit(1)
 
@@ -110,4 +112,6 @@ def list_data(store: StoreOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         write_out([{"name": r.name, "content": r.content_digest, "created": r.created} for r in found])
     else:
-        write_table(["name", "content", "created"], [[r.name, r.content_digest[:16], r.created] for r in found])
+        write_table(
+            ["name", "content", "created"], [[r.name, r.content_digest[:16], r.created] for r in found]
+        )

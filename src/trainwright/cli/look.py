@@ -7,7 +7,9 @@ import typer
 
 from trainwright.cli.common import JsonOption, StoreOption, open_registry, say, write_out, write_table
 
-RefArgument = Annotated[str, typer.Argument(help="name, name@tag, name@7, name@epoch=7, a run, or a digest prefix.")]
+RefArgument = Annotated[
+    str, typer.Argument(help="name, name@tag, name@7, name@epoch=7, a run, or a digest prefix.")
+]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -48,7 +50,9 @@ def list_runs(
     heads = ["run", "model", "state", "backend", "versions", "best", "metric", "created"]
     table = []
     for row in rows:
-        metric = next((f"{name} {value:.4g}" for name, value in row.items() if "/" in name and value is not None), None)
+        metric = next(
+            (f"{name} {value:.4g}" for name, value in row.items() if "/" in name and value is not None), None
+        )
         table.append([row.get(head) if head != "metric" else metric for head in heads])
     write_table(heads, table)
 
@@ -97,7 +101,9 @@ def show(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = Fals
 
 def lineage(
     ref: RefArgument,
-    every: Annotated[bool, typer.Option("--all", help="Every version, not only tagged ones and branches.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every version, not only tagged ones and branches.")
+    ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:

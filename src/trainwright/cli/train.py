@@ -32,7 +32,9 @@ def run(
     store: StoreOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
-    dry: Annotated[bool, typer.Option("--dry-run", help="Check everything and show the plan; write nothing.")] = False,
+    dry: Annotated[
+        bool, typer.Option("--dry-run", help="Check everything and show the plan; write nothing.")
+    ] = False,
 ) -> None:
     """Train the model that an experiment file describes."""
     from trainwright.plan import make_plan
@@ -47,14 +49,20 @@ def run(
     from trainwright.experiment import run_experiment
 
     trained = run_experiment(
-        document.experiment, folder=document.folder, home=home_of(store), listeners=_listeners(quiet), plan=plan
+        document.experiment,
+        folder=document.folder,
+        home=home_of(store),
+        listeners=_listeners(quiet),
+        plan=plan,
     )
     _finish(trained, as_json)
 
 
 def resume(
     ref: Annotated[str, typer.Argument(help="A run, or with --epochs any version.")],
-    epochs: Annotated[int | None, typer.Option(help="Branch: a new run of this length from the version.")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(help="Branch: a new run of this length from the version.")
+    ] = None,
     allow_inexact: Annotated[
         bool, typer.Option("--allow-inexact", help="Go on although packages or the processor differ.")
     ] = False,
@@ -73,7 +81,9 @@ def resume(
 
 def reproduce(
     ref: Annotated[str, typer.Argument(help="A version, or a run.")],
-    file: Annotated[Path | None, typer.Argument(help="Compare with this experiment instead of the record.")] = None,
+    file: Annotated[
+        Path | None, typer.Argument(help="Compare with this experiment instead of the record.")
+    ] = None,
     changes: SetOption = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
@@ -155,6 +165,8 @@ def _finish(trained: "Trained", as_json: bool) -> None:
         print(f"weights  sha256:{trained.final.weights}")
         print(f"report   {trained.report}")
     else:
-        say(f"{outcome.reason}; checkpoint at step {trained.final.step}; go on: trainwright resume {trained.run}")
+        say(
+            f"{outcome.reason}; checkpoint at step {trained.final.step}; go on: trainwright resume {trained.run}"
+        )
     if outcome.kind == "interrupted":
         raise typer.Exit(130)

@@ -19,7 +19,8 @@ def predict(
     ref: RefArgument,
     data: Annotated[Path, typer.Argument(help="A .npz, .npy, .csv or .parquet file with the features.")],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="A .parquet, .csv or .npz file; CSV on stdout unless given.")
+        Path | None,
+        typer.Option("-o", "--output", help="A .parquet, .csv or .npz file; CSV on stdout unless given."),
     ] = None,
     store: StoreOption = None,
 ) -> None:
@@ -36,7 +37,9 @@ def predict(
 
 def evaluate(
     ref: RefArgument,
-    data: Annotated[Path | None, typer.Argument(help="A file with features and target; the test split unless given.")] = None,
+    data: Annotated[
+        Path | None, typer.Argument(help="A file with features and target; the test split unless given.")
+    ] = None,
     split: Annotated[str, typer.Option(help="Which split, when no file is given.")] = "test",
     store: StoreOption = None,
     as_json: JsonOption = False,

@@ -62,7 +62,7 @@ def settle_target(y: Array, task_type: str, *, at: str) -> Array:
             )
         return y
     if y.dtype.kind == "U":
-        raise DataError(f"{at}regression needs numbers, this is text such as {y.flat[0]!r}")
+        raise DataError(f"{at}regression needs numbers, this is text such as {str(y.flat[0])!r}")
     if y.ndim not in (1, 2) or (y.ndim == 2 and y.shape[1] == 0):
         raise DataError(f"{at}regression needs shape (records,) or (records, outputs), not {y.shape}")
     return y.astype(np.float64)

@@ -124,19 +124,16 @@ def open_dataset(
         test = _read_test(spec, spec.test, main, path=path, folder=folder)
         records, appended = _join(main_records, test, named=spec.id is not None), len(test)
     assert records.y is not None
-    at = "data.target: "
-    resolved = (
-        infer_task_type(main_records.y) if task_type == "auto" and main_records.y is not None else task_type
-    )
-    records = Records(records.x, settle_target(records.y, resolved, at=at), records.weight, records.ids)
-    content = _digest(records)
+    content = _digest(records)  # of what was read: the task type is no part of it
+    resolved = infer_task_type(records.y[: len(main.x)]) if task_type == "auto" else task_type
+    y = settle_target(records.y, resolved, at="data.target: ")
+    records = Records(records.x, y, records.weight, records.ids)
     for expected in (spec.digest, (pinned or {}).get("content_digest")):
         _check_digest(content, expected, path.name)
     if pinned and "splits" in pinned:
         splits = check_splits(pinned["splits"], len(records))
     else:
-        assert records.y is not None
-        splits = split_records(spec.split, records.y, task_type=resolved, appended=appended, folder=folder)
+        splits = split_records(spec.split, y, task_type=resolved, appended=appended, folder=folder)
     _check_parts(records, splits, resolved)
     recipe = _recipe(spec, main)
     return Dataset(

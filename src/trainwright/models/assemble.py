@@ -27,7 +27,9 @@ def build_blueprint(spec: ModelSpec) -> Blueprint:
         (['dense', 'activation', 'dense'], 26)
     """
     if spec.input_shape == "auto" or spec.output_dim == "auto":
-        raise SpecError("model.input_shape, model.output_dim: give them, or let `resolve` take them from data")
+        raise SpecError(
+            "model.input_shape, model.output_dim: give them, or let `resolve` take them from data"
+        )
     plan = _Plan(tuple(spec.input_shape))
     if spec.architecture == "mlp":
         _mlp(plan, spec)

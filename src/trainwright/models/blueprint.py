@@ -10,7 +10,9 @@ import numpy as np
 from trainwright.base.random import stream, uniform
 from trainwright.base.tree import Array
 
-Kind = Literal["reshape", "flatten", "dense", "conv", "batch_norm", "activation", "dropout", "max_pool", "mean"]
+Kind = Literal[
+    "reshape", "flatten", "dense", "conv", "batch_norm", "activation", "dropout", "max_pool", "mean"
+]
 
 
 @dataclass(frozen=True, slots=True)

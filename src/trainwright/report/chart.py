@@ -30,7 +30,9 @@ def nice_ticks(low: float, high: float, *, most: int = 5) -> list[float]:
     return [_tidy(number * step) for number in range(first, last + 1)]
 
 
-def line_chart(series: Mapping[str, Points], *, x_label: str, title: str, mark: tuple[float, str] | None = None) -> str:
+def line_chart(
+    series: Mapping[str, Points], *, x_label: str, title: str, mark: tuple[float, str] | None = None
+) -> str:
     """Draws lines over one axis.
 
     Args:
@@ -55,12 +57,12 @@ def line_chart(series: Mapping[str, Points], *, x_label: str, title: str, mark: 
         ]
     if mark is not None:
         x, label = mark
-        body.append(f'<line class="mark" x1="{frame.x(x):.1f}" x2="{frame.x(x):.1f}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
+        at = f"{frame.x(x):.1f}"
+        body.append(f'<line class="mark" x1="{at}" x2="{at}" y1="{TOP}" y2="{HEIGHT - BOTTOM}"/>')
         anchor = "end" if frame.x(x) > WIDTH / 2 else "start"
         shift = -4 if anchor == "end" else 4
-        body.append(
-            f'<text class="tick" x="{frame.x(x) + shift:.1f}" y="{TOP + 10}" text-anchor="{anchor}">{escape(label)}</text>'
-        )
+        place = f'x="{frame.x(x) + shift:.1f}" y="{TOP + 10}" text-anchor="{anchor}"'
+        body.append(f'<text class="tick" {place}>{escape(label)}</text>')
     return _svg(title, body)
 
 
@@ -96,12 +98,18 @@ class _Frame:
         for value in nice_ticks(self.low_y, self.high_y):
             y = self.y(value)
             parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
-            parts.append(f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>')
+            parts.append(
+                f'<text class="tick" x="{LEFT - 6}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+            )
         for value in nice_ticks(self.low_x, self.high_x, most=8):
             x = self.x(value)
-            parts.append(f'<text class="tick" x="{x:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{value:g}</text>')
+            parts.append(
+                f'<text class="tick" x="{x:.1f}" y="{HEIGHT - BOTTOM + 14}" text-anchor="middle">{value:g}</text>'
+            )
         middle = (LEFT + WIDTH - RIGHT) / 2
-        parts.append(f'<text class="tick" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>')
+        parts.append(
+            f'<text class="tick" x="{middle}" y="{HEIGHT - 4}" text-anchor="middle">{escape(x_label)}</text>'
+        )
         return "".join(parts)
 
 

@@ -24,14 +24,21 @@ def draw_lineage(columns: Sequence[Sequence[tuple[str, str]]]) -> str:
     for number, column in enumerate(filled):
         left = number * (BOX_WIDTH + GAP_X)
         block = len(column) * BOX_HEIGHT + (len(column) - 1) * GAP_Y
-        places = []
+        places = list[tuple[float, float]]()
         for row, (heading, name) in enumerate(column):
             top = (height - block) / 2 + row * (BOX_HEIGHT + GAP_Y)
             middle = top + BOX_HEIGHT / 2
-            parts += [f'<path class="edge" d="M{x} {y}C{x + 18} {y} {left - 18} {middle} {left} {middle}"/>' for x, y in before]
-            parts.append(f'<rect class="box" x="{left}" y="{top}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6"/>')
+            parts += [
+                f'<path class="edge" d="M{x} {y}C{x + 18} {y} {left - 18} {middle} {left} {middle}"/>'
+                for x, y in before
+            ]
+            parts.append(
+                f'<rect class="box" x="{left}" y="{top}" width="{BOX_WIDTH}" height="{BOX_HEIGHT}" rx="6"/>'
+            )
             parts.append(f'<text class="tick" x="{left + 10}" y="{top + 17}">{escape(heading)}</text>')
-            parts.append(f'<text class="label" x="{left + 10}" y="{top + 34}">{escape(_shorten(name))}</text>')
+            parts.append(
+                f'<text class="label" x="{left + 10}" y="{top + 34}">{escape(_shorten(name))}</text>'
+            )
             places.append((left + BOX_WIDTH, middle))
         before = places
     return (

@@ -32,7 +32,9 @@ def write_report(registry: Registry, run: str, *, path: Path | None = None) -> P
     """
     target = path or registry.store.home / "reports" / f"{run}.html"
     target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile("w", dir=target.parent, suffix=".tmp", delete=False, encoding="utf-8") as draft:
+    with tempfile.NamedTemporaryFile(
+        "w", dir=target.parent, suffix=".tmp", delete=False, encoding="utf-8"
+    ) as draft:
         draft.write(render_run(registry, run))
     os.replace(draft.name, target)
     return target.resolve()
@@ -46,7 +48,9 @@ def render_run(registry: Registry, run_id: str) -> str:
     versions = registry.versions(run=run_id)
     best = registry.best(run_id)
     final = registry.final(run_id) or (registry.latest(run_id) if versions else None)
-    tables = {one.name: registry.artifact_value(one) for one in registry.artifacts(run_id) if one.kind == "table"}
+    tables = {
+        one.name: registry.artifact_value(one) for one in registry.artifacts(run_id) if one.kind == "table"
+    }
     arrays = {one.name: one for one in registry.artifacts(run_id) if one.kind == "array"}
     scores = tables.get("test/scores", {})
     shown = best or final
@@ -57,8 +61,13 @@ def render_run(registry: Registry, run_id: str) -> str:
         "warnings": [note.text for note in registry.notes(run_id)] + _inexact(registry, run_id),
         "numbers": _numbers(run, scores, shown, len(versions), environment),
         "curves": _curves(registry.metrics(run_id), best),
-        "scores": [(name, *(f"{score[key]:.4f}" for key in ("value", "low", "high"))) for name, score in scores.items()],
-        "no_scores": "the run is not finished" if run.state not in ("done", "stopped") else "there is no test split",
+        "scores": [
+            (name, *(f"{score[key]:.4f}" for key in ("value", "low", "high")))
+            for name, score in scores.items()
+        ],
+        "no_scores": "the run is not finished"
+        if run.state not in ("done", "stopped")
+        else "there is no test split",
         "records": tables.get("test/about", {}).get("records"),
         "judged": tables.get("test/about", {}).get("version"),
         "looks": len(registry.looks(run_id)),
@@ -71,13 +80,19 @@ def render_run(registry: Registry, run_id: str) -> str:
         "content": spec.data.digest,
         "spec": write_yaml(spec),
         "target": spec.data.target,
+        "confusion": None,
+        "residuals": None,
     }
     if "test/confusion_matrix" in arrays:
         matrix = registry.artifact_value(arrays["test/confusion_matrix"])
         context |= _confusion(matrix, tables["test/about"]["classes"])
     if "test/predictions" in arrays and "test/targets" in arrays:
-        predicted, true = (registry.artifact_value(arrays[f"test/{name}"]) for name in ("predictions", "targets"))
-        points = np.stack([predicted.reshape(-1), (predicted - true).reshape(-1)], axis=1).astype(float).tolist()
+        predicted, true = (
+            registry.artifact_value(arrays[f"test/{name}"]) for name in ("predictions", "targets")
+        )
+        points = (
+            np.stack([predicted.reshape(-1), (predicted - true).reshape(-1)], axis=1).astype(float).tolist()
+        )
         context["residuals"] = scatter_chart(
             [(x, y) for x, y in points], x_label="prediction", title="residuals", level=0.0
         )
@@ -86,14 +101,9 @@ def render_run(registry: Registry, run_id: str) -> str:
 
 def _template() -> jinja2.Template:
     loader = jinja2.FileSystemLoader(Path(__file__).parent)
-    return jinja2.Environment(loader=loader, autoescape=True, undefined=_Optional).get_template("page.html.j2")
-
-
-class _Optional(jinja2.StrictUndefined):
-    """A section may be missing as a whole (`if`); printing what is missing is an error."""
-
-    def __bool__(self) -> bool:
-        return False
+    return jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined).get_template(
+        "page.html.j2"
+    )
 
 
 def _inexact(registry: Registry, run: str) -> list[str]:
@@ -107,7 +117,7 @@ def _inexact(registry: Registry, run: str) -> list[str]:
 def _numbers(
     run: RunRow, scores: dict[str, Any], shown: VersionRow | None, count: int, environment: dict[str, Any]
 ) -> list[tuple[str, str, str]]:
-    found = []
+    found: list[tuple[str, str, str]] = []
     for name in ("test/accuracy", "test/rmse", "test/r2"):
         if name in scores:
             score = scores[name]
@@ -118,21 +128,26 @@ def _numbers(
     found.append(("versions", str(count), f"backend {run.backend}"))
     commit = environment["git"]["commit"]
     if commit:
-        found.append(("commit", commit[:8], "with uncommitted changes" if environment["git"]["dirty"] else "clean"))
+        found.append(
+            ("commit", commit[:8], "with uncommitted changes" if environment["git"]["dirty"] else "clean")
+        )
     return found
 
 
 def _curves(rows: Sequence[MetricRow], best: VersionRow | None) -> list[tuple[str, list[str], str]]:
     series: dict[str, list[tuple[float, float]]] = {}
     for row in rows:
-        series.setdefault(row.name, []).append((float(row.step), float("nan") if row.value is None else row.value))
+        series.setdefault(row.name, []).append(
+            (float(row.step), float("nan") if row.value is None else row.value)
+        )
     groups: dict[str, dict[str, list[tuple[float, float]]]] = {}
     for name in sorted(series, key=lambda n: (not n.startswith("train/"), n)):
         groups.setdefault(name.rpartition("/")[2], {})[name] = series[name]
     order = sorted(groups, key=lambda name: (name != "loss", name))
     mark = (float(best.step), f"best @{best.number}") if best else None
     return [
-        (title, list(groups[title]), line_chart(groups[title], x_label="step", title=title, mark=mark)) for title in order
+        (title, list(groups[title]), line_chart(groups[title], x_label="step", title=title, mark=mark))
+        for title in order
     ]
 
 
@@ -149,11 +164,13 @@ def _version(registry: Registry, run: RunRow, one: VersionRow) -> dict[str, Any]
 
 
 def _lineage(registry: Registry, run: RunRow, shown: VersionRow | None) -> str:
-    before = [("dataset", f"sha256:{run.dataset[:12]}")]
+    before = [("dataset", f"sha256:{(run.dataset or '')[:12]}")]
     if run.parent is not None:
         parent = registry.version(run.parent)
         before.append(("version", f"{parent.model}@{parent.number}"))
-    after = [(", ".join(registry.tags_of(shown)) or "version", f"{run.model}@{shown.number}")] if shown else []
+    after = (
+        [(", ".join(registry.tags_of(shown)) or "version", f"{run.model}@{shown.number}")] if shown else []
+    )
     return draw_lineage([before, [("run", run.id)], after])
 
 
@@ -161,11 +178,15 @@ def _environment(spec: Experiment, environment: dict[str, Any]) -> list[tuple[st
     machine, commit = environment["hardware"], environment["git"]
     rows = [(name, version) for name, version in environment["packages"].items()]
     rows += [
-        ("backend", f"{spec.train.backend}, {spec.train.device}, {spec.train.threads} thread{'' if spec.train.threads == 1 else 's'}"),
+        ("backend", f"{spec.train.backend} on {spec.train.device}"),
+        ("threads", str(spec.train.threads)),
         ("processor", f"{machine['processor']}, {machine['cores']} cores"),
         ("system", f"{machine['system']} {machine['machine']}"),
         ("memory", f"{machine['memory_bytes'] / 2**30:.1f} GiB"),
-        ("git commit", f"{commit['commit'] or 'none'}{' with uncommitted changes' if commit['dirty'] else ''}"),
+        (
+            "git commit",
+            f"{commit['commit'] or 'none'}{' with uncommitted changes' if commit['dirty'] else ''}",
+        ),
     ]
     return rows
 

@@ -8,6 +8,7 @@ from typing import Any
 from trainwright.base.errors import BackendError, SpecError
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.part import Use
+from trainwright.spec.read import check_tree
 
 REQUIRED = {"torch": ("torch",), "equinox": ("jax", "equinox", "optax")}
 EXTRA = {"torch": "torch", "equinox": "jax"}
@@ -61,7 +62,7 @@ def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str,
     tree["model"] |= model
     tree["train"] |= train
     tree["data"] |= data
-    return Experiment.model_validate(tree), why
+    return check_tree(tree), why
 
 
 def _decide_model(experiment: Experiment, facts: Facts, why: dict[str, str]) -> dict[str, Any]:
@@ -95,7 +96,7 @@ def _decide_model(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
 
 def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> dict[str, Any]:
     train = experiment.train
-    backend = train.backend
+    backend: str = train.backend
     if backend == "auto":
         backend, why["train.backend"] = _choose_backend(experiment, facts)
     elif backend not in facts.installed:

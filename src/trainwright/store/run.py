@@ -68,9 +68,7 @@ class LocalRun:
         self._row = row
         self._lock = lock
         self._metrics = MetricWriter(store.catalogue, row.id, attempt=row.attempt)
-        self._checkpoints = Checkpoints(
-            store, row, parents=parents, settle_metrics=self._metrics.settle
-        )
+        self._checkpoints = Checkpoints(store, row, parents=parents, settle_metrics=self._metrics.settle)
         self._wish: Wish = "go"
         self._open = True
 

@@ -97,7 +97,9 @@ class TrainingLoop:
         if resume is not None:
             self._load(resume)
         self._began = self._now()
-        self._seconds_due = {id(period): self._began for period in self._periods() if isinstance(period, Seconds)}
+        self._seconds_due = {
+            id(period): self._began for period in self._periods() if isinstance(period, Seconds)
+        }
         try:
             moment = self._moment(self.learner)
             self._each("on_start", moment)
@@ -129,7 +131,9 @@ class TrainingLoop:
         kept: Any = tree["callbacks"]
         names = [type(one).__name__ for one in self._kept]
         if [name for name, _ in kept] != names:
-            raise SpecError(f"train.callbacks: the checkpoint was made with {[name for name, _ in kept]}, not {names}")
+            raise SpecError(
+                f"train.callbacks: the checkpoint was made with {[name for name, _ in kept]}, not {names}"
+            )
         for callback, (_, state) in zip(self._kept, kept, strict=True):
             callback.load_state(state)
         self._resumed = True

@@ -116,4 +116,3 @@ class NullRun:
 
     def look(self, split: str, by: str) -> None:
         """Counts nothing."""
-

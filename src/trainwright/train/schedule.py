@@ -12,7 +12,13 @@ Shape = Callable[[float], float]
 
 
 def rates(
-    schedule: Constant | Cosine | OneCycle | Plateau, first: int, last: int, *, lr: float, steps: int, per_epoch: int
+    schedule: Constant | Cosine | OneCycle | Plateau,
+    first: int,
+    last: int,
+    *,
+    lr: float,
+    steps: int,
+    per_epoch: int,
 ) -> NDArray[np.float64]:
     r"""Gives the rates of the steps `first` to `last - 1`, without the scale of a plateau.
 
@@ -42,7 +48,9 @@ def rates(
     """
     if isinstance(schedule, Constant | Plateau):
         return np.full(last - first, lr)
-    shape = _cosine(schedule, steps, per_epoch) if isinstance(schedule, Cosine) else _one_cycle(schedule, steps)
+    shape = (
+        _cosine(schedule, steps, per_epoch) if isinstance(schedule, Cosine) else _one_cycle(schedule, steps)
+    )
     return np.array([lr * shape(step) for step in range(first, last)])
 
 

@@ -26,14 +26,14 @@ def make_network(blueprint: Blueprint, weights: Mapping[str, Array], *, seed: in
     """Makes a network with given values."""
     trained = {n: jnp.array(weights[n]) for n, one in blueprint.parameters.items() if one.trained}
     running = {n: jnp.array(weights[n]) for n, one in blueprint.parameters.items() if not one.trained}
-    streams = {one.name: stream(seed, "dropout", one.name) for one in blueprint.layers if one.kind == "dropout"}
+    streams = {
+        one.name: stream(seed, "dropout", one.name) for one in blueprint.layers if one.kind == "dropout"
+    }
     keys = {name: Stream(jnp.int32(one.first), jnp.int32(one.second)) for name, one in streams.items()}
     return Network(trained, running, keys, blueprint)
 
 
-@jax.jit
-def _evaluate(network: Network, x: jax.Array) -> jax.Array:
-    return network(x)[0]
+_evaluate = jax.jit(lambda network, x: network(x)[0])
 
 
 def predict(network: Network, x: Array, *, output: str, batch_size: int | None) -> dict[str, Array]:
@@ -133,7 +133,9 @@ class EquinoxLearner:
             self.step, self.rate_scale = kept["step"], kept["rate_scale"]
             self._sum, self._weight = kept["loss_sum"], kept["loss_weight"]
         except KeyError as error:
-            raise BackendError(f"equinox: the state lacks {error}; it was not made by this version") from error
+            raise BackendError(
+                f"equinox: the state lacks {error}; it was not made by this version"
+            ) from error
 
     def weights(self) -> dict[str, Array]:
         """Gives the weights as copies, by neutral name and in neutral layout."""

@@ -82,7 +82,9 @@ class Network(eqx.Module):
             case "flatten":
                 return x.reshape(x.shape[0], -1)
 
-    def _normalise(self, name: str, x: jax.Array, running: dict[str, jax.Array], *, training: bool) -> jax.Array:
+    def _normalise(
+        self, name: str, x: jax.Array, running: dict[str, jax.Array], *, training: bool
+    ) -> jax.Array:
         mean, var = running[f"{name}.running_mean"], running[f"{name}.running_var"]
         if training:
             over = (0, *range(2, x.ndim))

@@ -76,7 +76,14 @@ class Programs:
         return self._single(training, parts, jnp.int32(step), jnp.float32(rate))
 
     def stretch(
-        self, training: Training, data: Any, order: jax.Array, rates: jax.Array, first: int, last: int, offset: int
+        self,
+        training: Training,
+        data: Any,
+        order: jax.Array,
+        rates: jax.Array,
+        first: int,
+        last: int,
+        offset: int,
     ) -> tuple[Training, jax.Array]:
         """Makes the steps `first` to `last - 1` of an epoch whose records lie on the device.
 
@@ -109,7 +116,9 @@ class Programs:
         total = sum(totals[1:], totals[0])
         running, first, loss, gradients = network.running, 0, jnp.zeros(()), None
         for part, records in zip(parts, totals, strict=True):
-            find = jax.value_and_grad(partial(objective, running=running, part=part, first=first), has_aux=True)
+            find = jax.value_and_grad(
+                partial(objective, running=running, part=part, first=first), has_aux=True
+            )
             (value, running), found = find(network.trained)
             share = records / total
             if len(parts) > 1:

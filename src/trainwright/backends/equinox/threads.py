@@ -30,4 +30,6 @@ def own_threads(threads: int) -> None:
     # XLA sizes its pool by NPROC; with one thread its intra-operation parallelism is switched off as well.
     os.environ["NPROC"] = str(threads)
     if threads == 1 and "--xla_cpu_multi_thread_eigen" not in os.environ.get("XLA_FLAGS", ""):
-        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
+        os.environ["XLA_FLAGS"] = (
+            f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
+        )

@@ -1,6 +1,6 @@
 """The lean loop: nothing per step beyond the step."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -75,7 +75,9 @@ class TorchLearner:
         self.rate_scale = 1.0
         blueprint, train = task.blueprint, task.train
         self.network = Network(blueprint, blueprint.initial(seed), seed=seed)
-        trained = {name: self.network.tensors[name] for name, one in blueprint.parameters.items() if one.trained}
+        trained = {
+            name: self.network.tensors[name] for name, one in blueprint.parameters.items() if one.trained
+        }
         self.optimizer = Optimizer(train.optimizer, trained)
         self._loss = LOSSES[train.loss]
         self._output = next(iter(task.outputs))
@@ -147,7 +149,7 @@ class TorchLearner:
             for parts, scale in zip(self._parts(feed, last), self._rates(feed, last), strict=True):
                 if len(parts) == 1:
                     self.network.position = (self.step, 0)
-                    gradients = self._gradients(*parts[0])
+                    gradients: Sequence[Tensor] = self._gradients(*parts[0])
                 else:
                     gradients = self._accumulated(parts)
                 if train.clip_norm is not None:
@@ -220,6 +222,10 @@ class TorchLearner:
 def _cut(x: Array, y: Array, weight: Array | None, size: int) -> list[Part]:
     tensors = torch.from_numpy(x), torch.from_numpy(y), None if weight is None else torch.from_numpy(weight)
     return [
-        (tensors[0][i : i + size], tensors[1][i : i + size], None if tensors[2] is None else tensors[2][i : i + size])
+        (
+            tensors[0][i : i + size],
+            tensors[1][i : i + size],
+            None if tensors[2] is None else tensors[2][i : i + size],
+        )
         for i in range(0, len(x), size)
     ]

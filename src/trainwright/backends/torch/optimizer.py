@@ -28,9 +28,9 @@ class Optimizer:
         self.spec = spec
         self._names = list(tensors)
         self._tensors = list(tensors.values())
-        names = ("momentum",) if isinstance(spec, SGD) else ("mean", "square")
-        if isinstance(spec, SGD) and spec.momentum == 0:
-            names = ()
+        names = ["mean", "square"]
+        if isinstance(spec, SGD):
+            names = ["momentum"] if spec.momentum else []
         self.slots = {name: [torch.zeros_like(tensor.detach()) for tensor in self._tensors] for name in names}
         self._count = torch.zeros(())
 

@@ -1,0 +1,98 @@
+"""What the tests of the store share: a store, and ways to begin runs and to make snapshots."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from trainwright.store.records import Snapshot
+from trainwright.store.registry import Registry
+from trainwright.store.run import LocalRun
+from trainwright.store.store import Store
+
+
+class Described:
+    def __init__(self, tree=None):
+        self._tree = tree or {"name": "digits"}
+
+    def tree(self):
+        return self._tree
+
+
+def make_snapshot(step, *, loss=None, weights=None, state="same"):
+    filled = np.full(3, step, dtype=np.float32) if weights is None else weights
+    kept = {"step": step, "moment": np.arange(2.0)} if state == "same" else state
+    metrics = {} if loss is None else {"val/loss": loss}
+    return Snapshot(step=step, epoch=step // 10, weights={"w": filled}, state=kept, metrics=metrics)
+
+
+def begin_run(store, name="digits", **changes):
+    settings = {
+        "name": name,
+        "resolved": Described(),
+        "folder": ".",
+        "seed": 7,
+        "backend": "torch",
+        "dataset": None,
+        "operator": {"format": 1},
+        "environment": {"packages": {"numpy": "2"}},
+        "best": ("val/loss", "min"),
+    }
+    return LocalRun.begin(store, **{**settings, **changes})
+
+
+def reopen_run(store, run, *, from_step, **changes):
+    settings = {"resolved": Described(), "environment": {"packages": {"numpy": "2"}}}
+    return LocalRun.reopen(store, run, from_step=from_step, **{**settings, **changes})
+
+
+@pytest.fixture
+def store(tmp_path):
+    opened = Store.open(tmp_path / "store")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def registry(store):
+    return Registry(store)
+
+
+@pytest.fixture
+def begin(store):
+    """Begins runs that are let go of at the end, whatever a test did to them."""
+    begun = []
+
+    def make(name="digits", **changes):
+        begun.append(begin_run(store, name, **changes))
+        return begun[-1]
+
+    yield make
+    for run in begun:
+        run._lock.release()
+        run._metrics._closing = True
+
+
+@pytest.fixture
+def snapshot():
+    return make_snapshot
+
+
+@pytest.fixture
+def reopen(store):
+    begun = []
+
+    def make(run, **changes):
+        begun.append(reopen_run(store, run, **changes))
+        return begun[-1]
+
+    yield make
+    for run in begun:
+        run._lock.release()
+        run._metrics._closing = True
+
+
+@pytest.fixture
+def child():
+    """The script that plays another process."""
+    return Path(__file__).with_name("child.py")

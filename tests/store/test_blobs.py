@@ -1,0 +1,170 @@
+import fcntl
+import hashlib
+import os
+import subprocess
+import sys
+
+import pytest
+
+from trainwright.base.errors import StoreError
+from trainwright.store import blobs as module
+from trainwright.store.blobs import Blobs
+
+
+@pytest.fixture
+def blobs(tmp_path):
+    return Blobs(tmp_path / "objects")
+
+
+@pytest.mark.parametrize("chunks", [[], [b""], [b"abc"], [b"a", memoryview(b"bc")], [b"x" * 3_000_000]])
+def test_content_comes_back_under_its_sha256(blobs, chunks):
+    content = b"".join(chunks)
+
+    digest = blobs.put(chunks)
+
+    assert digest == hashlib.sha256(content).hexdigest()
+    assert blobs.get(digest) == content
+    assert blobs.size(digest) == len(content)
+    assert list(blobs.all()) == [digest]
+
+
+def test_an_object_is_read_only_and_no_draft_is_left(blobs):
+    path = blobs.path(blobs.put([b"abc"]))
+
+    assert path.stat().st_mode & 0o777 == 0o444
+    assert list((blobs.folder / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: content[:-1],  # truncated
+        lambda content: b"",  # emptied
+        lambda content: bytes([content[0] ^ 1]) + content[1:],  # one bit flipped
+        lambda content: content + b"!",  # longer
+    ],
+)
+def test_a_damaged_object_is_refused_by_name(blobs, damage):
+    digest = blobs.put([b"precious"])
+    path = blobs.path(digest)
+    path.chmod(0o644)
+    path.write_bytes(damage(path.read_bytes()))
+
+    with pytest.raises(StoreError, match=f"{digest} is damaged.*trainwright fsck"):
+        blobs.get(digest)
+    assert not blobs.intact(digest)
+
+
+def test_a_missing_object_is_refused_by_name(blobs):
+    with pytest.raises(StoreError, match="0000 is missing.*trainwright fsck"):
+        blobs.get("0" * 64)
+
+
+def test_writing_heals_a_damaged_object(blobs):
+    digest = blobs.put([b"precious"])
+    blobs.path(digest).chmod(0o644)
+    blobs.path(digest).write_bytes(b"spoiled!")
+
+    assert blobs.put([b"precious"]) == digest
+    assert blobs.get(digest) == b"precious"
+
+
+def test_an_intact_object_is_not_written_again(blobs, monkeypatch):
+    digest = blobs.put([b"precious"])
+    before = blobs.path(digest).stat().st_ino
+    monkeypatch.setattr(module, "_write_all", None)
+
+    assert blobs.put([b"precious"]) == digest
+    assert blobs.path(digest).stat().st_ino == before
+
+
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 64, "0" * 63, "0" * 64 + "\n", "g" * 64])
+def test_only_a_digest_becomes_a_path(blobs, name):
+    with pytest.raises(StoreError, match="64 hexadecimal digits"):
+        blobs.get(name)
+
+
+def failing(real, times):
+    calls = []
+
+    def fsync(file):
+        if os.fstat(file).st_mode & 0o100000 and len(calls) < times:
+            calls.append(os.readlink(f"/proc/self/fd/{file}"))
+            raise OSError(5, "Input/output error")
+        real(file)
+
+    return fsync, calls
+
+
+def test_after_a_failed_fsync_the_object_is_written_under_a_new_name(blobs, monkeypatch):
+    fsync, calls = failing(os.fsync, 1)
+    monkeypatch.setattr(os, "fsync", fsync)
+    written = []
+    real = module._write_all
+    monkeypatch.setattr(module, "_write_all", lambda file, chunk: (written.append(chunk), real(file, chunk)))
+
+    assert blobs.get(blobs.put([b"abc"])) == b"abc"
+    assert len(calls) == 1 and len(written) == 2
+
+
+def test_a_second_failed_fsync_is_an_error_and_leaves_nothing(blobs, monkeypatch):
+    fsync, calls = failing(os.fsync, 2)
+    monkeypatch.setattr(os, "fsync", fsync)
+
+    with pytest.raises(StoreError, match="could not be written.*Input/output error"):
+        blobs.put([b"abc"])
+    assert len(set(calls)) == 2, "the second try must use another file"
+    assert list(blobs.all()) == [] and list((blobs.folder / "tmp").iterdir()) == []
+
+
+def test_content_that_changes_while_it_is_written_is_refused(blobs, monkeypatch):
+    content = bytearray(b"abc")
+    real = module._digest_of
+
+    def then_changed(chunks):
+        found = real(chunks)
+        content[0] ^= 1
+        return found
+
+    monkeypatch.setattr(module, "_digest_of", then_changed)
+    with pytest.raises(StoreError, match="changed while it was written"):
+        blobs.put([memoryview(content)])
+
+
+def test_leftovers_of_the_dead_are_removed_and_those_of_the_living_survive(blobs):
+    dead, living = (blobs.folder / "tmp" / name for name in ("dead", "living"))
+    dead.write_bytes(b"half")
+    code = "import fcntl, sys; f = open(sys.argv[1], 'wb'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); input()"
+    writer = subprocess.Popen(
+        [sys.executable, "-c", code, living], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        writer.stdout.readline()
+        assert blobs.leftovers() == [dead]
+        Blobs(blobs.folder)
+        assert not dead.exists() and living.exists()
+    finally:
+        writer.communicate(b"\n")
+    assert blobs.leftovers() == [living]
+
+
+def test_a_reader_removes_nothing(blobs):
+    dead = blobs.folder / "tmp" / "dead"
+    dead.write_bytes(b"half")
+
+    Blobs(blobs.folder, writable=False)
+
+    assert dead.exists()
+
+
+def test_a_draft_taken_for_a_leftover_before_it_was_locked_is_made_anew(blobs, monkeypatch):
+    real, stolen = fcntl.flock, []
+
+    def steal_first(file, how):
+        if not stolen:
+            stolen.append(os.readlink(f"/proc/self/fd/{file}"))
+            os.unlink(stolen[0])
+        real(file, how)
+
+    monkeypatch.setattr(fcntl, "flock", steal_first)
+    assert blobs.get(blobs.put([b"abc"])) == b"abc" and stolen

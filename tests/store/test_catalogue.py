@@ -1,0 +1,189 @@
+import os
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select
+
+from trainwright.base.errors import StoreError
+from trainwright.store import catalogue as module
+from trainwright.store.catalogue import Catalogue, create_catalogue
+from trainwright.store.store import Store
+from trainwright.store.tables import model, note
+
+
+@pytest.fixture
+def path(tmp_path):
+    create_catalogue(tmp_path / "catalogue.db")
+    return tmp_path / "catalogue.db"
+
+
+def names(catalogue):
+    with catalogue.read() as connection:
+        return list(connection.execute(select(model.c.name).order_by(model.c.name)).scalars())
+
+
+def add(catalogue, name):
+    with catalogue.write() as connection:
+        connection.execute(insert(model).values(name=name, created="now"))
+
+
+def test_the_file_says_whose_it_is_and_which_schema(path):
+    raw = sqlite3.connect(path)
+    facts = [
+        raw.execute(f"PRAGMA {name}").fetchone()[0]
+        for name in ("application_id", "user_version", "journal_mode")
+    ]
+    raw.close()
+
+    assert facts == [0x74726E77, 1, "wal"]
+
+
+def test_what_a_block_wrote_is_there_when_it_ends_and_gone_when_it_fails(path):
+    catalogue = Catalogue(path)
+    add(catalogue, "a")
+
+    with pytest.raises(ZeroDivisionError), catalogue.write() as connection:
+        connection.execute(insert(model).values(name="b", created="now"))
+        raise ZeroDivisionError
+
+    assert names(catalogue) == ["a"]
+
+
+def test_a_reader_sees_one_moment(path):
+    catalogue = Catalogue(path)
+    with catalogue.read() as connection:
+        connection.execute(select(model)).all()
+        add(catalogue, "late")
+        assert connection.execute(select(model)).all() == []
+    assert names(catalogue) == ["late"]
+
+
+def test_commits_are_flushed_to_disk_and_foreign_keys_are_checked(path):
+    catalogue = Catalogue(path)
+    with catalogue.write() as connection:
+        assert connection.exec_driver_sql("PRAGMA synchronous").scalar() == 2
+        assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
+    with catalogue.metrics() as raw:
+        assert raw.execute("PRAGMA synchronous").fetchone() == (1,)
+    from sqlalchemy.exc import IntegrityError
+
+    with pytest.raises(IntegrityError), catalogue.write() as connection:
+        connection.execute(insert(note).values(run="nobody", attempt=1, time="", level="", text=""))
+
+
+def test_a_writer_waits_its_turn(path):
+    first, second = Catalogue(path), Catalogue(path)
+    order = []
+
+    def other():
+        with second.write():
+            order.append("second")
+
+    with first.write():
+        thread = threading.Thread(target=other)
+        thread.start()
+        time.sleep(0.1)
+        order.append("first")
+    thread.join()
+    assert order == ["first", "second"]
+
+
+def test_a_writer_that_waits_too_long_says_so(path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_S", 0.05)
+    first, second = Catalogue(path), Catalogue(path)
+    with first.write(), pytest.raises(StoreError, match="other processes have been writing"), second.write():
+        pass
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"garbage " * 2000, "is damaged"),
+        (b"", "not a catalogue of trainwright"),  # truncated to nothing
+    ],
+)
+def test_a_file_that_is_no_catalogue_is_refused(path, content, message):
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match=message):
+        Catalogue(path)
+
+
+def test_a_truncated_catalogue_is_refused(path):
+    path.write_bytes(path.read_bytes()[: 4096 * 3 + 100])
+    with pytest.raises(StoreError, match="is damaged"):
+        names(Catalogue(path))
+
+
+def test_a_folder_in_its_place_is_refused(tmp_path):
+    (tmp_path / "catalogue.db").mkdir()
+    with pytest.raises(StoreError, match="is missing"):
+        Catalogue(tmp_path / "catalogue.db")
+
+
+def test_a_newer_store_names_the_cure(path):
+    raw = sqlite3.connect(path)
+    raw.execute("PRAGMA user_version=2")
+    raw.close()
+    message = r"written by a newer trainwright \(schema 2, this one knows 1\): pip install -U trainwright"
+    with pytest.raises(StoreError, match=message):
+        Catalogue(path)
+
+
+def test_another_programs_database_is_refused(path):
+    path.unlink()
+    raw = sqlite3.connect(path)
+    raw.execute("CREATE TABLE t (x)")
+    raw.close()
+    with pytest.raises(StoreError, match="not a catalogue of trainwright"):
+        Catalogue(path)
+
+
+@pytest.mark.parametrize("pending", [False, True], ids=["closed cleanly", "with a log"])
+def test_a_read_only_catalogue_can_be_read_and_not_written(path, pending):
+    writer = Catalogue(path)
+    add(writer, "a")
+    if not pending:
+        writer.close()
+    reader = Catalogue(path, writable=False)
+
+    assert names(reader) == ["a"]
+    with pytest.raises(StoreError, match="read-only"), reader.write():
+        pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody who may not write")
+def test_somebody_who_may_not_write_can_read_the_store():
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        store = Store.open(Path(folder) / "store")
+        add(store.catalogue, "a")
+        store.close()
+        code = (
+            "import os, sys; from pathlib import Path; from trainwright.store.store import Store;"
+            "from trainwright.store.registry import Registry; os.setgid(65534); os.setuid(65534);"
+            "store = Store.open(Path(sys.argv[1])); print([m.name for m in Registry(store).models()]);"
+            "print(store.catalogue.writable)"
+        )
+        command = [sys.executable, "-c", code, str(store.home)]
+        shell = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert shell.stdout.split("\n")[:2] == ["['a']", "False"], shell.stderr
+
+
+def test_a_forked_child_uses_connections_of_its_own(path):
+    catalogue = Catalogue(path)
+    add(catalogue, "parent")
+    pid = os.fork()
+    if pid == 0:
+        try:
+            add(catalogue, "child")
+        finally:
+            os._exit(0)
+    os.waitpid(pid, 0)
+    add(catalogue, "parent again")
+    assert names(catalogue) == ["child", "parent", "parent again"]

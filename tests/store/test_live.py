@@ -1,0 +1,64 @@
+import os
+import subprocess
+import sys
+
+import pytest
+
+from trainwright.base.errors import StoreError
+from trainwright.store import live
+from trainwright.store.live import LiveLock, is_live
+
+RUN = "r20261120-204501-k3fa"
+
+
+def test_a_run_lives_from_taking_the_lock_to_letting_go(tmp_path):
+    assert not is_live(tmp_path, RUN)
+    lock = LiveLock(tmp_path, RUN)
+    assert is_live(tmp_path, RUN)
+    lock.release()
+    lock.release()
+    assert not is_live(tmp_path, RUN)
+
+
+def test_nobody_else_can_take_the_run_of_a_living_process(tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "_PATIENCE_S", 0.0)
+    lock = LiveLock(tmp_path, RUN)
+    with pytest.raises(StoreError, match="is being trained by another process"):
+        LiveLock(tmp_path, RUN)
+    lock.release()
+    LiveLock(tmp_path, RUN).release()
+
+
+def test_a_killed_process_leaves_no_lock(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from trainwright.store.live import LiveLock;"
+        "lock = LiveLock(Path(sys.argv[1]), sys.argv[2]); print(1, flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path), RUN], **pipes)
+    process.stdout.readline()
+    assert is_live(tmp_path, RUN)
+    process.kill()
+    process.communicate()
+    assert not is_live(tmp_path, RUN)
+
+
+def test_a_forked_helper_does_not_keep_the_run_alive(tmp_path):
+    lock = LiveLock(tmp_path, RUN)
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        os.read(read, 1)
+        os._exit(0)
+    assert is_live(tmp_path, RUN), "the helper's copy going away must not end the run either"
+    lock.release()
+    alive = is_live(tmp_path, RUN)
+    os.write(write, b"x")
+    os.waitpid(pid, 0)
+    assert not alive
+
+
+@pytest.mark.parametrize("run", ["", "../x", "r20261120-204501-K3FA", RUN + "\n", "digits"])
+def test_only_the_id_of_a_run_becomes_a_path(tmp_path, run):
+    with pytest.raises(StoreError, match="not the id of a run"):
+        LiveLock(tmp_path, run)

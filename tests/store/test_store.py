@@ -1,0 +1,52 @@
+import subprocess
+import sys
+
+import pytest
+
+from trainwright.base.errors import StoreError
+from trainwright.store.store import Store
+
+
+def test_a_store_that_is_not_there_is_only_made_when_wanted(tmp_path):
+    with pytest.raises(StoreError, match=r"no store at .*nowhere: pass --store, or train"):
+        Store.open(tmp_path / "nowhere", create=False)
+    assert not (tmp_path / "nowhere").exists()
+
+    Store.open(tmp_path / "nowhere")
+
+    assert Store.open(tmp_path / "nowhere", create=False).home == tmp_path / "nowhere"
+
+
+def test_a_file_in_the_way_is_refused(tmp_path):
+    (tmp_path / "store").write_text("")
+    with pytest.raises(StoreError, match="cannot be opened"):
+        Store.open(tmp_path / "store")
+
+
+def test_many_processes_make_one_store(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from trainwright.store.store import Store; input();"
+        "print(Store.open(Path(sys.argv[1])).catalogue.path.stat().st_ino)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "store")]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    makers = [subprocess.Popen(command, **pipes) for _ in range(4)]
+    answers = [maker.communicate("\n") for maker in makers]
+    assert len({out for out, _ in answers}) == 1 and answers[0][0].strip().isdigit(), answers
+
+
+def test_a_store_whose_making_was_cut_short_is_made_again(tmp_path):
+    home = tmp_path / "store"
+    home.mkdir()
+    (home / "catalogue.db.new").write_bytes(b"half a catalogue")
+
+    store = Store.open(home)
+
+    assert store.catalogue.path.is_file() and not (home / "catalogue.db.new").exists()
+
+
+def test_collection_and_savers_keep_out_of_each_others_way(store):
+    with store.saving(), store.saving(), store.collecting(wait=False) as alone:
+        assert not alone
+    with store.collecting(wait=False) as alone:
+        assert alone
