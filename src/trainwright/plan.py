@@ -91,7 +91,9 @@ class Plan:
         asked = [one for one in self.callbacks if isinstance(one, Checkpoint)]
         last = [one.keep_last for one in asked]
         best = [one.keep_best or 0 for one in asked]
-        return (None if None in last else max(n for n in last if n is not None)), max(best) or None
+        if None in last:
+            return None, None
+        return max(n for n in last if n is not None), max(best) or None
 
     def prepare(self) -> Learner:
         """Makes the learner; this is what imports a framework."""

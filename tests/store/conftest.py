@@ -20,10 +20,10 @@ class Described:
 
 
 def make_snapshot(step, *, loss=None, weights=None, state="same"):
-    filled = np.full(3, step, dtype=np.float32) if weights is None else weights
+    filled = {"w": np.full(3, step, dtype=np.float32)} if weights is None else weights
     kept = {"step": step, "moment": np.arange(2.0)} if state == "same" else state
     metrics = {} if loss is None else {"val/loss": loss}
-    return Snapshot(step=step, epoch=step // 10, weights={"w": filled}, state=kept, metrics=metrics)
+    return Snapshot(step=step, epoch=step // 10, weights=filled, state=kept, metrics=metrics)
 
 
 def begin_run(store, name="digits", **changes):

@@ -46,10 +46,13 @@ def test_a_killed_process_leaves_no_lock(tmp_path):
 def test_a_forked_helper_does_not_keep_the_run_alive(tmp_path):
     lock = LiveLock(tmp_path, RUN)
     read, write = os.pipe()
+    ready, tell = os.pipe()
     pid = os.fork()
     if pid == 0:
+        os.write(tell, b"x")
         os.read(read, 1)
         os._exit(0)
+    os.read(ready, 1)
     assert is_live(tmp_path, RUN), "the helper's copy going away must not end the run either"
     lock.release()
     alive = is_live(tmp_path, RUN)

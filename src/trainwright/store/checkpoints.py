@@ -14,6 +14,7 @@ from trainwright.store.store import Store
 from trainwright.store.versions import Draft, commit_version
 
 log = logging.getLogger("trainwright.store")
+MANY, MUCH_BYTES = 16, 64 * 2**20  # objects of collected versions that may wait for their removal
 
 
 class Checkpoints:
@@ -36,6 +37,7 @@ class Checkpoints:
         self._run = run
         self._parents = list(parents)
         self._saver = Saver()
+        self._unused: set[str] = set()
 
     def save(self, snapshot: Snapshot) -> Version:
         """Saves behind the training, after the save before has ended.
@@ -58,12 +60,13 @@ class Checkpoints:
         return version
 
     def settle(self) -> None:
-        """Waits for the save in flight.
+        """Waits for the save in flight and removes what retention has left over.
 
         Raises:
             StoreError: If it failed and nobody has heard of it yet.
         """
         self._saver.settle()
+        self._remove()
 
     def _write(self, snapshot: Snapshot) -> VersionRow:
         blobs = self._store.blobs
@@ -116,9 +119,17 @@ class Checkpoints:
         return version, objects_of(gone)
 
     def _tidy(self, version: VersionRow, unused: set[str]) -> VersionRow:
+        self._unused |= unused
+        blobs = self._store.blobs
+        # Finding out what is not needed any more costs more than a small checkpoint: several at a time.
+        if len(self._unused) >= MANY or sum(map(blobs.size, filter(blobs.has, self._unused))) >= MUCH_BYTES:
+            self._remove()
+        return version
+
+    def _remove(self) -> None:
+        unused, self._unused = self._unused, set()
         try:
             remove_unused(self._store, unused)
         except (OSError, StoreError) as error:
-            # The version is durable, and what stays is only in the way: not an error of this save.
+            # The versions are durable, and what stays is only in the way: not an error of a save.
             log.warning("objects of collected versions stay until `trainwright gc`: %s", error)
-        return version

@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Column, Connection, select, union
+from sqlalchemy import Column, Connection, bindparam, select, union
 
 from trainwright.base.jsontext import read_json
 from trainwright.store import tables
@@ -31,6 +31,14 @@ class Keep:
 
     last: int | None = None
     best: int | None = None
+
+
+_MINE = select(tables.version.c.id).where(tables.version.c.run == bindparam("of"))
+_PROTECTED = union(
+    select(tables.tag.c.version).where(tables.tag.c.version.in_(_MINE)),
+    select(tables.run.c.parent).where(tables.run.c.parent.in_(_MINE)),
+)
+_KEPT = select(tables.version).where(tables.version.c.run == bindparam("of"), tables.version.c.status == "kept")
 
 
 def choose_collected(
@@ -76,12 +84,8 @@ def leave_tombstones(
     """
     if keep.last is None and keep.best is None:
         return []
-    mine = select(tables.version.c.id).where(tables.version.c.run == run)
-    tagged = select(tables.tag.c.version).where(tables.tag.c.version.in_(mine))
-    begun = select(tables.run.c.parent).where(tables.run.c.parent.in_(mine))
-    protected = set(connection.execute(union(tagged, begun)).scalars())
-    statement = select(tables.version).where(tables.version.c.run == run, tables.version.c.status == "kept")
-    versions = [version_row(row) for row in fetch(connection, statement)]
+    protected = set(connection.execute(_PROTECTED, {"of": run}).scalars())
+    versions = [version_row(row) for row in fetch(connection, _KEPT, {"of": run})]
     chosen = choose_collected(versions, keep, metric=metric, mode=mode, protected=protected)
     for row in chosen:
         rewrite(connection, tables.version, key={"id": row.id}, changes={"status": "collected"})

@@ -5,9 +5,10 @@ SQLite has no checksums of its own, so a flipped bit in a row would go unnoticed
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Table, and_, select, update
+from sqlalchemy import Connection, Select, Table, Update, and_, bindparam, select, update
 
 from trainwright.base.digest import digest_json
 from trainwright.base.errors import StoreError
@@ -65,11 +66,20 @@ def rewrite(
     Raises:
         StoreError: If the row is damaged.
     """
-    where = and_(*(table.c[name] == value for name, value in key.items()))
-    current = verify(table, connection.execute(select(table).where(where)).mappings().one())
+    find, change = _by_key(table, tuple(key))
+    parameters = {f"key_{name}": value for name, value in key.items()}
+    current = verify(table, connection.execute(find, parameters).mappings().one())
     values = seal({**current, **changes}, column=table.info.get("digest", "digest"))
-    connection.execute(update(table).where(where).values(values))
+    connection.execute(change, {**parameters, **{f"new_{name}": value for name, value in values.items()}})
     return values
+
+
+@cache
+def _by_key(table: Table, names: tuple[str, ...]) -> tuple[Select[Any], Update]:
+    """Builds the statements once: building takes longer than running them."""
+    where = and_(*(table.c[name] == bindparam(f"key_{name}") for name in names))
+    everything = {column.name: bindparam(f"new_{column.name}") for column in table.columns}
+    return select(table).where(where), update(table).where(where).values(everything)
 
 
 def run_row(row: Mapping[Any, Any]) -> RunRow:

@@ -40,6 +40,10 @@ class Feed(Protocol):
         """Gives the positions of the records that make a step, counted from 0."""
         ...
 
+    def span(self, first: int, last: int) -> NDArray[np.int64]:
+        """Gives the positions of the records of the steps `first` to `last - 1` of one epoch, one after another."""
+        ...
+
     def batch(self, step: int) -> Batch:
         """Gives the records that make a step."""
         ...
@@ -73,10 +77,14 @@ class ArrayFeed:
 
     def indices(self, step: int) -> NDArray[np.int64]:
         """Gives the positions of the records that make a step, counted from 0."""
-        epoch, number = divmod(step, self.steps_per_epoch)
+        return self.span(step, step + 1)
+
+    def span(self, first: int, last: int) -> NDArray[np.int64]:
+        """Gives the positions of the records of the steps `first` to `last - 1` of one epoch, one after another."""
+        epoch, number = divmod(first, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, permutation(at(self._stream, epoch), self.records)
-        return self._order[number * self.batch_size : (number + 1) * self.batch_size]
+        return self._order[number * self.batch_size : (number + last - first) * self.batch_size]
 
     def batch(self, step: int) -> Batch:
         """Gives the records that make a step."""

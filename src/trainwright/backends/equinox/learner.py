@@ -188,8 +188,8 @@ class EquinoxLearner:
         if self._data is not None:
             size = len(feed.indices(offset))
             full = per_epoch if len(feed.indices(offset + per_epoch - 1)) == size else per_epoch - 1
-            rows = [feed.indices(offset + number) for number in range(full)]
-            order = jnp.asarray(np.concatenate(rows).reshape(full, size).astype(np.int32)) if rows else None
+            rows = feed.span(offset, offset + full)
+            order = jnp.asarray(rows.reshape(full, size).astype(np.int32)) if full else None
         self._plan = (offset, (order, scales, full))
         return self._plan[1]
 

@@ -183,20 +183,20 @@ class TorchLearner:
         step = self.step
         while step < last:
             count = max(1, BLOCK_BYTES // (row_bytes * max(1, len(feed.indices(step)))))
-            chosen = [feed.indices(n) for n in range(step, min(last, step + count))]
-            rows = np.concatenate(chosen)
+            until = min(last, step + count)
+            rows = feed.span(step, until)
             block_x, block_y = torch.from_numpy(x[rows]), torch.from_numpy(y[rows])
             block_weight = None if weight is None else torch.from_numpy(weight[rows])
             begin = 0
-            for one in chosen:
-                end = begin + len(one)
+            for number in range(step, until):
+                end = begin + len(feed.indices(number))
                 yield [
                     (block_x[i:j], block_y[i:j], None if block_weight is None else block_weight[i:j])
                     for i in range(begin, end, size)
                     for j in (min(i + size, end),)
                 ]
                 begin = end
-            step += len(chosen)
+            step = until
 
     def _gradients(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, ...]:
         loss = self._loss(self.network(x, training=True), y, weight)
