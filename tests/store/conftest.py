@@ -46,6 +46,13 @@ def reopen_run(store, run, *, from_step, **changes):
     return LocalRun.reopen(store, run, from_step=from_step, **{**settings, **changes})
 
 
+def let_go(run):
+    run._lock.release()
+    writer = run._metrics
+    writer._heard = True  # what a test broke on purpose is not raised again
+    writer.close()
+
+
 @pytest.fixture
 def store(tmp_path):
     opened = Store.open(tmp_path / "store")
@@ -69,8 +76,7 @@ def begin(store):
 
     yield make
     for run in begun:
-        run._lock.release()
-        run._metrics._closing = True
+        let_go(run)
 
 
 @pytest.fixture
@@ -88,8 +94,7 @@ def reopen(store):
 
     yield make
     for run in begun:
-        run._lock.release()
-        run._metrics._closing = True
+        let_go(run)
 
 
 @pytest.fixture

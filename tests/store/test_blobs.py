@@ -56,7 +56,7 @@ def test_a_damaged_object_is_refused_by_name(blobs, damage):
 
 
 def test_a_missing_object_is_refused_by_name(blobs):
-    with pytest.raises(StoreError, match="0000 is missing.*trainwright fsck"):
+    with pytest.raises(StoreError, match=r"0000 is missing.*trainwright fsck"):
         blobs.get("0" * 64)
 
 
@@ -111,7 +111,7 @@ def test_a_second_failed_fsync_is_an_error_and_leaves_nothing(blobs, monkeypatch
     fsync, calls = failing(os.fsync, 2)
     monkeypatch.setattr(os, "fsync", fsync)
 
-    with pytest.raises(StoreError, match="could not be written.*Input/output error"):
+    with pytest.raises(StoreError, match=r"could not be written.*Input/output error"):
         blobs.put([b"abc"])
     assert len(set(calls)) == 2, "the second try must use another file"
     assert list(blobs.all()) == [] and list((blobs.folder / "tmp").iterdir()) == []
@@ -134,7 +134,7 @@ def test_content_that_changes_while_it_is_written_is_refused(blobs, monkeypatch)
 def test_leftovers_of_the_dead_are_removed_and_those_of_the_living_survive(blobs):
     dead, living = (blobs.folder / "tmp" / name for name in ("dead", "living"))
     dead.write_bytes(b"half")
-    code = "import fcntl, sys; f = open(sys.argv[1], 'wb'); fcntl.flock(f, fcntl.LOCK_EX); print(1, flush=True); input()"
+    code = "import fcntl, sys; f = open(sys.argv[1], 'wb'); fcntl.flock(f, 2); print(1, flush=True); input()"
     writer = subprocess.Popen(
         [sys.executable, "-c", code, living], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )

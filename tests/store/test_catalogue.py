@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
+from sqlalchemy.exc import IntegrityError
 
 from trainwright.base.errors import StoreError
 from trainwright.store import catalogue as module
@@ -49,8 +50,7 @@ def test_what_a_block_wrote_is_there_when_it_ends_and_gone_when_it_fails(path):
     add(catalogue, "a")
 
     with pytest.raises(ZeroDivisionError), catalogue.write() as connection:
-        connection.execute(insert(model).values(name="b", created="now"))
-        raise ZeroDivisionError
+        1 / connection.execute(insert(model).values(name="b", created="now")).rowcount / 0
 
     assert names(catalogue) == ["a"]
 
@@ -71,9 +71,10 @@ def test_commits_are_flushed_to_disk_and_foreign_keys_are_checked(path):
         assert connection.exec_driver_sql("PRAGMA foreign_keys").scalar() == 1
     with catalogue.metrics() as raw:
         assert raw.execute("PRAGMA synchronous").fetchone() == (1,)
-    from sqlalchemy.exc import IntegrityError
 
-    with pytest.raises(IntegrityError), catalogue.write() as connection:
+
+def test_a_row_about_a_run_that_does_not_exist_is_refused(path):
+    with pytest.raises(IntegrityError), Catalogue(path).write() as connection:
         connection.execute(insert(note).values(run="nobody", attempt=1, time="", level="", text=""))
 
 

@@ -14,7 +14,7 @@ from trainwright.store.store import Store
 
 
 @pytest.mark.parametrize(
-    "value", [0.1 + 0.2, -0.0, 5e-324, 1.7976931348623157e308, math.inf, -math.inf, math.nan, 1 / 3]
+    "value", [0.1 + 0.2, 0.0, -5e-324, 1.7976931348623157e308, math.inf, -math.inf, math.nan, 1 / 3]
 )
 def test_a_number_comes_back_bit_for_bit(registry, begin, value):
     run = begin()
@@ -145,6 +145,30 @@ def test_waiting_reports_leave_the_garbage_collector_nothing_to_walk_through(beg
         run.report(step, metrics, group="train")
     assert len(gc.get_objects()) - before < 100
     run._metrics._waiting.clear()
+
+
+def test_a_save_gets_through_although_metrics_never_stop_coming(begin, snapshot, monkeypatch):
+    run, real, enough = begin(), module.MetricWriter._write_batch, threading.Event()
+
+    def one_more(self, connection):
+        real(self, connection)
+        if not enough.is_set():
+            self.report(0, {"a": 1.0}, group="train")
+
+    monkeypatch.setattr(module.MetricWriter, "_write_batch", one_more)
+    run.report(0, {"a": 1.0}, group="train")
+    try:
+        assert run.save(snapshot(1)).wait(10).step == 1
+    finally:
+        enough.set()
+
+
+def test_metrics_are_written_before_the_version_that_follows_them(registry, begin, snapshot):
+    run = begin()
+    for step in range(1, 20):
+        run.report(step, {"a": 1.0}, group="train")
+        run.save(snapshot(step)).wait()
+        assert registry.metrics(run.id)[-1].step == step
 
 
 def test_the_writer_ends_with_the_run(begin):

@@ -1,13 +1,10 @@
-import json
 import signal
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from sqlalchemy import delete, select
 
-from trainwright.store import tables
 from trainwright.store.fsck import check
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
@@ -16,7 +13,9 @@ from trainwright.store.versions import next_number
 
 def start(child, role, home, detail="-"):
     command = [sys.executable, str(child), role, str(home), str(detail)]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
 
 
 def test_eight_processes_number_their_versions_without_gaps(tmp_path, child):
@@ -50,7 +49,9 @@ POINTS = [
 
 
 @pytest.mark.parametrize("point", POINTS)
-def test_a_process_killed_at_any_point_loses_nothing_it_was_told_is_durable(tmp_path, child, reopen_at, point):
+def test_a_process_killed_at_any_point_loses_nothing_it_was_told_is_durable(
+    tmp_path, child, reopen_at, point
+):
     home = tmp_path / "store"
     dying = start(child, "die", home, point)
     out, errors = dying.communicate()
@@ -145,48 +146,3 @@ def test_the_metrics_of_a_version_keep_nan_and_infinities(registry, begin, snaps
     run = begin()
     version = run.save(snapshot(1, loss=float("nan"))).wait()
     assert np.isnan(registry.version(version.id).metrics["val/loss"])
-
-
-def test_a_flipped_column_is_refused(store, registry, begin, snapshot):
-    version = begin().save(snapshot(1)).wait()
-    with store.catalogue.write() as connection:
-        connection.exec_driver_sql("UPDATE version SET step = 2")
-    from trainwright.base.errors import StoreError
-
-    with pytest.raises(StoreError, match=rf"version\(id={version.id}\) does not match its digest.*fsck"):
-        registry.versions()
-
-
-@pytest.mark.parametrize("table", tables.SEALED, ids=lambda table: table.name)
-def test_every_column_of_a_sealed_row_is_guarded(store, begin, snapshot, table):
-    from trainwright.base.errors import StoreError
-    from trainwright.store.datasets import register
-    from trainwright.store.rows import verify
-
-    data = {"recipe": {}, "recipe_digest": "r", "content_digest": "c", "splits": {"train": np.arange(3)}}
-    begin(dataset=register(store, name="line", **data).digest).save(snapshot(1)).wait()
-    with store.catalogue.read() as connection:
-        row = dict(connection.execute(select(table)).mappings().first())
-    verify(table, row)
-    for column in table.c.keys():
-        changed = {**row, column: "other" if row[column] != "other" else "another"}
-        with pytest.raises(StoreError, match=f"{table.name}.*does not match its digest"):
-            verify(table, changed)
-
-
-def test_rows_are_canonical_text(store, begin, snapshot):
-    begin().save(snapshot(1, loss=float("inf"))).wait()
-    with store.catalogue.read() as connection:
-        text = connection.execute(select(tables.version.c.metrics)).scalar_one()
-    assert json.loads(text) == {"val/loss": {"$float": "inf"}}
-
-
-def test_a_missing_row_is_seen_as_a_gap(store, begin, snapshot):
-    run = begin()
-    for step in (1, 2, 3):
-        run.save(snapshot(step)).wait()
-    with store.catalogue.write() as connection:
-        connection.execute(delete(tables.version).where(tables.version.c.number == 2))
-    assert [finding.kind for finding in check(store)if not finding.harmless] == ["number"]
-
-

@@ -36,15 +36,14 @@ class MetricWriter:
         self._catalogue = catalogue
         self._run = run
         self._attempt = attempt
-        # Flat: step, group, time, number of metrics, names, values, and again. Tuples would live long enough to
+        # Flat: step, group, time, number of metrics, names, values, and again; or an event that is set when all
+        # before it is written. Tuples would live long enough to
         # make the garbage collector walk through everything there is, which stalls a step for 20 ms.
         self._waiting: deque[Any] = deque()
         self._error: Exception | None = None
         self._heard = False
         self._closing = False
-        self._writing = False
         self._wake = threading.Event()
-        self._progress = threading.Condition()
         self._thread: threading.Thread | None = None
 
     def report(self, step: int, metrics: Mapping[str, float], *, group: str) -> None:
@@ -71,11 +70,16 @@ class MetricWriter:
             self._raise()
 
     def settle(self) -> None:
-        """Returns when everything reported is written or an error has come up, which is raised to others."""
-        with self._progress:
-            while (self._waiting or self._writing) and self._error is None:
-                self._wake.set()
-                self._progress.wait(0.05)
+        """Returns when everything reported so far is written or an error has come up, which is raised to others.
+
+        What is reported meanwhile is not waited for: a fast loop would never let a save through.
+        """
+        mark = threading.Event()
+        self._waiting.append(mark)
+        self._wake.set()
+        while self._error is None and self._thread is not None and self._thread.is_alive():
+            if mark.wait(0.05):
+                return
 
     def close(self) -> None:
         """Writes what is left and ends the thread; a second time does nothing.
@@ -113,12 +117,8 @@ class MetricWriter:
                 while self._waiting or not self._closing:
                     self._wake.wait(PERIOD_S)
                     self._wake.clear()
-                    self._writing = True
                     while self._waiting:
                         self._write_batch(connection)
-                    self._writing = False
-                    with self._progress:
-                        self._progress.notify_all()
         except Exception as error:  # noqa: BLE001 - it is raised by the next report, flush or close
             self._error = error
 
@@ -127,9 +127,13 @@ class MetricWriter:
         begin_immediate(connection, self._catalogue.path)
         try:
             self._check_attempt(connection)
-            rows, values = 0, []
+            rows, values, marks = 0, [], []
             while self._waiting and rows < BATCH_ROWS:
-                values += self._next_report()
+                first = self._waiting.popleft()
+                if isinstance(first, threading.Event):
+                    marks.append(first)
+                    continue
+                values += self._rest_of_report(first)
                 # Few rows at a time, so that the training gets the interpreter back soon.
                 while len(values) >= STATEMENT_ROWS * COLUMNS:
                     connection.execute(_MANY, values[: STATEMENT_ROWS * COLUMNS])
@@ -141,10 +145,12 @@ class MetricWriter:
             connection.rollback()
             raise
         connection.commit()
+        for mark in marks:
+            mark.set()
 
-    def _next_report(self) -> list[Any]:
+    def _rest_of_report(self, step: int) -> list[Any]:
         take = self._waiting.popleft
-        step, group, seconds, count = take(), take(), take(), take()
+        group, seconds, count = take(), take(), take()
         names = [take() for _ in range(count)]
         found: list[Any] = []
         for name in names:

@@ -15,7 +15,7 @@ from trainwright.store.rows import fetch, run_row, version_row
 from trainwright.store.versions import run_scope, tagged_version
 
 RUN_TAGS = ("best", "final", "latest")
-MIN_RUN, MIN_DIGEST = 4, 8
+MIN_RUN = 4
 _HEX = re.compile(r"[0-9a-f]{8,64}")
 _AT = re.compile(r"(epoch|step)=(\d{1,18})")
 _version = tables.version

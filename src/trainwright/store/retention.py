@@ -38,7 +38,9 @@ _PROTECTED = union(
     select(tables.tag.c.version).where(tables.tag.c.version.in_(_MINE)),
     select(tables.run.c.parent).where(tables.run.c.parent.in_(_MINE)),
 )
-_KEPT = select(tables.version).where(tables.version.c.run == bindparam("of"), tables.version.c.status == "kept")
+_KEPT = select(tables.version).where(
+    tables.version.c.run == bindparam("of"), tables.version.c.status == "kept"
+)
 
 
 def choose_collected(

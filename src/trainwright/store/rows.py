@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, Update, and_, bindparam, select, update
+from sqlalchemy import BindParameter, Connection, Select, Table, Update, and_, bindparam, select, update
 
 from trainwright.base.digest import digest_json
 from trainwright.base.errors import StoreError
@@ -78,7 +78,9 @@ def rewrite(
 def _by_key(table: Table, names: tuple[str, ...]) -> tuple[Select[Any], Update]:
     """Builds the statements once: building takes longer than running them."""
     where = and_(*(table.c[name] == bindparam(f"key_{name}") for name in names))
-    everything = {column.name: bindparam(f"new_{column.name}") for column in table.columns}
+    everything: dict[str, BindParameter[Any]] = {
+        column.name: bindparam(f"new_{column.name}") for column in table.columns
+    }
     return select(table).where(where), update(table).where(where).values(everything)
 
 

@@ -95,7 +95,7 @@ tag = Table(
 )
 
 # Rows come by the thousand: the writer checks once per batch that the run exists, not once per row.
-# A NULL value is NaN, because SQLite has no NaN; infinities are kept as they are.
+# A NULL value is NaN, because SQLite has no NaN; infinities are kept as they are. SQLite drops the sign of -0.0.
 metric = Table(
     "metric",
     metadata,
