@@ -8,7 +8,18 @@ pytest.importorskip("torch")
 def test_the_tutorial_runs_as_it_is_written(tmp_path):
     done = run_page(DOCS / "tutorial.md", tmp_path)
     said = " ".join(done)
-    for command in ("run", "ls", "show", "report", "predict", "evaluate", "diff", "resume", "reproduce", "tag"):
+    for command in (
+        "run",
+        "ls",
+        "show",
+        "report",
+        "predict",
+        "evaluate",
+        "diff",
+        "resume",
+        "reproduce",
+        "tag",
+    ):
         assert f"trainwright {command}" in said, command
 
 

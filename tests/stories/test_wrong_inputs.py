@@ -36,7 +36,6 @@ def changed_after_registration(lab):
     lab.file.write_text(f"{body[:begin]}data:\n  dataset: mine\n{body[end:]}")
 
 
-
 def one_class(lab):
     np.savez(lab.folder / "tiny.npz", x=lab.x, y=np.ones(200, dtype=int))
 
@@ -62,7 +61,11 @@ def overlapping_files(lab):
 CASES = {
     "two faults in one file": (
         two_faults,
-        ["tiny.yaml:15:3: train.epoch: unknown key 'epoch', nearest: 'epochs'", "tiny.yaml:17:", "train.optimizer.lr"],
+        [
+            "tiny.yaml:15:3: train.epoch: unknown key 'epoch', nearest: 'epochs'",
+            "tiny.yaml:17:",
+            "train.optimizer.lr",
+        ],
     ),
     "a key given twice": (
         lambda lab: yaml_of(lab, ("seed: 3", "seed: 3\nseed: 4")),

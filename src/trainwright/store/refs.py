@@ -8,6 +8,7 @@ from typing import NoReturn
 from sqlalchemy import ColumnElement, Connection, select
 
 from trainwright.base.errors import StoreError
+from trainwright.base.names import check_tag
 from trainwright.store import tables
 from trainwright.store.attempts import find_run
 from trainwright.store.records import RunRow, VersionRow
@@ -19,6 +20,18 @@ MIN_RUN = 4
 _HEX = re.compile(r"[0-9a-f]{8,64}")
 _AT = re.compile(r"(epoch|step)=(\d{1,18})")
 _version = tables.version
+
+
+def check_user_tag(name: str) -> None:
+    """Refuses tags that mean something else.
+
+    Raises:
+        SpecError: If it is no name, or would be taken for a number.
+        StoreError: If it belongs to runs.
+    """
+    check_tag(name)
+    if name in RUN_TAGS:
+        raise StoreError(f"the tag {name!r} belongs to runs and moves by itself: choose another name")
 
 
 def model_scope(connection: Connection, model: str) -> str:

@@ -1,6 +1,5 @@
 """The registry: models, versions, tags and runs, as they are read; every row and object is verified."""
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +7,6 @@ from sqlalchemy import delete, insert, select
 
 from trainwright.base.errors import StoreError
 from trainwright.base.jsontext import Json, read_json
-from trainwright.base.names import check_tag
 from trainwright.base.tensors import load_tensors, load_tree
 from trainwright.base.tree import Array, Tree
 from trainwright.store import tables
@@ -16,7 +14,6 @@ from trainwright.store.artifacts import read_artifact
 from trainwright.store.attempts import find_run
 from trainwright.store.files import list_files, restore_files
 from trainwright.store.history import attempts_of, visible_artifacts, visible_metrics
-from trainwright.store.live import is_live
 from trainwright.store.records import (
     ArtifactRow,
     AttemptRow,
@@ -29,10 +26,18 @@ from trainwright.store.records import (
     TagRow,
     VersionRow,
 )
-from trainwright.store.refs import RUN_TAGS, model_scope, resolve_run_row, resolve_version
+from trainwright.store.refs import check_user_tag, model_scope, resolve_run_row, resolve_version
 from trainwright.store.rows import fetch, now_text, run_row, tag_row, version_row
+from trainwright.store.shown import object_of, shown_run
 from trainwright.store.store import Store
-from trainwright.store.versions import find_version, latest_version, move_tag, run_scope, tagged_version
+from trainwright.store.versions import (
+    find_version,
+    latest_version,
+    move_tag,
+    resume_version,
+    run_scope,
+    tagged_version,
+)
 
 
 class Registry:
@@ -63,7 +68,7 @@ class Registry:
             statement = statement.where(tables.run.c.model == model)
         with self.store.catalogue.read() as connection:
             rows = [run_row(row) for row in fetch(connection, statement)]
-        shown = [self._shown(row) for row in rows]
+        shown = [shown_run(self.store, row) for row in rows]
         return [row for row in shown if state is None or row.state == state]
 
     def run(self, run: str) -> RunRow:
@@ -76,7 +81,7 @@ class Registry:
             row = find_run(connection, run)
         if row is None:
             raise StoreError(f"there is no run {run}: `trainwright ls` lists runs")
-        return self._shown(row)
+        return shown_run(self.store, row)
 
     def attempts(self, run: str) -> list[AttemptRow]:
         """Gives the attempts of a run in order."""
@@ -131,7 +136,7 @@ class Registry:
         """
         with self.store.catalogue.read() as connection:
             row = resolve_run_row(connection, ref)
-        return self._shown(row)
+        return shown_run(self.store, row)
 
     def latest(self, run: str) -> VersionRow:
         """Gives the newest kept version of a run.
@@ -158,13 +163,8 @@ class Registry:
     def resume_point(self, run: str) -> VersionRow | None:
         """Gives the version a run goes on from: its newest one, or else the one it began from, or None."""
         with self.store.catalogue.read() as connection:
-            row = latest_version(connection, run)
-            begun = None if row is not None else find_run(connection, run)
-            return (
-                find_version(connection, begun.parent)
-                if begun is not None and begun.parent is not None
-                else row
-            )
+            row = find_run(connection, run)
+            return None if row is None else resume_version(connection, row)
 
     def tag(self, ref: str, name: str) -> TagRow:
         """Lets a tag of a model point to a version; it never moves by itself.
@@ -173,7 +173,7 @@ class Registry:
             SpecError: If the name is not allowed.
             StoreError: If it is one of the tags that belong to runs, or there is no such version.
         """
-        _check_user_tag(name)
+        check_user_tag(name)
         with self.store.catalogue.write() as connection:
             version = resolve_version(connection, ref)
             scope = model_scope(connection, version.model)
@@ -186,7 +186,7 @@ class Registry:
         Raises:
             StoreError: If there is none.
         """
-        _check_user_tag(name)
+        check_user_tag(name)
         with self.store.catalogue.write() as connection:
             scope = model_scope(connection, model)
             where = (tables.tag.c.scope == scope, tables.tag.c.name == name)
@@ -221,7 +221,7 @@ class Registry:
         Raises:
             StoreError: If they were collected or are damaged.
         """
-        return load_tensors(self._object(version, "weights"), what=f"weights {version.weights}")
+        return load_tensors(object_of(self.store, version, kind="weights"), what=f"weights {version.weights}")
 
     def state(self, version: VersionRow) -> Tree:
         """Gives all that a resumed run needs.
@@ -229,7 +229,7 @@ class Registry:
         Raises:
             StoreError: If there is none, or it is damaged.
         """
-        return load_tree(self._object(version, "state"), what=f"state {version.state}")
+        return load_tree(object_of(self.store, version, kind="state"), what=f"state {version.state}")
 
     def operator(self, version: VersionRow) -> Tree:
         """Gives all that a version needs besides its weights.
@@ -249,7 +249,7 @@ class Registry:
         Raises:
             StoreError: If it has none, they are damaged, or the folder exists.
         """
-        self._object(version, "files")
+        object_of(self.store, version, kind="files")
         assert version.files is not None
         restore_files(self.store.blobs, version.files, folder=folder)
 
@@ -317,29 +317,3 @@ class Registry:
     def _of_run(self, table: Any, run: str) -> Any:
         with self.store.catalogue.read() as connection:
             return fetch(connection, select(table).where(table.c.run == run))
-
-    def _shown(self, row: RunRow) -> RunRow:
-        if row.state == "running" and not is_live(self.store.live, row.id):
-            # It may have finished between the two looks: then its row says so by now.
-            with self.store.catalogue.read() as connection:
-                again = find_run(connection, row.id)
-            assert again is not None
-            return replace(again, state="killed") if again.state == "running" else again
-        return row
-
-    def _object(self, version: VersionRow, kind: str) -> bytes:
-        digest: str | None = getattr(version, kind)
-        if digest is None:
-            raise StoreError(f"version {version.number} of {version.model} was saved without {kind}")
-        if version.status == "collected" and not self.store.blobs.has(digest):
-            raise StoreError(
-                f"version {version.number} of {version.model} was collected by retention: its {kind} is "
-                f"gone; `trainwright reproduce {version.run}` trains it again"
-            )
-        return self.store.blobs.get(digest)
-
-
-def _check_user_tag(name: str) -> None:
-    check_tag(name)
-    if name in RUN_TAGS:
-        raise StoreError(f"the tag {name!r} belongs to runs and moves by itself: choose another name")

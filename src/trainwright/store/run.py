@@ -2,45 +2,34 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
 from sqlalchemy import insert
 
 from trainwright.base.errors import StoreError
-from trainwright.base.jsontext import Json, write_json
+from trainwright.base.jsontext import Json
 from trainwright.base.names import check_name
-from trainwright.base.tensors import dump_tree
 from trainwright.base.tree import Tree
 from trainwright.store import tables
 from trainwright.store.artifacts import spell_artifact
 from trainwright.store.attempts import (
     close_attempt,
-    find_run,
-    insert_attempt,
-    insert_run,
     new_run_id,
     require_attempt,
 )
 from trainwright.store.checkpoints import Checkpoints
 from trainwright.store.live import LiveLock
 from trainwright.store.metrics import MetricWriter
+from trainwright.store.opening import Describable, record_attempt, record_run
 from trainwright.store.records import Mode, RunRow, Snapshot, VersionRow
 from trainwright.store.retention import Keep
 from trainwright.store.rows import now_text
 from trainwright.store.saver import Version
 from trainwright.store.store import Store
-from trainwright.store.versions import find_version, latest_version, move_tag, run_scope
+from trainwright.store.versions import move_tag, resume_version, run_scope
 
 Wish = Literal["go", "save", "pause", "stop"]
 Ending = Literal["paused", "stopped", "done", "failed"]
-
-
-class Describable(Protocol):
-    """Anything with a JSON form, such as a resolved experiment."""
-
-    def tree(self) -> Json:
-        """Gives the JSON form."""
-        ...
 
 
 class LocalRun:
@@ -111,28 +100,20 @@ class LocalRun:
         run = new_run_id()
         lock = LiveLock(store.live, run)
         try:
-            with store.saving():
-                values = {
-                    "id": run,
-                    "model": name,
-                    "seed": seed,
-                    "folder": folder,
-                    "backend": backend,
-                    "dataset": dataset,
-                    "spec": _put_json(store, resolved.tree()),
-                    "operator": store.blobs.put(dump_tree(operator)),
-                    "environment": _put_json(store, dict(environment)),
-                    "parent": None if parent is None else parent.id,
-                    "best_metric": best[0],
-                    "best_mode": best[1],
-                }
-                with store.catalogue.write() as connection:
-                    insert_run(connection, values, from_step=0 if parent is None else parent.step)
-                    row = find_run(connection, run)
-            assert row is not None
-            return cls(
-                store, row, resolved=resolved, lock=lock, parents=[] if parent is None else [parent.id]
-            )
+            columns = {
+                "id": run,
+                "model": name,
+                "seed": seed,
+                "folder": folder,
+                "backend": backend,
+                "dataset": dataset,
+                "best_metric": best[0],
+                "best_mode": best[1],
+            }
+            described = {"spec": resolved.tree(), "environment": dict(environment)}
+            row = record_run(store, columns, described=described, operator=operator, parent=parent)
+            parents = [] if parent is None else [parent.id]
+            return cls(store, row, resolved=resolved, lock=lock, parents=parents)
         except BaseException:
             lock.release()
             raise
@@ -163,19 +144,10 @@ class LocalRun:
         """
         lock = LiveLock(store.live, run_id)
         try:
-            with store.saving():
-                changes = {
-                    "spec": _put_json(store, resolved.tree()),
-                    "environment": _put_json(store, dict(environment)),
-                }
-                with store.catalogue.write() as connection:
-                    if find_run(connection, run_id) is None:
-                        raise StoreError(f"there is no run {run_id}: `trainwright ls` lists runs")
-                    point = latest_version(connection, run_id, step=from_step)
-                    insert_attempt(connection, run_id, from_step=from_step, changes=changes, inexact=inexact)
-                    row = find_run(connection, run_id)
-            assert row is not None
-            parents = [point.id] if point is not None else [row.parent] if row.parent is not None else []
+            described = {"spec": resolved.tree(), "environment": dict(environment)}
+            row, parents = record_attempt(
+                store, run_id, described=described, from_step=from_step, inexact=inexact
+            )
             return cls(store, row, resolved=resolved, lock=lock, parents=parents)
         except BaseException:
             lock.release()
@@ -226,10 +198,7 @@ class LocalRun:
         if call:
             return None
         with self.store.catalogue.read() as connection:
-            latest = latest_version(connection, self.id)
-            if latest is None and self._row.parent is not None:
-                return find_version(connection, self._row.parent)
-            return latest
+            return resume_version(connection, self._row)
 
     def keep(self, *, last: int | None = None, best: int | None = None) -> None:
         """Sets how many versions stay from the next save on; tagged ones and the newest always do.
@@ -358,7 +327,3 @@ class LocalRun:
         with self.store.catalogue.write() as connection:
             require_attempt(connection, self.id, attempt=self.attempt)
             connection.execute(insert(table), {"run": self.id, **row})
-
-
-def _put_json(store: Store, value: Json) -> str:
-    return store.blobs.put([write_json(value).encode()])

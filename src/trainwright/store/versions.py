@@ -139,6 +139,14 @@ def find_version(connection: Connection, version: int) -> VersionRow | None:
     return _first(connection, select(tables.version).where(tables.version.c.id == version), {})
 
 
+def resume_version(connection: Connection, run: RunRow) -> VersionRow | None:
+    """Gives the version a run goes on from: its newest one, or else the one it began from, or None."""
+    latest = latest_version(connection, run.id)
+    if latest is None and run.parent is not None:
+        return find_version(connection, run.parent)
+    return latest
+
+
 def _first(connection: Connection, statement: Any, parameters: Mapping[str, Any]) -> VersionRow | None:
     rows = fetch(connection, statement, parameters)
     return version_row(rows[0]) if rows else None
