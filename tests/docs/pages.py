@@ -98,7 +98,6 @@ def _start(arguments: list[str], folder: Path) -> "subprocess.Popen[str]":
         **{key: value for key, value in os.environ.items() if key not in ("TRAINWRIGHT_HOME", "PYTHONPATH")},
         "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
         "PYTHONUNBUFFERED": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
         "NPROC": "1",
         "TRAINWRIGHT_ROOT": str(ROOT),
     }

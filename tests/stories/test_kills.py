@@ -70,7 +70,7 @@ def test_fifty_kills_lose_no_acknowledged_checkpoint(lab, monkeypatch):
     apart = lab.folder / "undisturbed"
     undisturbed = lab.run("--store", apart)
     dice = random.Random(0)
-    acknowledged, inside, after_first, run = set(), {way: 0 for way in WAYS}, 0, None
+    acknowledged, inside, after_first, run = set(), dict.fromkeys(WAYS, 0), 0, None
     for number in range(KILLS):
         way = list(WAYS)[number % len(WAYS)]
         later = dice.randint(2, 12)

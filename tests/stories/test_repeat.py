@@ -17,7 +17,7 @@ def test_every_way_of_running_gives_the_same_weights(lab, backend):
     every_step = lab.run()
     digests = {one["weights"] for one in (first, watched, with_bar, every_step)}
     assert len(digests) == 1
-    assert every_step["final"] - with_bar["final"] == 4 * 8  # 120 training records make 8 steps an epoch
+    assert every_step["final"] - with_bar["final"] == 4 * 8  # 128 training records make 8 steps an epoch
 
     verdict = lab.json("reproduce", first["run"], "-q")
     assert verdict["verdict"] == "identical" and verdict["differences"] == []
@@ -48,8 +48,6 @@ def test_reproduce_sets_the_recorded_threads(lab):
     lab.write(more="  threads: 2\n")
     run = lab.run()["run"]
     assert lab.json("reproduce", run, "-q")["verdict"] == "identical"
-    other = lab.json("reproduce", run, "-q", "--set", "train.threads=1", expect=None) if False else None
-    assert other is None
 
 
 def test_diff_names_what_differs_between_two_runs(lab):

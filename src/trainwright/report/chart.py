@@ -16,9 +16,9 @@ def nice_ticks(low: float, high: float, *, most: int = 5) -> list[float]:
 
     Example:
         >>> nice_ticks(0.0, 1.0)
-        [0.0, 0.25, 0.5, 0.75, 1.0]
+        [0.0, 0.2, 0.4, 0.6, 0.8, 1.0]
         >>> nice_ticks(3, 42)
-        [10, 20, 30, 40]
+        [10.0, 20.0, 30.0, 40.0]
     """
     if not high > low:
         return [low]

@@ -100,16 +100,8 @@ class LocalRun:
         run = new_run_id()
         lock = LiveLock(store.live, run)
         try:
-            columns = {
-                "id": run,
-                "model": name,
-                "seed": seed,
-                "folder": folder,
-                "backend": backend,
-                "dataset": dataset,
-                "best_metric": best[0],
-                "best_mode": best[1],
-            }
+            columns = {"id": run, "model": name, "seed": seed, "folder": folder, "backend": backend}
+            columns |= {"dataset": dataset, "best_metric": best[0], "best_mode": best[1]}
             described = {"spec": resolved.tree(), "environment": dict(environment)}
             row = record_run(store, columns, described=described, operator=operator, parent=parent)
             parents = [] if parent is None else [parent.id]
@@ -145,10 +137,8 @@ class LocalRun:
         lock = LiveLock(store.live, run_id)
         try:
             described = {"spec": resolved.tree(), "environment": dict(environment)}
-            row, parents = record_attempt(
-                store, run_id, described=described, from_step=from_step, inexact=inexact
-            )
-            return cls(store, row, resolved=resolved, lock=lock, parents=parents)
+            found = record_attempt(store, run_id, described=described, from_step=from_step, inexact=inexact)
+            return cls(store, found[0], resolved=resolved, lock=lock, parents=found[1])
         except BaseException:
             lock.release()
             raise
