@@ -36,7 +36,7 @@ fix: $(VENV)/dev.done  ## mend what can be mended
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-docs: $(VENV)/dev.done  ## write docs/reference.md from the docstrings
+docs: $(VENV)/dev.done  ## write docs/experiment.md and docs/cli.md from the code
 	$(BIN)/python docs/make_reference.py
 
 bench: $(VENV)/dev.done  ## speed against hand-written peers

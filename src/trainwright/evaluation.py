@@ -1,5 +1,6 @@
 """Judges a version on records: scores with intervals, and the arrays that a report draws."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +9,7 @@ from typing import Any, TypedDict
 import numpy as np
 
 from trainwright.base.errors import DataError
+from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records, open_dataset
 from trainwright.data.inputs import read_inputs
@@ -16,6 +18,7 @@ from trainwright.spec.experiment import Experiment
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
+from trainwright.store.store import Store
 from trainwright.validation import classification, regression
 from trainwright.validation.bootstrap import Score, bootstrap_interval, mean_score
 
@@ -59,7 +62,9 @@ def judge(model: ModelOp, records: Records) -> Judgement:
     assert encoded.y is not None
     if model.schema.task_type == "classification":
         return _judge_classes(model, outputs, encoded.y, records.weight)
-    return _judge_values(model.decode(outputs), model.preparation.targets.invert(encoded.y), records.weight)
+    prediction = model.decode(outputs)
+    assert records.y is not None
+    return _judge_values(prediction, records.y.reshape(prediction.shape), records.weight)
 
 
 def evaluate_version(
@@ -87,21 +92,22 @@ def evaluate_version(
     return named
 
 
-def evaluate_ref(
-    registry: Registry, ref: str, *, data: Path | None = None, split: str = "test"
+def evaluate_model(
+    ref: str, *, data: Path | None = None, split: str = "test", home: Path | str | None = None
 ) -> dict[str, Interval]:
     """Judges a version on a file, or on a split of the data it was trained on.
 
     Args:
-        registry: Where the version is.
         ref: Such as `name@best`.
-        data: A file with features and target, by the same names as in training.
+        data: A file with features, target and, if there were any in training, weights, by the same names.
         split: Which split, when no file is given. A look at `test` is counted.
+        home: The store; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
 
     Raises:
         StoreError: If there is no such version.
         DataError: If the file or the split does not fit.
     """
+    registry = Registry(Store.open(home_of(home), create=False))
     model = ModelOp.load(registry, ref)
     assert model.version is not None
     run = registry.run(model.version.run)
@@ -165,7 +171,8 @@ def _judge_values(prediction: Any, true: Any, weight: Any) -> Judgement:
 
 
 def _interval(value: float, draw: Score, count: int) -> Interval:
-    low, high = bootstrap_interval(draw, count, draws=DRAWS)
+    # What cannot be measured has no interval either.
+    low, high = (value, value) if math.isnan(value) else bootstrap_interval(draw, count, draws=DRAWS)
     return {"value": value, "low": low, "high": high}
 
 

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from trainwright.base.errors import StoreError
+from trainwright.base.errors import SpecError, StoreError
 from trainwright.base.home import home_of
+from trainwright.base.tree import Tree
 from trainwright.evaluation import evaluate_version
 from trainwright.plan import Plan, make_plan
 from trainwright.provenance import describe_environment, inexact_fields, write_provenance
@@ -116,6 +117,8 @@ def resume_run(
     plan = make_plan(wanted, Path(row.folder), home=store.home)
     if epochs is not None:
         point = registry.resolve(ref)
+        if plan.steps <= point.step:
+            raise SpecError(f"--epochs: {ref} has done {point.epoch} epochs already, {epochs} are not more")
         run = _begin(plan, store, parent=point)
     else:
         found = registry.resume_point(row.id)
@@ -158,6 +161,13 @@ def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
     )
 
 
+def _state_of(registry: Registry, point: VersionRow, run: LocalRun) -> Tree:
+    """Gives the state to go on from; a branch goes on where its parent was stopped."""
+    state = registry.state(point)
+    assert isinstance(state, dict)
+    return state if point.run == run.id else state | {"stopped": None}
+
+
 def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: Sequence[Callback]) -> Trained:
     registry, began = Registry(run.store), time.monotonic()
     last, best = plan.retention()
@@ -166,7 +176,7 @@ def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: S
         with heard_signals(run.ask):
             learner = plan.prepare()
             loop = plan.loop(learner, run, listeners=listeners)
-            outcome = loop.fit(resume=None if resume is None else registry.state(resume))
+            outcome = loop.fit(resume=None if resume is None else _state_of(registry, resume, run))
         run.flush()
         final = registry.latest(run.id)
         chosen = registry.best(run.id)

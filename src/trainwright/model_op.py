@@ -15,7 +15,7 @@ from trainwright.data.dataset import Records
 from trainwright.data.prepare import Preparation
 from trainwright.models.assemble import build_blueprint
 from trainwright.ops import CATALOG as OPERATORS
-from trainwright.spec.build import find
+from trainwright.spec.build import find, own_code_from
 from trainwright.spec.model import ModelSpec
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
@@ -105,6 +105,7 @@ class ModelOp:
             StoreError: If there is no such version, or its objects are damaged.
         """
         version = registry.resolve(ref)
+        own_code_from(Path(registry.run(version.run).folder))
         description: Any = registry.operator(version)
         return cls(description, registry.weights(version), version=version)
 

@@ -19,7 +19,7 @@ from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.registration import with_registered_data
 from trainwright.routines import CATALOG as ROUTINES
-from trainwright.spec.build import build, find
+from trainwright.spec.build import build, find, own_code_from
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.resolve import REQUIRED, Facts, resolve
 from trainwright.spec.train import Plateau
@@ -142,6 +142,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         DataError: If the data is not what the spec says.
         BackendError: If a backend is asked for that is not installed.
     """
+    own_code_from(folder)
     experiment = with_registered_data(experiment, home)
     dataset = open_dataset(experiment.data, folder=folder, task_type=experiment.model.task_type)
     if len(dataset.splits.get("val", ())) == 0:

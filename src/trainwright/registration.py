@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from trainwright.base.errors import SpecError
+from trainwright.base.names import check_name
 from trainwright.data.dataset import open_dataset
 from trainwright.spec.data import DataSpec, TestRecords
 from trainwright.spec.experiment import Experiment
@@ -28,6 +29,7 @@ def register_dataset(home: Path, name: str, file: Path) -> DatasetRow:
         DataError: If the data is.
         StoreError: If the name stands for other data.
     """
+    check_name(name, what="dataset")
     document = read_experiment(file)
     spec = _located(document.experiment.data, document.folder)
     data = open_dataset(spec, folder=document.folder, task_type=document.experiment.model.task_type)

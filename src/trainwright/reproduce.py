@@ -118,7 +118,12 @@ def reproduce_version(
         plan = make_plan(wanted, folder, home=registry.store.home)
     except DataError as error:
         return Verdict(
-            "different", name, version.weights, None, None, [("data", recorded.data.digest, str(error))]
+            "different",
+            name,
+            version.weights,
+            None,
+            None,
+            [("data", recorded.data.digest, str(error).removeprefix("data.digest: "))],
         )
     found += differences(recorded.tree(), plan.experiment.tree())
     found += [_split(text) for text in inexact_fields(registry.environment(run), now)]
@@ -129,8 +134,9 @@ def reproduce_version(
         raise StoreError(f"{name} branched from version {parent.number}, whose content was not kept")
     learner = plan.prepare()
     end = min(version.step, plan.steps)
+    begun: Any = registry.state(parent) if parent is not None else None
     plan.loop(learner, null, listeners=listeners, end=end).fit(
-        resume=registry.state(parent) if parent is not None else None
+        resume=None if begun is None else begun | {"stopped": None}
     )
     weights = null.last.weights if null.last is not None else learner.weights()
     digest = digest_bytes(b"".join(dump_tensors(weights)))
@@ -162,7 +168,7 @@ def compare_records(registry: Registry, left: VersionRow, right: VersionRow) -> 
         found.append(("weights", f"sha256:{left.weights}", f"sha256:{right.weights}"))
     for name in sorted({*left.metrics, *right.metrics}):
         one, other = left.metrics.get(name), right.metrics.get(name)
-        found += [(name, one, other)] if one != other else []
+        found += [(name, one, other)] if not (one == other or (one != one and other != other)) else []
     return found
 
 

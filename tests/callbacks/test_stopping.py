@@ -11,7 +11,7 @@ NAN = float("nan")
 def feed(callback, values):
     """Gives the number of the validation at which it stops, or None."""
     for number, value in enumerate(values, 1):
-        if isinstance(callback.on_validation(SimpleNamespace(metrics={"val/loss": value})), Stop):
+        if isinstance(callback.on_validation(SimpleNamespace(measured={"val/loss": value})), Stop):
             return number
     return None
 
@@ -28,6 +28,13 @@ def feed(callback, values):
 )
 def test_stops_at_the_patience_th_validation_without_improvement(values, stops_at):
     assert feed(EarlyStopping("val/loss", patience=2), values) == stops_at
+
+
+def test_a_validation_without_the_metric_does_not_count():
+    callback = EarlyStopping("val/loss", patience=1)
+    assert feed(callback, [1.0]) is None
+    assert callback.on_validation(SimpleNamespace(measured={"train/loss": 1.0})) is None
+    assert feed(callback, [1.0]) == 1
 
 
 def test_larger_is_better_when_it_says_so():

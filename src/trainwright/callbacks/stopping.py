@@ -44,8 +44,10 @@ class EarlyStopping(Callback):
         self.best, self.waited = math.inf, 0
 
     def on_validation(self, moment: Moment) -> Stop | None:
-        """Counts validations in a row without improvement; NaN is no improvement."""
-        value = self.sign * moment.metrics[self.metric]
+        """Counts validations of the metric in a row without improvement; NaN is no improvement."""
+        if self.metric not in moment.measured:
+            return None
+        value = self.sign * moment.measured[self.metric]
         if value < self.best - self.min_delta:
             self.best, self.waited = value, 0
         else:

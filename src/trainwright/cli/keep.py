@@ -104,11 +104,15 @@ def register_data(
     print(f"{name}  sha256:{row.content_digest}")
 
 
-def list_data(store: StoreOption = None, as_json: JsonOption = False) -> None:
-    """List datasets."""
+def list_data(
+    every: Annotated[bool, typer.Option("--all", help="Those without a name too.")] = False,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List registered datasets."""
     from trainwright.store.datasets import rows
 
-    found = rows(open_registry(store).store)
+    found = [row for row in rows(open_registry(store).store) if every or row.name is not None]
     if as_json:
         write_out([{"name": r.name, "content": r.content_digest, "created": r.created} for r in found])
     else:

@@ -162,7 +162,9 @@ def _finish(trained: "Trained", as_json: bool) -> None:
         print(f"run      {trained.run}")
         best = f", best @{trained.best.number}" if trained.best else ""
         print(f"version  {trained.final.model}@{trained.final.number}{best}")
-        print(f"weights  sha256:{trained.final.weights}")
+        if rows and trained.best and trained.best.number != trained.final.number:
+            print(f"scored   {trained.final.model}@{trained.best.number}")
+        print(f"weights  sha256:{trained.final.weights} (@{trained.final.number})")
         print(f"report   {trained.report}")
     else:
         say(

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from trainwright.base.home import home_of
 from trainwright.cli.common import JsonOption, StoreOption, open_registry, say, write_out, write_table
 from trainwright.cli.look import RefArgument
 
@@ -38,16 +39,19 @@ def predict(
 def evaluate(
     ref: RefArgument,
     data: Annotated[
-        Path | None, typer.Argument(help="A file with features and target; the test split unless given.")
+        Path | None,
+        typer.Argument(
+            help="A file with features, target and any weights, named as in training; the test split unless given."
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="Which split, when no file is given.")] = "test",
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure a version on a file, or on a split of its own data."""
-    from trainwright.evaluation import evaluate_ref
+    from trainwright.evaluation import evaluate_model
 
-    scores = evaluate_ref(open_registry(store), ref, data=data, split=split)
+    scores = evaluate_model(ref, data=data, split=split, home=home_of(store))
     if as_json:
         write_out(scores)
         return

@@ -135,7 +135,7 @@ def open_dataset(
     else:
         splits = split_records(spec.split, y, task_type=resolved, appended=appended, folder=folder)
     _check_parts(records, splits, resolved)
-    recipe = _recipe(spec, main)
+    recipe = _recipe(spec, main) | {"task_type": resolved}  # stratified splits go by it
     return Dataset(
         records=records,
         recipe=recipe,
@@ -147,6 +147,16 @@ def open_dataset(
         target=main.target,
         task_type=resolved,
     )
+
+
+def _check_roles(spec: DataSpec, raw: Raw) -> None:
+    """Refuses a name with two roles: features that hold the target leak it."""
+    names = [*(raw.columns or (raw.features,)), raw.target, spec.weight, spec.id]
+    twice = sorted({name for name in names if name is not None and names.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"data: {', '.join(map(repr, twice))} has two roles among features, target, weight and id"
+        )
 
 
 def _read_test(spec: DataSpec, test: TestRecords, main: Raw, *, path: Path, folder: Path) -> Records:

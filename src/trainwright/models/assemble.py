@@ -76,7 +76,7 @@ class _Plan:
             self.parameters[f"{name}.running_mean"] = Parameter(channels, trained=False)
             self.parameters[f"{name}.running_var"] = Parameter(channels, constant=1.0, trained=False)
         if pool:
-            # Before the activation: for a rising function it is the same, on a quarter of the numbers.
+            # Before the activation: for a rising function, such as relu, it is the same on fewer numbers.
             self.add("max_pool", f"pool_{number}", axes=len(self.shape) - 1)
             self.shape = (self.shape[0], *[length // 2 for length in self.shape[1:]])
         if spec.activation != "identity":

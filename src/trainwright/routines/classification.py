@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainwright.routines.period import read_period
+from trainwright.routines.period import check_output, read_period
 from trainwright.train.clock import Period
 from trainwright.train.learner import Task
 from trainwright.train.routine import Results, View
@@ -26,8 +26,8 @@ class ClassificationScores:
         every_n_steps: Cadence in steps, instead.
 
     Example:
-        >>> ClassificationScores(split="train").names(None)[:2]
-        ('train/loss', 'train/accuracy')
+        >>> ClassificationScores().names(None)[:2]
+        ('val/loss', 'val/accuracy')
     """
 
     split: str = "val"
@@ -43,15 +43,20 @@ class ClassificationScores:
         return read_period(self.every_n_epochs, self.every_n_steps)
 
     def names(self, task: Task | None) -> tuple[str, ...]:
-        """Gives the names of the metrics."""
-        return tuple(f"{self.split}/{name}" for name in SCORES)
+        """Gives the names of the metrics; on train, the loss is the loop's own.
+
+        Raises:
+            SpecError: If the model has no output `logits`.
+        """
+        check_output(task, "logits", routine=type(self).__name__)
+        return tuple(name for name in (f"{self.split}/{one}" for one in SCORES) if name != "train/loss")
 
     def __call__(self, view: View) -> Results:
         """Measures."""
         logits, examples = view.predictions(self.split)["logits"], view.examples(self.split)
-        return Results(
-            {
-                f"{self.split}/{name}": score(logits, examples.y, weight=examples.weight)
-                for name, score in SCORES.items()
-            }
-        )
+        measured = {
+            f"{self.split}/{name}": score(logits, examples.y, weight=examples.weight)
+            for name, score in SCORES.items()
+        }
+        measured.pop("train/loss", None)
+        return Results(measured)

@@ -1,6 +1,8 @@
-"""The cadence of a routine, as it is written in a spec."""
+"""What all routines check: their cadence, and the output they read."""
 
+from trainwright.base.errors import SpecError
 from trainwright.train.clock import Epochs, Period, Steps
+from trainwright.train.learner import Task
 
 
 def read_period(every_n_epochs: int | None, every_n_steps: int | None) -> Period:
@@ -19,3 +21,15 @@ def read_period(every_n_epochs: int | None, every_n_steps: int | None) -> Period
         if count is not None and (type(count) is not int or count < 1):
             raise ValueError(f"{name}: {count!r} is not a positive whole number")
     return Steps(every_n_steps) if every_n_steps is not None else Epochs(every_n_epochs or 1)
+
+
+def check_output(task: Task | None, output: str, *, routine: str) -> None:
+    """Checks that a task has an output; None stands for any task.
+
+    Raises:
+        SpecError: If it has not.
+    """
+    if task is not None and output not in task.outputs:
+        raise SpecError(
+            f"train.routines: {routine} reads {output!r}, the model gives {', '.join(task.outputs)}"
+        )

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainwright.routines.period import read_period
+from trainwright.routines.period import check_output, read_period
 from trainwright.train.clock import Period
 from trainwright.train.learner import Task
 from trainwright.train.routine import Results, View
@@ -36,8 +36,15 @@ class RegressionScores:
         return read_period(self.every_n_epochs, self.every_n_steps)
 
     def names(self, task: Task | None) -> tuple[str, ...]:
-        """Gives the names of the metrics."""
-        return tuple(f"{self.split}/{name}" for name in ("loss", *SCORES))
+        """Gives the names of the metrics; on train, the loss is the loop's own.
+
+        Raises:
+            SpecError: If the model has no output `y`.
+        """
+        check_output(task, "y", routine=type(self).__name__)
+        return tuple(
+            name for name in (f"{self.split}/{one}" for one in ("loss", *SCORES)) if name != "train/loss"
+        )
 
     def __call__(self, view: View) -> Results:
         """Measures."""
@@ -46,4 +53,5 @@ class RegressionScores:
         inverted, true = view.invert(prediction), view.invert(examples.y)
         for name, score in SCORES.items():
             measured[f"{self.split}/{name}"] = score(inverted, true, weight=examples.weight)
+        measured.pop("train/loss", None)
         return Results(measured)

@@ -1,6 +1,7 @@
 """The loop: epochs, cadence, validation, early stopping, checkpoints and their order live here, once."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -26,12 +27,19 @@ def check_metrics(task: Task, routines: Sequence[Routine], *, wanted: Mapping[st
         wanted: Metric names by the place in the spec that wants them.
 
     Raises:
-        SpecError: For a metric that nobody measures; the places and the known names are in the message.
+        SpecError: For a metric that nobody measures (the places and the known names are in the message), one that
+            two routines measure, or a decision by the test split.
     """
-    known = {"train/loss"} | {name for routine in routines for name in routine.names(task)}
-    faults = [f"{where}: nobody measures {name!r}" for where, name in wanted.items() if name not in known]
+    measured = Counter(["train/loss", *(name for routine in routines for name in routine.names(task))])
+    twice = [name for name, count in measured.items() if count > 1]
+    if twice:
+        raise SpecError(f"train.routines: {', '.join(twice)} would be measured twice; one routine per split")
+    faults = [f"{where}: nobody measures {name!r}" for where, name in wanted.items() if name not in measured]
     if faults:
-        raise SpecError("\n".join([*faults, f"measured are: {', '.join(sorted(known))}"]))
+        raise SpecError("\n".join([*faults, f"measured are: {', '.join(sorted(measured))}"]))
+    peeks = [where for where, name in wanted.items() if name.startswith("test/")]
+    if peeks:
+        raise SpecError(f"{', '.join(peeks)}: the test split may be looked at, but nothing is decided by it")
 
 
 class TrainingLoop:
@@ -103,7 +111,7 @@ class TrainingLoop:
         try:
             moment = self._moment(self.learner)
             self._each("on_start", moment)
-            if self.learner.step < self.steps:
+            if self.learner.step < self.steps and self._outcome.kind != "stopped":
                 self._announce(moment)
                 self.learner.train(self.feed, self._clock(), self._tell)
         except BaseException as error:
@@ -120,6 +128,8 @@ class TrainingLoop:
             "callbacks": [[type(one).__name__, one.state()] for one in self._kept],
             "metrics": dict(self.metrics),
             "rate_scale": self.rate_scale.state(),
+            # A run that a callback has ended is over, even if it was killed before it could be finished.
+            "stopped": self._outcome.reason if self._outcome.kind == "stopped" else None,
         }
 
     def _load(self, tree: Tree) -> None:
@@ -136,6 +146,8 @@ class TrainingLoop:
             )
         for callback, (_, state) in zip(self._kept, kept, strict=True):
             callback.load_state(state)
+        if tree["stopped"] is not None:
+            self._outcome = Outcome("stopped", str(tree["stopped"]))
         self._resumed = True
 
     def _periods(self) -> list[Period]:
@@ -159,7 +171,7 @@ class TrainingLoop:
         steps = due_steps(period, self.feed.steps_per_epoch)
         return steps is not None and step % steps == 0
 
-    def _moment(self, learner: Learner) -> Moment:
+    def _moment(self, learner: Learner, measured: Mapping[str, float] | None = None) -> Moment:
         return Moment(
             run=self.run.id,
             step=learner.step,
@@ -167,6 +179,7 @@ class TrainingLoop:
             steps=self.steps,
             steps_per_epoch=self.feed.steps_per_epoch,
             metrics=self.metrics,
+            measured=measured or {},
             learner=learner,
             seconds=self._now() - self._began,
             resumed=self._resumed,
@@ -188,14 +201,17 @@ class TrainingLoop:
         epoch_is_complete = step % self.feed.steps_per_epoch == 0
         measured: dict[str, float] = {}
         if epoch_is_complete:
-            measured |= {f"train/{name}": total / weight for name, (total, weight) in learner.sums.items()}
+            measured |= {
+                f"train/{name}": total / weight if weight else float("nan")
+                for name, (total, weight) in learner.sums.items()
+            }
             self.metrics |= measured
             self.run.report(step, measured, group="train")
         due = [routine for routine in self.routines if self._due(routine.every, step, now)]
         if due:
             measured |= self._validate(due, learner)
 
-        moment = self._moment(learner)
+        moment = self._moment(learner, measured)
         answers = self._each("on_validation", moment) if due else []
         for callback in self.callbacks:
             if self._due(callback.every, step, now):

@@ -18,6 +18,7 @@ class Moment:
         steps: Updates planned in all.
         steps_per_epoch: Updates of one epoch.
         metrics: Latest value of each metric.
+        measured: Those measured at this very step.
         learner: The model, as it is now.
         seconds: Time since this attempt began.
         resumed: Whether this attempt went on from a checkpoint.
@@ -29,6 +30,7 @@ class Moment:
     steps: int
     steps_per_epoch: int
     metrics: Mapping[str, float]
+    measured: Mapping[str, float]
     learner: Learner
     seconds: float
     resumed: bool

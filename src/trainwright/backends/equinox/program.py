@@ -12,6 +12,7 @@ from trainwright.backends.equinox.network import Network
 from trainwright.models.task import ModelTask
 from trainwright.spec.train import SGD, AdamW
 
+TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
 Parts = list[tuple[jax.Array, jax.Array, jax.Array | None]]  # x, y, weight of each batch of a step
 
 
@@ -53,7 +54,7 @@ def loss_of(outputs: jax.Array, y: jax.Array, weight: jax.Array | None, *, kind:
         each = optax.softmax_cross_entropy_with_integer_labels(outputs, y)
     else:
         each = jnp.square(outputs - y).mean(1)
-    return each.mean() if weight is None else (each * weight).sum() / weight.sum()
+    return each.mean() if weight is None else (each * weight).sum() / jnp.maximum(weight.sum(), TINY)
 
 
 class Programs:
@@ -120,7 +121,7 @@ class Programs:
                 partial(objective, running=running, part=part, first=first), has_aux=True
             )
             (value, running), found = find(network.trained)
-            share = records / total
+            share = records / jnp.maximum(total, TINY)
             if len(parts) > 1:
                 value = value * share
                 found = jax.tree.map(lambda g, s=share: g * s, found)

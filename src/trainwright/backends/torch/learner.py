@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainwright.backends.torch.loss import LOSSES
+from trainwright.backends.torch.loss import LOSSES, TINY
 from trainwright.backends.torch.network import Network
 from trainwright.backends.torch.optimizer import Optimizer, clip_by_norm
 from trainwright.base.errors import BackendError
@@ -214,7 +214,7 @@ class TorchLearner:
         for (x, y, weight), total in zip(parts, totals, strict=True):
             self.network.position = (self.step, first)
             gradients = self._gradients(x, y, weight)
-            torch._foreach_add_(gathered, gradients, alpha=total / sum(totals))
+            torch._foreach_add_(gathered, gradients, alpha=total / max(sum(totals), TINY))
             first += len(x)
         return gathered
 

@@ -83,7 +83,17 @@ class Network:
         if layer.kind == "batch_norm":
             scale, shift = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
             mean, var = tensors[f"{name}.running_mean"], tensors[f"{name}.running_var"]
-            return lambda x, training: F.batch_norm(x, mean, var, scale, shift, training, 0.1, 1e-5)
+
+            def normalise(x: Tensor, training: bool) -> Tensor:
+                if training and x.numel() == x.shape[1]:
+                    # One value per channel: torch refuses it. Its deviation is zero, and so is what is left of it.
+                    with torch.no_grad():
+                        mean.lerp_(x.detach().flatten(), 0.1)
+                        var.mul_(0.9)
+                    return (x - x.detach()) * scale + shift
+                return F.batch_norm(x, mean, var, scale, shift, training, 0.1, 1e-5)
+
+            return normalise
         if layer.kind == "activation":
             function = ACTIVATIONS[options["function"]]
             return lambda x, _: function(x)
