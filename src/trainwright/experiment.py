@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from trainwright.base.errors import SpecError, StoreError
 from trainwright.base.home import home_of
-from trainwright.base.tree import Tree
 from trainwright.evaluation import evaluate_version
 from trainwright.plan import Plan, make_plan
 from trainwright.provenance import describe_environment, inexact_fields, write_provenance
@@ -21,6 +20,7 @@ from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
 from trainwright.train.callback import Callback
+from trainwright.train.loop import branch_state
 from trainwright.train.moment import Outcome
 from trainwright.train.signals import heard_signals
 
@@ -161,13 +161,6 @@ def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
     )
 
 
-def _state_of(registry: Registry, point: VersionRow, run: LocalRun) -> Tree:
-    """Gives the state to go on from; a branch goes on where its parent was stopped."""
-    state = registry.state(point)
-    assert isinstance(state, dict)
-    return state if point.run == run.id else state | {"stopped": None}
-
-
 def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: Sequence[Callback]) -> Trained:
     registry, began = Registry(run.store), time.monotonic()
     last, best = plan.retention()
@@ -176,7 +169,10 @@ def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: S
         with heard_signals(run.ask):
             learner = plan.prepare()
             loop = plan.loop(learner, run, listeners=listeners)
-            outcome = loop.fit(resume=None if resume is None else _state_of(registry, resume, run))
+            state = None if resume is None else registry.state(resume)
+            if resume is not None and resume.run != run.id:
+                state = branch_state(state)
+            outcome = loop.fit(resume=state)
         run.flush()
         final = registry.latest(run.id)
         chosen = registry.best(run.id)

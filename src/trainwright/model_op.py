@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from trainwright.backends import CATALOG as BACKENDS
 from trainwright.base.errors import DataError
@@ -109,7 +110,7 @@ class ModelOp:
         description: Any = registry.operator(version)
         return cls(description, registry.weights(version), version=version)
 
-    def __call__(self, x: Array, *, batch_size: int | None = None) -> Array:
+    def __call__(self, x: ArrayLike, *, batch_size: int | None = None) -> Array:
         """Predicts for raw records.
 
         Args:
@@ -121,12 +122,15 @@ class ModelOp:
         """
         return self.decode(self.outputs(x, batch_size=batch_size))
 
-    def outputs(self, x: Array, *, batch_size: int | None = None) -> Array:
+    def outputs(self, x: ArrayLike, *, batch_size: int | None = None) -> Array:
         """Gives what the network makes: logits, or targets after preprocessing, shape `(records, outputs)`.
 
         Raises:
             DataError: If the records have another shape than in training.
         """
+        if batch_size is not None and batch_size < 1:
+            raise ValueError(f"batch_size: {batch_size} is not at least 1")
+        x = np.asarray(x)
         if x.shape[1:] != self.schema.shape:
             raise DataError(f"records have shape {x.shape[1:]}, the model takes {self.schema.shape}")
         ids = np.arange(len(x))
@@ -140,7 +144,7 @@ class ModelOp:
         decoded: Array = self.preparation.targets.invert(outputs)
         return decoded
 
-    def columns(self, x: Array, *, batch_size: int | None = None) -> dict[str, Array]:
+    def columns(self, x: ArrayLike, *, batch_size: int | None = None) -> dict[str, Array]:
         """Gives predictions as named columns: the class and a probability per class, or one column per target."""
         outputs = self.outputs(x, batch_size=batch_size)
         decoded, target = self.decode(outputs), self.schema.target

@@ -22,6 +22,7 @@ from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 from trainwright.train.callback import Callback
+from trainwright.train.loop import branch_state
 from trainwright.train.run import NullRun
 
 TOLERANCE = 1e-5  # of the largest weight of each array; what other package versions or processors may change
@@ -134,10 +135,8 @@ def reproduce_version(
         raise StoreError(f"{name} branched from version {parent.number}, whose content was not kept")
     learner = plan.prepare()
     end = min(version.step, plan.steps)
-    begun: Any = registry.state(parent) if parent is not None else None
-    plan.loop(learner, null, listeners=listeners, end=end).fit(
-        resume=None if begun is None else begun | {"stopped": None}
-    )
+    begun = branch_state(registry.state(parent)) if parent is not None else None
+    plan.loop(learner, null, listeners=listeners, end=end).fit(resume=begun)
     weights = null.last.weights if null.last is not None else learner.weights()
     digest = digest_bytes(b"".join(dump_tensors(weights)))
     if digest == version.weights:

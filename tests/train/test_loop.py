@@ -8,7 +8,7 @@ from trainwright.spec.train import Plateau
 from trainwright.train.callback import Callback
 from trainwright.train.clock import Epochs, Seconds, Steps
 from trainwright.train.feed import ArrayFeed
-from trainwright.train.loop import TrainingLoop, check_metrics
+from trainwright.train.loop import TrainingLoop, branch_state, check_metrics
 from trainwright.train.moment import Save, Stop
 from trainwright.train.plateau import RateScale
 from trainwright.train.routine import Examples, Results, View
@@ -209,15 +209,51 @@ def test_a_resumed_loop_ends_in_the_same_state_and_hears_the_rest(k):
     whole, learner, run = make(**parts())
     whole.fit()
     first = parts()
-    first["callbacks"][0].answers[("on_step", k)] = Stop("killed")
-    cut, _, cut_run = make(**first)
-    cut.fit()
+    first["callbacks"][0].answers[("on_step", k)] = Save("asked for")
+    cut_run = NullRun()
+
+    def save_and_die(snapshot):
+        cut_run.last = snapshot
+        raise KeyboardInterrupt
+
+    cut_run.save = save_and_die
+    with pytest.raises(KeyboardInterrupt):
+        make(**first, run=cut_run)[0].fit()
     rest, resumed, rest_run = make(**parts())
     rest.fit(resume=cut_run.last.state)
     assert resumed.state() == learner.state()
     assert rest_run.last.state["rate_scale"] == run.last.state["rate_scale"]
     assert rest_run.last.state["metrics"] == run.last.state["metrics"]
     assert cut_run.metrics + rest_run.metrics == run.metrics
+
+
+def test_a_run_that_was_stopped_and_died_before_its_end_does_not_train_on():
+    log = Log(every=Steps(1), answers={("on_step", 4): Stop("enough")})
+    loop, _, run = make(callbacks=[log])
+    loop.fit()
+    again, learner, _ = make(callbacks=[Log(every=Steps(1))])
+    outcome = again.fit(resume=run.last.state)
+    assert (outcome.kind, outcome.reason, learner.step) == ("stopped", "enough", 4)
+
+
+def test_a_branch_goes_on_where_its_parent_was_stopped_with_fresh_callbacks():
+    log = Log(every=Steps(1), answers={("on_step", 4): Stop("enough")})
+    loop, _, run = make(callbacks=[log])
+    loop.fit()
+    fresh = Log(every=Steps(1))
+    branch, learner, _ = make(callbacks=[fresh, Log()], epochs=3)
+    assert branch.fit(resume=branch_state(run.last.state)).kind == "done"
+    assert learner.step == 9 and "earlier" not in fresh.heard
+
+
+def test_a_metric_that_two_routines_measure_is_refused():
+    with pytest.raises(SpecError, match="val/loss would be measured twice"):
+        check_metrics(None, [Measure(), Measure()], wanted={})
+
+
+def test_nothing_is_decided_by_the_test_split():
+    with pytest.raises(SpecError, match=r"train\.callbacks\.0.*the test split"):
+        check_metrics(None, [Measure(split="test")], wanted={"train.callbacks.0.args.metric": "test/loss"})
 
 
 def test_listeners_leave_no_trace_in_the_state():
@@ -244,7 +280,9 @@ def test_an_error_reaches_everybody_and_is_raised():
 
 
 def test_routines_share_one_prediction():
-    loop, learner, _ = make(routines=[Measure(), Measure()], epochs=1)
+    loop, learner, _ = make(routines=[Measure(), Measure(every=Steps(1))], epochs=1)
+    loop.steps = 1
+    loop.feed.steps_per_epoch = 1
     loop.fit()
     assert learner.predicted == 1
 

@@ -28,17 +28,24 @@ def tag(
     name: Annotated[str, typer.Argument(help="The tag, such as `production`.")],
     remove: Annotated[bool, typer.Option("--remove", help="Take the tag away.")] = False,
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Give a version a tag; it moves there if another version had it."""
     registry = open_registry(store)
     if remove:
         model = registry.resolve(ref, collected=True).model
         registry.untag(model, name)
-        print(f"{model}@{name} removed")
+        if as_json:
+            write_out({"model": model, "tag": name, "version": None})
+        else:
+            print(f"{model}@{name} removed")
         return
     registry.tag(ref, name)
     version = registry.resolve(ref)
-    print(f"{version.model}@{name} is version {version.number}")
+    if as_json:
+        write_out({"model": version.model, "tag": name, "version": version.number})
+    else:
+        print(f"{version.model}@{name} is version {version.number}")
 
 
 def verify(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
@@ -83,12 +90,16 @@ def fsck(
 def gc(
     dry: Annotated[bool, typer.Option("--dry-run", help="Only say what would go.")] = False,
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Remove objects that no kept version, run, artifact or dataset refers to."""
     from trainwright.store.retention import collect
     from trainwright.store.store import Store
 
     count, size = collect(Store.open(home_of(store), create=False), dry=dry)
+    if as_json:
+        write_out({"objects": count, "bytes": size, "removed": not dry})
+        return
     print(f"{count} objects, {size / 1e6:.1f} MB {'would be ' if dry else ''}removed")
 
 
@@ -96,12 +107,16 @@ def register_data(
     name: Annotated[str, typer.Argument(help="Name of the dataset.")],
     file: Annotated[Path, typer.Argument(help="An experiment file; its `data` section is registered.")],
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Register the data of an experiment file under a name; its content is pinned."""
     from trainwright.registration import register_dataset
 
     row = register_dataset(home_of(store), name, file)
-    print(f"{name}  sha256:{row.content_digest}")
+    if as_json:
+        write_out({"name": name, "content": row.content_digest})
+    else:
+        print(f"{name}  sha256:{row.content_digest}")
 
 
 def list_data(

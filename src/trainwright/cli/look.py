@@ -145,10 +145,15 @@ def report(
     ref: RefArgument,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="Where to write it.")] = None,
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Write the HTML report of a run and print where it lies."""
     from trainwright.report.page import write_report
 
     registry = open_registry(store)
     run = registry.resolve_run(ref)
-    print(write_report(registry, run.id, path=output))
+    path = write_report(registry, run.id, path=output)
+    if as_json:
+        write_out({"run": run.id, "report": path})
+    else:
+        print(path)

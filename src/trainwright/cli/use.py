@@ -24,6 +24,7 @@ def predict(
         typer.Option("-o", "--output", help="A .parquet, .csv or .npz file; CSV on stdout unless given."),
     ] = None,
     store: StoreOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Predict for the records of a file."""
     from trainwright.data.inputs import read_inputs
@@ -32,7 +33,13 @@ def predict(
 
     model = ModelOp.load(open_registry(store), ref)
     records = read_inputs(data, features=model.schema.features, shape=model.schema.shape)
-    write_columns(model.columns(records.x), output)
+    columns = model.columns(records.x)
+    if as_json and output is None:
+        write_out({name: column.tolist() for name, column in columns.items()})
+        return
+    write_columns(columns, output)
+    if as_json:
+        write_out({"records": len(records.x), "output": output})
     say(f"{len(records.x)} records predicted by {ref}{f' to {output}' if output else ''}")
 
 

@@ -42,6 +42,15 @@ def check_metrics(task: Task, routines: Sequence[Routine], *, wanted: Mapping[st
         raise SpecError(f"{', '.join(peeks)}: the test split may be looked at, but nothing is decided by it")
 
 
+def branch_state(tree: Tree) -> Tree:
+    """Turns the state of a snapshot into the beginning of a new run.
+
+    The learner goes on; callbacks begin anew, as in every run, and a stop of the parent does not count.
+    """
+    assert isinstance(tree, dict)
+    return tree | {"callbacks": None, "stopped": None}
+
+
 class TrainingLoop:
     """Trains a learner and tells everybody concerned, always in the same order.
 
@@ -138,7 +147,13 @@ class TrainingLoop:
         self.rate_scale.load_state(tree["rate_scale"])
         self.learner.rate_scale = self.rate_scale.value
         self.metrics = dict(tree["metrics"])  # type: ignore[arg-type]
-        kept: Any = tree["callbacks"]
+        if tree["callbacks"] is not None:
+            self._load_callbacks(tree["callbacks"])
+        if tree["stopped"] is not None:
+            self._outcome = Outcome("stopped", str(tree["stopped"]))
+        self._resumed = True
+
+    def _load_callbacks(self, kept: Any) -> None:
         names = [type(one).__name__ for one in self._kept]
         if [name for name, _ in kept] != names:
             raise SpecError(
@@ -146,9 +161,6 @@ class TrainingLoop:
             )
         for callback, (_, state) in zip(self._kept, kept, strict=True):
             callback.load_state(state)
-        if tree["stopped"] is not None:
-            self._outcome = Outcome("stopped", str(tree["stopped"]))
-        self._resumed = True
 
     def _periods(self) -> list[Period]:
         asked = [callback.every for callback in self.callbacks if callback.every is not None]
