@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from trainwright.base.digest import digest_json
 from trainwright.base.errors import SpecError
 from trainwright.base.names import check_name
 from trainwright.data.dataset import open_dataset
@@ -36,12 +37,12 @@ def register_dataset(home: Path, name: str, file: Path) -> DatasetRow:
     recipe = spec.tree()
     for field in (*PREPROCESSING, "digest", "dataset"):
         del recipe[field]
-    # What the files are called is for finding them again; what they are is said by the digests.
+    # Unlike that of a run, this recipe holds where the files lie, so it has a digest of its own.
     return register(
         Store.open(home),
         name=name,
         recipe=recipe,
-        recipe_digest=data.recipe_digest,
+        recipe_digest=digest_json(recipe),
         content_digest=data.content_digest,
         splits=data.splits,
     )

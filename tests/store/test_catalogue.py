@@ -176,6 +176,7 @@ def test_somebody_who_may_not_write_can_read_the_store():
         assert shell.stdout.split("\n")[:2] == ["['a']", "False"], shell.stderr
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX in the same test process
 def test_a_forked_child_uses_connections_of_its_own(path):
     catalogue = Catalogue(path)
     add(catalogue, "parent")

@@ -43,6 +43,7 @@ def test_a_killed_process_leaves_no_lock(tmp_path):
     assert not is_live(tmp_path, RUN)
 
 
+@pytest.mark.filterwarnings("ignore:os.fork:RuntimeWarning")  # JAX in the same test process
 def test_a_forked_helper_does_not_keep_the_run_alive(tmp_path):
     lock = LiveLock(tmp_path, RUN)
     read, write = os.pipe()

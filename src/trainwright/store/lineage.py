@@ -55,7 +55,9 @@ def lineage(registry: Registry, ref: str, *, every: bool = True) -> Lineage:
     """
     runs = {row.id: row for row in registry.runs()}
     versions = {row.id: row for row in registry.versions()}
-    names = {row.digest: row.name or row.digest[:12] for row in dataset_rows(registry.store)}
+    datasets = dataset_rows(registry.store)
+    called = {row.content_digest: row.name for row in datasets if row.name is not None}
+    names = {row.digest: called.get(row.content_digest) or row.digest[:12] for row in datasets}
     edges = sorted(set(_edges(runs, versions)))
     start = f"version:{registry.resolve(ref).id}"
     if not every:
