@@ -28,28 +28,32 @@ class TestEquinox(LearnerContract):
 
 
 @pytest.mark.parametrize(
-    "model",
+    ("model", "batch"),
     [
-        {"architecture": "mlp", "hidden_dims": [7]},
-        {"architecture": "mlp", "hidden_dims": [7, 5], "normalization": "batch"},
-        {"architecture": "cnn", "hidden_dims": [4, 6], "normalization": "batch"},
-        {"architecture": "cnn", "hidden_dims": [4], "kernel_size": 5},
-        {"architecture": "cnn", "hidden_dims": [4, 3], "input_shape": [2, 6, 5]},
+        (
+            {"architecture": "mlp", "hidden_dims": [7, 5], "normalization": "batch"},
+            15,
+        ),  # the second step has one record
+        ({"architecture": "mlp", "hidden_dims": [7]}, 16),
+        ({"architecture": "mlp", "hidden_dims": [7, 5], "normalization": "batch"}, 16),
+        ({"architecture": "cnn", "hidden_dims": [4, 6], "normalization": "batch"}, 16),
+        ({"architecture": "cnn", "hidden_dims": [4], "kernel_size": 5}, 16),
+        ({"architecture": "cnn", "hidden_dims": [4, 3], "input_shape": [2, 6, 5]}, 16),
         *[
-            {"architecture": "mlp", "hidden_dims": [5], "activation": name}
+            ({"architecture": "mlp", "hidden_dims": [5], "activation": name}, 16)
             for name in ("gelu", "silu", "tanh", "elu", "leaky_relu", "sigmoid", "identity")
         ],
-        {"architecture": "mlp", "hidden_dims": [7], "dropout": 0.5},
+        ({"architecture": "mlp", "hidden_dims": [7], "dropout": 0.5}, 16),
     ],
     ids=str,
 )
-def test_both_backends_make_the_same_step_from_the_same_values(model):
+def test_both_backends_make_the_same_step_from_the_same_values(model, batch):
     pytest.importorskip("torch")
     from trainwright.backends.torch.backend import TorchBackend
     from trainwright.models.assemble import build_blueprint
     from trainwright.models.task import ModelTask
     from trainwright.spec.model import ModelSpec
-    from trainwright.spec.train import AdamW, TrainSpec
+    from trainwright.spec.train import SGD, AdamW, TrainSpec
     from trainwright.train.feed import ArrayFeed
     from trainwright.train.learner import Resolved
 
@@ -57,12 +61,12 @@ def test_both_backends_make_the_same_step_from_the_same_values(model):
     numbers = np.random.default_rng(1)
     x = numbers.normal(size=(16, *spec.input_shape)).astype(np.float32)
     arrays = {"x": x, "y": numbers.integers(0, 3, 16)}
-    feed = ArrayFeed(arrays, batch_size=16, seed=0)
+    feed = ArrayFeed(arrays, batch_size=batch, seed=0)
+    # Adam's second step magnifies what is left of gradients that are zero, so two steps go by plain descent.
+    optimizer = AdamW(name="adamw", lr=1e-3) if batch == 16 else SGD(name="sgd", lr=1e-2)
     learners = []
     for name, backend in (("torch", TorchBackend()), ("equinox", EquinoxBackend())):
-        train = TrainSpec(
-            backend=name, batch_size=16, loss="cross_entropy", optimizer=AdamW(name="adamw", lr=1e-3)
-        )
+        train = TrainSpec(backend=name, batch_size=batch, loss="cross_entropy", optimizer=optimizer)
         learners.append(
             backend.prepare(ModelTask(build_blueprint(spec), train, 1), feed, seed=7, run_on=Resolved())
         )
@@ -71,4 +75,4 @@ def test_both_backends_make_the_same_step_from_the_same_values(model):
         scale = np.abs(left).max()
         assert np.abs(left - right).max() <= 1e-5 * scale, when
         for learner in learners:
-            learner.train(feed, EverySteps(1, end=1), go_on)
+            learner.train(feed, EverySteps(1, end=-(-16 // batch)), go_on)

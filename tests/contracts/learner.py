@@ -357,6 +357,27 @@ class LearnerContract:
         left.train(left_feed, EverySteps(1), meanwhile)
         assert_equal_bits(left.state(), alone.state())
 
+    def test_a_last_batch_of_one_record_can_be_normalised(self, make):
+        options = {"model": {"normalization": "batch"}, "batch_size": RECORDS - 1}
+        (often, feed), (seldom, _) = make(**options), make(**options)
+        often.train(feed, EverySteps(1, end=4), go_on)
+        seldom.train(feed, EverySteps(4, end=4), go_on)
+        assert_equal_bits(often.state(), seldom.state())
+        assert all(np.isfinite(array).all() for array in often.weights().values())
+
+    @pytest.mark.parametrize("accumulate", [1, 2])
+    def test_records_that_weigh_nothing_change_nothing(self, make, accumulate):
+        learner, feed = make(weights=True, optimizer=SGD(name="sgd", lr=0.5), accumulate=accumulate)
+        first = feed.indices(0)
+        feed.arrays["weight"][first] = 0.0
+        learner = self.make_backend().prepare(learner.task, feed, seed=3, run_on=self.run_on)
+        before = learner.weights()
+        learner.train(feed, EverySteps(1, end=1), go_on)
+        assert_equal_bits(learner.weights(), before)
+        learner.train(feed, EverySteps(1, end=2), go_on)
+        assert not np.array_equal(learner.weights()["output.weight"], before["output.weight"])
+        assert np.isfinite(learner.sums["loss"][0])
+
     @pytest.mark.parametrize("task_type", ["classification", "regression"])
     def test_it_learns(self, make, task_type):
         learner, feed = make(task_type=task_type, epochs=60, optimizer=AdamW(name="adamw", lr=0.02))

@@ -12,7 +12,7 @@ from trainwright.store import tables
 from trainwright.store.blobs import Blobs
 from trainwright.store.files import list_files
 from trainwright.store.records import Mode, VersionRow
-from trainwright.store.rows import fetch, rewrite, version_row
+from trainwright.store.rows import fetch, overwrite, version_row
 from trainwright.store.store import Store
 
 _VERSION_OBJECTS = ("weights", "state", "operator", "files")
@@ -87,10 +87,12 @@ def leave_tombstones(
     if keep.last is None and keep.best is None:
         return []
     protected = set(connection.execute(_PROTECTED, {"of": run}).scalars())
-    versions = [version_row(row) for row in fetch(connection, _KEPT, {"of": run})]
+    rows = {row["id"]: row for row in fetch(connection, _KEPT, {"of": run})}
+    versions = [version_row(row) for row in rows.values()]
     chosen = choose_collected(versions, keep, metric=metric, mode=mode, protected=protected)
     for row in chosen:
-        rewrite(connection, tables.version, key={"id": row.id}, changes={"status": "collected"})
+        changes = {"status": "collected"}
+        overwrite(connection, tables.version, key={"id": row.id}, row=rows[row.id], changes=changes)
     return chosen
 
 

@@ -66,11 +66,28 @@ def rewrite(
     Raises:
         StoreError: If the row is damaged.
     """
-    find, change = _by_key(table, tuple(key))
+    find, _ = _by_key(table, tuple(key))
+    found = connection.execute(find, {f"key_{name}": value for name, value in key.items()}).mappings().one()
+    return overwrite(connection, table, key=key, row=found, changes=changes)
+
+
+def overwrite(
+    connection: Connection,
+    table: Table,
+    *,
+    key: Mapping[str, Any],
+    row: Mapping[Any, Any],
+    changes: Mapping[str, Any],
+) -> Values:
+    """Changes columns of a row that was read in this transaction, verifies it and seals it again.
+
+    Raises:
+        StoreError: If the row is damaged.
+    """
+    _, change = _by_key(table, tuple(key))
+    values = seal({**verify(table, row), **changes}, column=table.info.get("digest", "digest"))
     parameters = {f"key_{name}": value for name, value in key.items()}
-    current = verify(table, connection.execute(find, parameters).mappings().one())
-    values = seal({**current, **changes}, column=table.info.get("digest", "digest"))
-    connection.execute(change, {**parameters, **{f"new_{name}": value for name, value in values.items()}})
+    connection.execute(change, parameters | {f"new_{name}": value for name, value in values.items()})
     return values
 
 

@@ -5,23 +5,26 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy.dialects.sqlite import insert
 
 from trainwright.base.jsontext import write_json
 from trainwright.store import tables
 from trainwright.store.attempts import require_attempt
 from trainwright.store.records import Mode, RunRow, VersionRow
-from trainwright.store.rows import fetch, now_text, rewrite, seal, version_row
+from trainwright.store.rows import fetch, now_text, seal, version_row
 
 _LAST_NUMBER = select(func.max(tables.version.c.number)).where(tables.version.c.model == bindparam("model"))
-_LAST_ID = select(func.max(tables.version.c.id))
+_LAST = select(select(func.max(tables.version.c.id)).scalar_subquery(), _LAST_NUMBER.scalar_subquery())
 _TAGGED = (
     select(tables.version)
     .join(tables.tag, tables.tag.c.version == tables.version.c.id)
     .where(tables.tag.c.scope == bindparam("scope"), tables.tag.c.name == bindparam("name"))
 )
-_TAG = select(tables.tag.c.version).where(
-    tables.tag.c.scope == bindparam("scope"), tables.tag.c.name == bindparam("name")
+_NEW_TAG = insert(tables.tag)
+_MOVE_TAG = _NEW_TAG.on_conflict_do_update(
+    index_elements=["scope", "name"],
+    set_={"version": _NEW_TAG.excluded.version, "digest": _NEW_TAG.excluded.digest},
 )
 _LATEST = (
     select(tables.version)
@@ -50,16 +53,6 @@ def run_scope(run: str) -> str:
     return f"run:{run}"
 
 
-def next_number(connection: Connection, model: str) -> int:
-    """Gives the next version number of a model: no gaps, and never one used before, collected ones included.
-
-    Args:
-        connection: In a write transaction, so that nobody else takes the same number.
-        model: Its name.
-    """
-    return (connection.execute(_LAST_NUMBER, {"model": model}).scalar() or 0) + 1
-
-
 def commit_version(connection: Connection, run: RunRow, *, attempt: int, draft: Draft) -> VersionRow:
     """Adds the row of a version and moves the run's tags `latest` and `best`.
 
@@ -73,11 +66,13 @@ def commit_version(connection: Connection, run: RunRow, *, attempt: int, draft: 
         StaleAttempt: If a newer attempt has taken over.
     """
     require_attempt(connection, run.id, attempt=attempt)
+    last_id, last_number = connection.execute(_LAST, {"model": run.model}).one()
     metrics = {name: float(value) for name, value in draft.metrics.items()}
     values = {
-        "id": (connection.execute(_LAST_ID).scalar() or 0) + 1,
+        "id": (last_id or 0) + 1,
         "model": run.model,
-        "number": next_number(connection, run.model),
+        # The next of its model: no gaps, and never one used before, collected ones included.
+        "number": (last_number or 0) + 1,
         "run": run.id,
         "attempt": attempt,
         "step": draft.step,
@@ -117,10 +112,7 @@ def is_better(value: float | None, held: float | None, *, mode: Mode) -> bool:
 
 def move_tag(connection: Connection, scope: str, *, name: str, version: int) -> None:
     """Lets a tag point to a version."""
-    if connection.execute(_TAG, {"scope": scope, "name": name}).scalar() is None:
-        connection.execute(insert(tables.tag), seal({"scope": scope, "name": name, "version": version}))
-    else:
-        rewrite(connection, tables.tag, key={"scope": scope, "name": name}, changes={"version": version})
+    connection.execute(_MOVE_TAG, seal({"scope": scope, "name": name, "version": version}))
 
 
 def tagged_version(connection: Connection, scope: str, *, name: str) -> VersionRow | None:
