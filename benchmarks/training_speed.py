@@ -4,7 +4,8 @@
 
 Each contender runs in a process of its own on one pinned core; contenders take turns, so that a slow moment of the
 machine meets all of them; the ratio to the plain tensor-slicing loop is taken within each round, and the median over
-rounds is printed. Ours run with callbacks, metrics, validation and a checkpoint per epoch on, the peers without.
+rounds is printed. Everybody
+validates after each epoch; ours run with callbacks, recorded metrics and a checkpoint per epoch on, the peers without.
 """
 
 import argparse

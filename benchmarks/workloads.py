@@ -1,7 +1,8 @@
 """The workloads of the speed comparison, and who trains them; run by `training_speed.py`, each in its own process.
 
-Every contender starts from the same initial weights and sees the same records in the same order, so the final loss
-must agree; a contender that trains something else is found out. CPU seconds of the whole process (all threads) are
+Every contender starts from the same initial weights, sees the same records in the same order and validates after each
+epoch (one forward pass over the validation records, and the loss), so the final loss must agree; a contender that
+trains something else is found out. CPU seconds of the whole process (all threads) are
 counted from the end of the first epoch to the end of the last.
 """
 
@@ -97,6 +98,18 @@ def torch_loss(work):
     return F.cross_entropy if work.name == "cnn" else F.mse_loss
 
 
+def torch_validation(work, net, loss_of):
+    import torch
+
+    x, y = (torch.from_numpy(array) for array in work.val)
+
+    def validate():
+        with torch.no_grad():
+            return loss_of(net(x), y).item()
+
+    return validate
+
+
 def dataloader(work, watch):
     import torch
     from torch.utils.data import DataLoader, Sampler, TensorDataset
@@ -116,6 +129,7 @@ def dataloader(work, watch):
 
     data = TensorDataset(torch.from_numpy(work.x), torch.from_numpy(work.y))
     loader = DataLoader(data, batch_size=work.batch, sampler=Same())
+    validate = torch_validation(work, net, loss_of)
     for _ in range(work.epochs):
         total = 0.0
         for x, y in loader:
@@ -124,6 +138,7 @@ def dataloader(work, watch):
             loss.backward()
             optimizer.step()
             total += loss.item() * len(x)
+        validate()
         watch.epoch(total / len(work.x))
 
 
@@ -133,6 +148,7 @@ def slicing(work, watch, *, fused=False):
     net, loss_of = torch_network(work), torch_loss(work)
     optimizer = torch.optim.AdamW(net.parameters(), lr=LR, weight_decay=DECAY, fused=fused)
     x, y = torch.from_numpy(work.x), torch.from_numpy(work.y)
+    validate = torch_validation(work, net, loss_of)
     for epoch in range(work.epochs):
         total = torch.zeros(())
         for chosen in torch.from_numpy(work.order(epoch)).split(work.batch):
@@ -141,6 +157,7 @@ def slicing(work, watch, *, fused=False):
             loss.backward()
             optimizer.step()
             total += loss.detach() * len(chosen)
+        validate()
         watch.epoch(total / len(x))
 
 
@@ -170,6 +187,8 @@ def lightning(work, watch):
             self.epoch += 1
             return iter(work.order(self.epoch - 1).tolist())
 
+    validate = torch_validation(work, net, loss_of)
+
     class Module(L.LightningModule):
         def __init__(self):
             super().__init__()
@@ -181,6 +200,7 @@ def lightning(work, watch):
             return loss
 
         def on_train_epoch_end(self):
+            validate()
             watch.epoch(self.total / len(work.x))
             self.total = 0.0
 
@@ -223,6 +243,8 @@ def bare_jax(work, watch):
 
     epoch_of = jax.jit(lambda carry, order: jax.lax.scan(step, carry, order), donate_argnums=0)
     last_of = jax.jit(step, donate_argnums=0)
+    validate = jax.jit(loss_of)
+    val = tuple(jnp.asarray(array) for array in work.val)
     carry, full = (weights, state), len(work.x) // work.batch
     for epoch in range(work.epochs):
         order = work.order(epoch).astype(np.int32)
@@ -231,6 +253,7 @@ def bare_jax(work, watch):
         if full * work.batch < len(order):
             carry, loss = last_of(carry, order[full * work.batch :])
             total += float(loss) * (len(order) - full * work.batch)
+        float(validate(carry[0], *val))
         watch.epoch(total / len(work.x))
 
 

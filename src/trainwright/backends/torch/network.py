@@ -90,7 +90,7 @@ class Network:
                     with torch.no_grad():
                         mean.lerp_(x.detach().flatten(), 0.1)
                         var.mul_(0.9)
-                    return (x - x.detach()) * scale + shift
+                    return (x - x) * scale + shift
                 return F.batch_norm(x, mean, var, scale, shift, training, 0.1, 1e-5)
 
             return normalise
