@@ -29,7 +29,7 @@ class Network(eqx.Module):
 
     Args:
         blueprint: The plan.
-        trained: Arrays that training changes, by name.
+        trained: Arrays that training changes, by name; dense weights are (in, out) here.
         running: Running statistics, by name.
         keys: Streams of the dropout layers, by name; arrays, so that all seeds share one compiled program.
     """
@@ -59,7 +59,7 @@ class Network(eqx.Module):
         options, name, arrays = layer.options, layer.name, self.trained
         match layer.kind:
             case "dense":
-                x = jax.lax.dot_general(x, arrays[f"{name}.weight"], (((1,), (1,)), ((), ())))
+                x = x @ arrays[f"{name}.weight"]
                 return x + arrays[f"{name}.bias"] if options["bias"] else x
             case "conv":
                 axes, pad = options["axes"], options["padding"]
