@@ -3,7 +3,6 @@
 This file is imported only when a table is read, because importing pyarrow takes a third of a second.
 """
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -180,9 +179,11 @@ def _parse(content: bytes, name: str, *, text: Sequence[str] = (), columns: int 
     one_column = columns == 1
     try:
         return arrow_csv.read_csv(
-            io.BytesIO(content),
+            # Not a Python file, and no threads: an Arrow thread that still holds one at the end of the process
+            # aborts it, now and then.
+            pa.BufferReader(content),
             # In one block: the type of a column is guessed from the first block alone.
-            read_options=arrow_csv.ReadOptions(block_size=len(content) + 1),
+            read_options=arrow_csv.ReadOptions(block_size=len(content) + 1, use_threads=False),
             # In a lone column a blank line is a missing value, not nothing.
             parse_options=arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=not one_column),
             convert_options=arrow_csv.ConvertOptions(
