@@ -99,6 +99,7 @@ def write_provenance(run: LocalRun, plan: Plan, version: VersionRow, *, seconds:
     text = StringIO()
     yaml = YAML()
     yaml.default_flow_style = False
+    yaml.width = 4096  # a digest stays on the line of its key
     yaml.dump(record, text)
     run.artifact(ARTIFACT, text.getvalue())
     run.flush()

@@ -111,3 +111,11 @@ def test_the_record_for_other_tools_is_there_and_is_right(lab):
     document = prov.model.ProvDocument.deserialize(content=texts["prov.json"], format="json")
     kinds = {type(one).__name__ for one in document.get_records()}
     assert {"ProvEntity", "ProvActivity", "ProvAgent", "ProvUsage", "ProvGeneration"} <= kinds
+
+
+def test_an_artifact_is_printed_by_its_name(lab):
+    trained = lab.run()
+    text = lab.call("show", "tiny@best", "--artifact", "training-artifact.yaml")
+    assert f"training_run_id: {trained['run']}" in text.splitlines()
+    assert f"trained_model_hash: sha256:{trained['weights']}" in text.splitlines()
+    assert "it has:" in lab.call("show", "tiny@best", "--artifact", "nothing", expect=1)

@@ -57,12 +57,23 @@ def list_runs(
     write_table(heads, table)
 
 
-def show(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+def show(
+    ref: RefArgument,
+    artifact: Annotated[
+        str | None,
+        typer.Option(help="Print this artifact of its run instead, such as training-artifact.yaml."),
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show a version: where it came from, its metrics and tags."""
     registry = open_registry(store)
     version = registry.resolve(ref)
     run = registry.run(version.run)
     artifacts = registry.artifacts(run.id)
+    if artifact is not None:
+        _print_artifact(registry, artifacts, artifact)
+        return
     scores = {one.name: registry.artifact_value(one) for one in artifacts if one.kind == "score"}
     found: dict[str, Any] = {
         "model": version.model,
@@ -97,6 +108,22 @@ def show(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = Fals
         print(f"{name:14}{value if value != '' else '-'}")
     print()
     print(write_yaml(Experiment.model_validate(spec), defaults=False), end="")
+
+
+def _print_artifact(registry: Any, artifacts: Any, name: str) -> None:
+    from trainwright.base.errors import StoreError
+
+    found = [one for one in artifacts if one.name == name]
+    if not found:
+        known = ", ".join(sorted({one.name for one in artifacts})) or "none"
+        raise StoreError(f"the run has no artifact {name!r}; it has: {known}")
+    value = registry.artifact_value(found[-1])
+    if isinstance(value, str):
+        print(value, end="" if value.endswith("\n") else "\n")
+    elif found[-1].kind == "plot":
+        print(value.svg)
+    else:
+        write_out(value.tolist() if found[-1].kind == "array" else value)
 
 
 def lineage(
