@@ -31,6 +31,9 @@ from trainwright.train.plateau import RateScale
 from trainwright.train.routine import Examples, Routine, View
 from trainwright.train.run import Run
 
+ROUTINE = ("names", "__call__")
+CALLBACK = ("on_start", "on_epoch", "on_end", "state", "load_state")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -168,8 +171,13 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     arrays = _arrays(encoded["train"])
     feed = ArrayFeed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
     assert train.routines != "auto"
-    routines = [build(one, ROUTINES, where=f"train.routines.{n}") for n, one in enumerate(train.routines)]
-    callbacks = [build(one, CALLBACKS, where=f"train.callbacks.{n}") for n, one in enumerate(train.callbacks)]
+    routines = [
+        build(one, ROUTINES, where=f"train.routines.{n}", has=ROUTINE) for n, one in enumerate(train.routines)
+    ]
+    callbacks = [
+        build(one, CALLBACKS, where=f"train.callbacks.{n}", has=CALLBACK)
+        for n, one in enumerate(train.callbacks)
+    ]
     splits = {name: _examples(part) for name, part in encoded.items()}
     for number, routine in enumerate(routines):
         if routine.split not in splits:

@@ -91,6 +91,14 @@ CASES = {
         lambda lab: yaml_of(lab, ("architecture: mlp", "architecture: mlp\n  input_dim: 5")),
         ["model.input_dim", "5", "4 features", "leave it out"],
     ),
+    "a callback that is any function": (
+        lambda lab: lab.write(more='  callbacks: [{use: "os:system", args: {command: "touch pwned"}}]\n'),
+        ["train.callbacks.0.use", "'os:system' is not a class with", "it is not called"],
+    ),
+    "a routine that is any class": (
+        lambda lab: lab.write(more='  routines: [{use: "subprocess:Popen", args: {args: [touch, pwned]}}]\n'),
+        ["train.routines.0.use", "'subprocess:Popen' is not a class with", "it is not called"],
+    ),
     "overlapping index lists": (overlapping, ["data.split", "train", "val", "3"]),
     "overlapping index files": (overlapping_files, ["data.split", "train", "val", "99"]),
 }

@@ -4,7 +4,7 @@ import difflib
 import importlib
 import inspect
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +49,14 @@ def find(name: str, catalog: Mapping[str, str], *, where: str) -> Any:
         raise SpecError(f"{where}.use: {place!r} cannot be imported: {error}") from error
 
 
-def build(part: Use, catalog: Mapping[str, str], *, where: str) -> Any:
+def build(part: Use, catalog: Mapping[str, str], *, where: str, has: Sequence[str] = ()) -> Any:
     """Makes the object that a `{use, args}` of a spec describes.
+
+    Args:
+        part: From the spec.
+        catalog: As of `find`.
+        where: Path in the spec, for the error message.
+        has: Methods that its class must have.
 
     Raises:
         SpecError: If the name is unknown, or the arguments do not fit the constructor; the nearest argument
@@ -61,6 +67,10 @@ def build(part: Use, catalog: Mapping[str, str], *, where: str) -> Any:
         Fraction(3, 1)
     """
     made = find(part.use, catalog, where=where)
+    # A spec is not trusted to call just anything: what is called is a class with the methods of its role.
+    missing = [name for name in has if not callable(getattr(made, name, None))]
+    if has and (missing or not inspect.isclass(made)):
+        raise SpecError(f"{where}.use: {part.use!r} is not a class with {', '.join(has)}; it is not called")
     try:
         signature = inspect.signature(made)
         signature.bind(**part.args)
