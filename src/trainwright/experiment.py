@@ -44,6 +44,7 @@ class Trained:
         best: The version tagged `best`, if any has the metric.
         scores: Test scores of the best version, or of the final one; empty without a test split.
         report: Where the report lies.
+        warnings: How many warnings were recorded; the report lists them.
     """
 
     run: str
@@ -52,6 +53,7 @@ class Trained:
     best: VersionRow | None
     scores: dict[str, Any]
     report: Path
+    warnings: int
 
 
 def run_experiment(
@@ -187,4 +189,4 @@ def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: S
         run.finish("failed", f"{type(error).__name__}: {error}")
         raise
     report = write_report(registry, run.id)
-    return Trained(run.id, outcome, final, chosen, scores, report)
+    return Trained(run.id, outcome, final, chosen, scores, report, len(registry.notes(run.id)))

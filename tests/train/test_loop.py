@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from trainwright.base.errors import SpecError
+from trainwright.base.errors import SpecError, StoreError
 from trainwright.spec.train import Plateau
 from trainwright.train.callback import Callback
 from trainwright.train.clock import Epochs, Seconds, Steps
@@ -277,6 +277,17 @@ def test_an_error_reaches_everybody_and_is_raised():
     with pytest.raises(RuntimeError, match="broken"):
         make(callbacks=[hears, Breaks()])[0].fit()
     assert hears.outcome.kind == "failed" and isinstance(hears.outcome.error, RuntimeError)
+
+
+def test_an_artifact_that_cannot_be_kept_is_a_warning_and_the_run_goes_on():
+    def refuse(name, value, *, step=None):
+        raise StoreError("the disk is full")
+
+    run = NullRun()
+    run.artifact = refuse
+    loop, _, _ = make(routines=[Measure()], run=run)
+    assert loop.fit().kind == "done"
+    assert run.warnings == [f"artifact curve at step {step}: the disk is full" for step in (3, 6)]
 
 
 def test_routines_share_one_prediction():

@@ -81,7 +81,9 @@ def test_a_thousand_draws_of_a_thousand_records_are_quick():
     bootstrap_interval(score, 1000)
     begin = time.process_time()
     bootstrap_interval(score, 1000)
-    assert time.process_time() - begin < 0.15  # 0.04 to 0.07 s measured; the rest is for a busy machine
+    assert (
+        time.process_time() - begin < 1.0
+    )  # 0.04 to 0.07 s measured; only another order of growth shall fail
 
 
 def test_no_records_are_refused():

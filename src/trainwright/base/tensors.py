@@ -5,7 +5,7 @@ format cannot hold code.
 """
 
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -123,11 +123,6 @@ def load_tree(content: bytes, *, what: str = "tree") -> Tree:
         return [fill(item) for item in node] if isinstance(node, list) else node
 
     return fill(read_json(metadata["tree"], what=what))
-
-
-def size_of(chunks: Iterable[bytes | memoryview]) -> int:
-    """Adds up the bytes of chunks."""
-    return sum(len(chunk) for chunk in chunks)
 
 
 def _plain(name: str, array: Array) -> Array:

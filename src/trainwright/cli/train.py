@@ -148,6 +148,7 @@ def _finish(trained: "Trained", as_json: bool) -> None:
                 "weights": trained.final.weights,
                 "scores": trained.scores,
                 "report": trained.report,
+                "warnings": trained.warnings,
             }
         )
     elif outcome.finished:
@@ -166,6 +167,8 @@ def _finish(trained: "Trained", as_json: bool) -> None:
             print(f"scored   {trained.final.model}@{trained.best.number}")
         print(f"weights  sha256:{trained.final.weights} (@{trained.final.number})")
         print(f"report   {trained.report}")
+        if trained.warnings:
+            say(f"{trained.warnings} warnings were recorded; the report lists them")
     else:
         say(
             f"{outcome.reason}; checkpoint at step {trained.final.step}; go on: trainwright resume {trained.run}"

@@ -106,7 +106,7 @@ def fit_preparation(dataset: Dataset, spec: DataSpec, *, catalog: Mapping[str, s
 def _fit(uses: Sequence[Use], x: Array, catalog: Mapping[str, str], *, where: str) -> Operator:
     steps: list[Operator] = []
     for number, use in enumerate(uses):
-        at = f"{where}[{number}]"
+        at = f"{where}.{number}"
         kind: Any = find(use.use, catalog, where=at)
         if not (isinstance(kind, type) and issubclass(kind, Operator)):
             raise SpecError(f"{at}.use: {use.use!r} is not an operator (trainwright.ops.operator:Operator)")

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainwright.routines.period import check_output, read_period
-from trainwright.train.clock import Period
+from trainwright.routines.period import SplitRoutine, check_output
 from trainwright.train.learner import Task
 from trainwright.train.routine import Results, View
 from trainwright.validation.classification import accuracy, balanced_accuracy, cross_entropy, macro_f1
@@ -17,7 +16,7 @@ SCORES = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class ClassificationScores:
+class ClassificationScores(SplitRoutine):
     """Measures cross-entropy, accuracy, balanced accuracy and macro F1, weighted by record.
 
     Args:
@@ -29,18 +28,6 @@ class ClassificationScores:
         >>> ClassificationScores().names(None)[:2]
         ('val/loss', 'val/accuracy')
     """
-
-    split: str = "val"
-    every_n_epochs: int | None = None
-    every_n_steps: int | None = None
-
-    def __post_init__(self) -> None:
-        read_period(self.every_n_epochs, self.every_n_steps)
-
-    @property
-    def every(self) -> Period:
-        """Says how often."""
-        return read_period(self.every_n_epochs, self.every_n_steps)
 
     def names(self, task: Task | None) -> tuple[str, ...]:
         """Gives the names of the metrics; on train, the loss is the loop's own.

@@ -1,5 +1,7 @@
 """What all routines check: their cadence, and the output they read."""
 
+from dataclasses import dataclass
+
 from trainwright.base.errors import SpecError
 from trainwright.train.clock import Epochs, Period, Steps
 from trainwright.train.learner import Task
@@ -33,3 +35,26 @@ def check_output(task: Task | None, output: str, *, routine: str) -> None:
         raise SpecError(
             f"train.routines: {routine} reads {output!r}, the model gives {', '.join(task.outputs)}"
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SplitRoutine:
+    """The part that all routines share: which split they look at, and how often.
+
+    Args:
+        split: Which split.
+        every_n_epochs: Cadence; 1 when none is given.
+        every_n_steps: Cadence in steps, instead.
+    """
+
+    split: str = "val"
+    every_n_epochs: int | None = None
+    every_n_steps: int | None = None
+
+    def __post_init__(self) -> None:
+        read_period(self.every_n_epochs, self.every_n_steps)
+
+    @property
+    def every(self) -> Period:
+        """Says how often."""
+        return read_period(self.every_n_epochs, self.every_n_steps)

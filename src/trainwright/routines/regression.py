@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from trainwright.routines.period import check_output, read_period
-from trainwright.train.clock import Period
+from trainwright.routines.period import SplitRoutine, check_output
 from trainwright.train.learner import Task
 from trainwright.train.routine import Results, View
 from trainwright.validation.regression import mae, mse, r2, rmse
@@ -12,7 +11,7 @@ SCORES = {"rmse": rmse, "mae": mae, "r2": r2}
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegressionScores:
+class RegressionScores(SplitRoutine):
     """Measures the loss, and root mean square error, mean absolute error and R² in the unit of the target.
 
     The loss is the mean squared error of what the model is trained on, after the operators of the target.
@@ -22,18 +21,6 @@ class RegressionScores:
         every_n_epochs: Cadence; 1 when none is given.
         every_n_steps: Cadence in steps, instead.
     """
-
-    split: str = "val"
-    every_n_epochs: int | None = None
-    every_n_steps: int | None = None
-
-    def __post_init__(self) -> None:
-        read_period(self.every_n_epochs, self.every_n_steps)
-
-    @property
-    def every(self) -> Period:
-        """Says how often."""
-        return read_period(self.every_n_epochs, self.every_n_steps)
 
     def names(self, task: Task | None) -> tuple[str, ...]:
         """Gives the names of the metrics; on train, the loss is the loop's own.

@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from trainwright.base.errors import SpecError
+from trainwright.base.errors import SpecError, StaleAttempt, StoreError
 from trainwright.base.tree import Tree
 from trainwright.store.records import Snapshot
 from trainwright.train.callback import Callback
@@ -254,7 +254,14 @@ class TrainingLoop:
             self.run.report(learner.step, results.scores, group=routine.split)
             measured |= results.scores
             for name, array in results.arrays.items():
-                self.run.artifact(name, array, step=learner.step)
+                try:
+                    self.run.artifact(name, array, step=learner.step)
+                except StaleAttempt:
+                    raise
+                except (SpecError, StoreError) as error:
+                    # What a model is does not depend on its pictures: the run goes on, and says so at its end.
+                    self.run.warn(f"artifact {name} at step {learner.step}: {error}")
+                    continue
                 self._each("on_artifact", self._moment(learner), name)
         self.metrics |= measured
         return measured
