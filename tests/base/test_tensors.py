@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainwright.base.errors import StoreError
-from trainwright.base.tensors import dump_tensors, dump_tree, load_tensors, load_tree, size_of
+from trainwright.base.tensors import dump_tensors, dump_tree, load_tensors, load_tree
 
 TYPES = ["bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
 
@@ -84,12 +84,6 @@ def test_tensors_are_aligned_to_their_size():
     for name, one in json.loads(content[8 : 8 + size]).items():
         width = {"a": 1, "b": 8, "c": 2}[name]
         assert one["data_offsets"][0] % width == 0
-
-
-def test_the_size_of_chunks_is_the_length_of_the_file():
-    chunks = dump_tensors({"a": some("f8"), "b": some("i2")})
-
-    assert size_of(chunks) == len(joined(chunks))
 
 
 @pytest.mark.parametrize(
