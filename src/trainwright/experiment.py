@@ -152,7 +152,7 @@ def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
         store,
         name=spec.name,
         resolved=spec,
-        folder=str(plan.folder),
+        folder=str(plan.folder.resolve()),  # a resume may be asked for from anywhere
         seed=spec.seed,
         backend=spec.train.backend,
         dataset=row.digest,

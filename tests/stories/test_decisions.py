@@ -116,3 +116,9 @@ def test_the_python_door_gives_what_the_command_line_gives(lab):
     process = lab.start(code=code)
     out, err = process.communicate(timeout=60)
     assert out.strip() == from_file["weights"], err
+    # The folder was given as `.`: what was recorded is found from anywhere.
+    run = lab.json("ls")[0]["run"]
+    elsewhere = lab.folder / "elsewhere"
+    elsewhere.mkdir()
+    lab.folder = elsewhere
+    assert lab.json("reproduce", run, "-q")["verdict"] == "identical"
