@@ -11,11 +11,11 @@ from trainwright.base.home import home_of
 from trainwright.evaluation import evaluate_version
 from trainwright.plan import Plan, make_plan
 from trainwright.provenance import describe_environment, inexact_fields, write_provenance
-from trainwright.report.page import write_report
+from trainwright.report.page import report_path, write_report
 from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
 from trainwright.store.datasets import register
-from trainwright.store.records import VersionRow
+from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
@@ -136,6 +136,23 @@ def resume_run(
             inexact=inexact or None,
         )
     return _train(plan, run, resume=point, listeners=listeners)
+
+
+def recorded_run(registry: Registry, row: RunRow) -> Trained:
+    """Gives what a finished run left behind, from the record."""
+    final = registry.final(row.id) or registry.latest(row.id)
+    scores = next(
+        (
+            registry.artifact_value(one)
+            for one in reversed(registry.artifacts(row.id))
+            if one.name == "test/scores"
+        ),
+        {},
+    )
+    outcome = Outcome("stopped" if row.state == "stopped" else "done", row.reason)
+    report = report_path(registry, row.id)
+    warnings = len(registry.notes(row.id))
+    return Trained(row.id, outcome, final, registry.best(row.id), scores, report, warnings)
 
 
 def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:

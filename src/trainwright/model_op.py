@@ -1,18 +1,16 @@
 """A trained model as an operator: one version, loaded from the store alone."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from trainwright.backends import CATALOG as BACKENDS
-from trainwright.base.errors import DataError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records
+from trainwright.data.inputs import InputSchema, take_inputs
 from trainwright.data.prepare import Preparation
 from trainwright.models.assemble import build_blueprint
 from trainwright.ops import CATALOG as OPERATORS
@@ -23,23 +21,6 @@ from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 from trainwright.train.learner import Predictor, Resolved
 from trainwright.validation.classification import probabilities
-
-
-@dataclass(frozen=True, slots=True)
-class InputSchema:
-    """What a model was trained on, and so what it takes.
-
-    Args:
-        features: Names of columns in order, or the name of an array.
-        shape: Of one record.
-        target: Name of the target column or array.
-        task_type: `classification` or `regression`.
-    """
-
-    features: str | list[str]
-    shape: tuple[int, ...]
-    target: str
-    task_type: str
 
 
 def describe(
@@ -60,6 +41,8 @@ def describe(
         "shape": list(schema.shape),
         "target": schema.target,
         "task_type": schema.task_type,
+        "kinds": schema.kinds,
+        "missing": schema.missing,
         "output": output,
         "backend": backend,
         "threads": run_on.threads,
@@ -90,6 +73,8 @@ class ModelOp:
             tuple(description["shape"]),
             description["target"],
             description["task_type"],
+            description["kinds"],
+            description["missing"],
         )
         self.preparation = Preparation.from_spec(description["preparation"], OPERATORS)
         blueprint = build_blueprint(ModelSpec.model_validate(description["model"]))
@@ -110,11 +95,11 @@ class ModelOp:
         description: Any = registry.operator(version)
         return cls(description, registry.weights(version), version=version)
 
-    def __call__(self, x: ArrayLike, *, batch_size: int | None = None) -> Array:
+    def __call__(self, x: Any, *, batch_size: int | None = None) -> Array:
         """Predicts for raw records.
 
         Args:
-            x: Raw inputs, shape `(records, ...)`.
+            x: Raw inputs, shape `(records, ...)`; for a model of a table, columns by name, such as a data frame.
             batch_size: Records at once; the same size gives the same bits.
 
         Returns:
@@ -122,7 +107,7 @@ class ModelOp:
         """
         return self.decode(self.outputs(x, batch_size=batch_size))
 
-    def outputs(self, x: ArrayLike, *, batch_size: int | None = None) -> Array:
+    def outputs(self, x: Any, *, batch_size: int | None = None) -> Array:
         """Gives what the network makes: logits, or targets after preprocessing, shape `(records, outputs)`.
 
         Raises:
@@ -130,11 +115,8 @@ class ModelOp:
         """
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size: {batch_size} is not at least 1")
-        x = np.asarray(x)
-        if x.shape[1:] != self.schema.shape:
-            raise DataError(f"records have shape {x.shape[1:]}, the model takes {self.schema.shape}")
-        ids = np.arange(len(x))
-        encoded = self.preparation.encode(Records(x=x, y=None, weight=None, ids=ids))
+        taken = take_inputs(x, schema=self.schema)
+        encoded = self.preparation.encode(Records(x=taken, y=None, weight=None, ids=np.arange(len(taken))))
         return self._predictor(encoded.x, batch_size=batch_size)[self._output]
 
     def decode(self, outputs: Array) -> Array:
@@ -144,10 +126,11 @@ class ModelOp:
         decoded: Array = self.preparation.targets.invert(outputs)
         return decoded
 
-    def columns(self, x: ArrayLike, *, batch_size: int | None = None) -> dict[str, Array]:
+    def columns(self, x: Any, *, batch_size: int | None = None) -> dict[str, Array]:
         """Gives predictions as named columns: the class and a probability per class, or one column per target."""
         outputs = self.outputs(x, batch_size=batch_size)
-        decoded, target = self.decode(outputs), self.schema.target
+        decoded, targets = self.decode(outputs), self.schema.targets
+        target = targets[0]
         if self.schema.task_type == "classification":
             chances = probabilities(outputs)
             classes = self.preparation.targets.invert(np.arange(outputs.shape[1]))
@@ -157,7 +140,9 @@ class ModelOp:
             }
         if decoded.ndim == 1 or decoded.shape[1] == 1:
             return {target: decoded.reshape(-1)}
-        return {f"{target}[{number}]": decoded[:, number] for number in range(decoded.shape[1])}
+        if len(targets) == 1:
+            targets = [f"{target}[{number}]" for number in range(decoded.shape[1])]
+        return {name: decoded[:, number] for number, name in enumerate(targets)}
 
 
 def load_model(ref: str, *, home: Path | str | None = None) -> ModelOp:

@@ -12,14 +12,17 @@ from trainwright.base.extras import installed
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
 from trainwright.data.dataset import Dataset, Records, open_dataset
+from trainwright.data.encoding import settle_columns
+from trainwright.data.inputs import InputSchema
 from trainwright.data.prepare import Preparation, fit_preparation
-from trainwright.model_op import InputSchema, describe
+from trainwright.model_op import describe
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.registration import with_registered_data
 from trainwright.routines import CATALOG as ROUTINES
 from trainwright.spec.build import build, find, own_code_from
+from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.resolve import REQUIRED, Facts, resolve
 from trainwright.spec.train import Plateau
@@ -72,11 +75,15 @@ class Plan:
 
     def operator(self) -> dict[str, Any]:
         """Describes the model and its preprocessing for the store."""
+        data = self.experiment.data
+        kinds = [str(one.kind) for one in data.columns if one.role == "feature"]
         schema = InputSchema(
-            self.experiment.data.features,
+            data.features,
             self.dataset.records.x.shape[1:],
-            self.dataset.target,
+            list(self.dataset.target) if isinstance(self.dataset.target, tuple) else self.dataset.target,
             self.dataset.task_type,
+            kinds if self.dataset.features is not None else None,
+            data.missing,
         )
         output = next(iter(self.task.outputs))
         backend = self.experiment.train.backend
@@ -150,7 +157,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     dataset = open_dataset(experiment.data, folder=folder, task_type=experiment.model.task_type)
     if len(dataset.splits.get("val", ())) == 0:
         raise DataError("data.split.val: no validation records; give a fraction above 0 or name the records")
-    preparation = fit_preparation(dataset, experiment.data, catalog=OPERATORS)
+    columns = _columns(experiment, dataset)
+    preparation = fit_preparation(dataset, experiment.data, catalog=OPERATORS, columns=columns)
     encoded = {name: preparation.encode(dataset.part(name)) for name in dataset.splits}
     classes = dataset.task_type == "classification"
     y = encoded["train"].y
@@ -160,7 +168,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         task_type=dataset.task_type,
         content_digest=dataset.content_digest,
         features=list(dataset.features) if dataset.features is not None else _array_name(experiment),
-        target=dataset.target,
+        target=list(dataset.target) if isinstance(dataset.target, tuple) else dataset.target,
+        columns=columns,
         installed=tuple(name for name, needs in REQUIRED.items() if all(installed(one) for one in needs)),
         threads=_bound_threads(),
     )
@@ -186,6 +195,13 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
             )
     check_metrics(task, routines, wanted=_wanted(resolved, callbacks))
     return Plan(resolved, why, folder, dataset, preparation, splits, task, feed, routines, callbacks, run_on)
+
+
+def _columns(experiment: Experiment, dataset: Dataset) -> list[ColumnSpec]:
+    if dataset.schema is None or dataset.features is None:
+        return []
+    tokens = experiment.model.architecture == "transformer"
+    return settle_columns(experiment.data, dataset.schema, dataset.features, tokens=tokens)
 
 
 def _wanted(experiment: Experiment, callbacks: Sequence[Callback]) -> dict[str, str]:

@@ -3,7 +3,14 @@ import pandas as pd
 import pytest
 
 from trainwright.base.errors import DataError
-from trainwright.data.inputs import read_inputs
+from trainwright.data.inputs import InputSchema, read_inputs
+
+
+def taking(features, shape=None, kinds=None, missing="error"):
+    if isinstance(features, list):
+        kinds = kinds or ["numeric"] * len(features)
+        shape = (len(features),)
+    return InputSchema(features, shape, "y", "classification", kinds, missing)
 
 
 @pytest.fixture
@@ -20,43 +27,43 @@ def folder(tmp_path):
 
 @pytest.mark.parametrize("file", ["t.csv", "t.parquet"])
 def test_columns_are_found_by_name_and_others_are_ignored(folder, file):
-    records = read_inputs(folder / file, features=["a", "b"], shape=(2,))
-    assert records.x.tolist() == [[1.0, 3.0], [2.0, 4.0]]
+    records = read_inputs(folder / file, schema=taking(["a", "b"]))
+    assert [one.tolist() for one in records.x.columns.values()] == [[1.0, 2.0], [3.0, 4.0]]
     assert records.y is None and records.weight is None and records.ids.tolist() == [0, 1]
 
 
 def test_the_target_and_further_roles_are_read_when_asked_for(folder):
-    records = read_inputs(folder / "t.csv", features=["a"], shape=(1,), target="y", weight="w", id="extra")
+    records = read_inputs(folder / "t.csv", schema=taking(["a"]), target="y", weight="w", id="extra")
     assert (records.y.tolist(), records.weight.tolist(), records.ids.tolist()) == (
         ["u", "v"],
         [1.0, 2.0],
         ["p", "q"],
     )
-    assert read_inputs(folder / "t.npz", features="x", shape=(3,), target="y").y.tolist() == [0, 1]
+    assert read_inputs(folder / "t.npz", schema=taking("x", (3,)), target="y").y.tolist() == [0, 1]
 
 
 def test_a_bare_array_needs_no_name(folder):
-    assert read_inputs(folder / "t.npy", features="images", shape=(3,)).x.shape == (2, 3)
+    assert read_inputs(folder / "t.npy", schema=taking("images", (3,))).x.shape == (2, 3)
 
 
 @pytest.mark.parametrize(
-    ("file", "how", "says"),
+    ("file", "schema", "target", "says"),
     [
-        ("t.csv", {"features": ["a", "c"], "shape": (2,)}, "no column 'c' in t.csv"),
-        ("t.csv", {"features": ["a"], "shape": (1,), "target": "z"}, "no column 'z' in t.csv"),
-        ("t.csv", {"features": ["a", "extra"], "shape": (2,)}, "'extra' is not numeric, line 2 holds 'p'"),
-        ("t.csv", {"features": "x", "shape": (2,)}, "trained on the array 'x'"),
-        ("t.npz", {"features": ["a", "b"], "shape": (2,)}, "trained on columns of a table"),
-        ("t.npz", {"features": "images", "shape": (3,)}, "no array 'images' in t.npz, there are: 'x', 'y'"),
-        ("t.npz", {"features": "x", "shape": (28, 28)}, r"shape \(3,\), the model takes \(28, 28\)"),
-        ("t.npz", {"features": "x", "shape": (3,), "target": "extra"}, "'extra' has shape"),
-        ("nan.npz", {"features": "x", "shape": (1,)}, "nan.npz: the array 'x' holds nan in record 1"),
-        ("none.npz", {"features": "x", "shape": (1,)}, "none.npz: it has no records"),
-        ("u.npz", {"features": "x", "shape": (1,)}, "there is no file 'u.npz' in .*; nearest"),
+        ("t.csv", taking(["a", "c"], (2,)), None, "no column 'c' in t.csv"),
+        ("t.csv", taking(["a"], (1,)), "z", "no column 'z' in t.csv"),
+        ("t.csv", taking(["a", "extra"], (2,)), None, "'extra' is not numeric, line 2 holds 'p'"),
+        ("t.csv", taking("x", (2,)), None, "trained on the array 'x'"),
+        ("t.npz", taking(["a", "b"], (2,)), None, "trained on columns of a table"),
+        ("t.npz", taking("images", (3,)), None, "no array 'images' in t.npz, there are: 'x', 'y'"),
+        ("t.npz", taking("x", (28, 28)), None, r"shape \(3,\), the model takes \(28, 28\)"),
+        ("t.npz", taking("x", (3,)), "extra", "'extra' has shape"),
+        ("nan.npz", taking("x", (1,)), None, "nan.npz: the array 'x' holds nan in record 1"),
+        ("none.npz", taking("x", (1,)), None, "none.npz: it has no records"),
+        ("u.npz", taking("x", (1,)), None, "there is no file 'u.npz' in .*; nearest"),
     ],
 )
-def test_what_the_model_does_not_take_is_refused(folder, file, how, says):
+def test_what_the_model_does_not_take_is_refused(folder, file, schema, target, says):
     np.savez(folder / "nan.npz", x=[[0.0], [np.nan]])
     np.savez(folder / "none.npz", x=np.zeros((0, 1)))
     with pytest.raises(DataError, match=says):
-        read_inputs(folder / file, **how)
+        read_inputs(folder / file, schema=schema, target=target)

@@ -35,8 +35,11 @@ def run(
     dry: Annotated[
         bool, typer.Option("--dry-run", help="Check everything and show the plan; write nothing.")
     ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Train although the same recipe and data were trained before.")
+    ] = False,
 ) -> None:
-    """Train the model that an experiment file describes."""
+    """Train the model that an experiment file describes; what was trained before is shown instead."""
     from trainwright.plan import make_plan
     from trainwright.spec.read import read_experiment
 
@@ -45,6 +48,8 @@ def run(
     if dry or not quiet:
         _show_plan(plan)
     if dry:
+        return
+    if not again and _show_recorded(plan, home_of(store), as_json=as_json):
         return
     from trainwright.experiment import run_experiment
 
@@ -114,6 +119,7 @@ def _show_plan(plan: "Plan") -> None:
     counts = ", ".join(f"{name} {len(part)}" for name, part in plan.dataset.splits.items())
     say(f"{plan.experiment.name}: {model.architecture} {model.hidden_dims}, {model.task_type}")
     say(f"  data      {counts}; records {tuple(plan.dataset.records.x.shape[1:])}")
+    _show_columns(plan)
     say(f"  model     {plan.task.blueprint.count_parameters():,} parameters")
     optimizer = train.optimizer
     say(
@@ -126,6 +132,39 @@ def _show_plan(plan: "Plan") -> None:
     say(f"  backend   {train.backend}, {train.threads} thread{'s' if train.threads != 1 else ''}")
     for path, reason in plan.why.items():
         say(f"  {path}: {reason}")
+
+
+def _show_columns(plan: "Plan") -> None:
+    schema, features = plan.dataset.schema, plan.dataset.features
+    if schema is None or features is None:
+        return
+    kinds = [one.kind for one in schema if one.name in features]
+    counts = [f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)]
+    say(f"  columns   {', '.join(counts)}")
+    for one in schema:
+        if one.name not in features:
+            say(f"            {one.name} is not used: {one.why}")
+    if plan.dataset.left_out:
+        say(f"            {plan.dataset.left_out} records are left out: they lack values")
+
+
+def _show_recorded(plan: "Plan", home: Path, *, as_json: bool) -> bool:
+    """Shows what the same recipe and data gave before; says whether there is such a run."""
+    from trainwright.registering import find_recorded
+    from trainwright.store.registry import Registry
+    from trainwright.store.store import Store
+
+    if not (home / "catalogue.db").exists():
+        return False
+    registry = Registry(Store.open(home, create=False))
+    row = find_recorded(registry, plan.experiment)
+    if row is None:
+        return False
+    from trainwright.experiment import recorded_run
+
+    say(f"this recipe and these data were trained before, on {row.created[:16]}; --again trains anew")
+    _finish(recorded_run(registry, row), as_json)
+    return True
 
 
 def _count(shape: tuple[int, ...]) -> int:

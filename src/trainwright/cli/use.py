@@ -18,7 +18,9 @@ def add_to(app: typer.Typer) -> None:
 
 def predict(
     ref: RefArgument,
-    data: Annotated[Path, typer.Argument(help="A .npz, .npy, .csv or .parquet file with the features.")],
+    data: Annotated[
+        Path, typer.Argument(help="A .npz, .npy, .csv, .tsv or .parquet file with the features.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="A .parquet, .csv or .npz file; CSV on stdout unless given."),
@@ -32,7 +34,7 @@ def predict(
     from trainwright.model_op import ModelOp
 
     model = ModelOp.load(open_registry(store), ref)
-    records = read_inputs(data, features=model.schema.features, shape=model.schema.shape)
+    records = read_inputs(data, schema=model.schema)
     columns = model.columns(records.x)
     if as_json and output is None:
         write_out({name: column.tolist() for name, column in columns.items()})

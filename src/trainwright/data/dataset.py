@@ -1,7 +1,7 @@
 """Opens a dataset: records, checked, with their splits and digests."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,12 @@ from trainwright.data.check import (
     infer_task_type,
     settle_target,
 )
-from trainwright.data.source import Raw, Roles, find_file, read_source
+from trainwright.data.frame import Frame, join_frames
+from trainwright.data.roles import Raw, Roles
+from trainwright.data.schema import Column
+from trainwright.data.source import TABLES, find_file, read_source
 from trainwright.data.split import check_splits, split_records
-from trainwright.spec.data import DataSpec, TestRecords
+from trainwright.spec.data import ColumnSpec, DataSpec, TestRecords
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,7 +33,7 @@ class Records:
     """Some records.
 
     Args:
-        x: Features, shape `(records, ...)`.
+        x: Features, shape `(records, ...)`; of a table, its columns.
         y: Targets, shape `(records, ...)`; None at prediction.
         weight: Non-negative, shape `(records,)`; None where all weigh the same.
         ids: Names of the records, shape `(records,)`.
@@ -41,7 +44,7 @@ class Records:
         2
     """
 
-    x: Array
+    x: Array | Frame
     y: Array | None
     weight: Array | None
     ids: Array
@@ -71,8 +74,10 @@ class Dataset:
         splits: Positions of records by split, sorted, disjoint.
         split_digests: Of these positions.
         features: Names of the feature columns of a table, in order; None for an array.
-        target: Name of the target.
+        target: Name of the target, or of its columns.
         task_type: `classification` or `regression`.
+        schema: What is known of the columns of a table that have no other role; None for an array.
+        left_out: How many records were left out because they lack values.
     """
 
     records: Records
@@ -82,8 +87,10 @@ class Dataset:
     splits: dict[str, NDArray[np.int64]]
     split_digests: dict[str, str]
     features: tuple[str, ...] | None
-    target: str
+    target: str | tuple[str, ...]
     task_type: str
+    schema: tuple[Column, ...] | None = None
+    left_out: int = 0
 
     def part(self, split: str) -> Records:
         """Gives the records of a split.
@@ -117,7 +124,8 @@ def open_dataset(
     if spec.path is None:
         raise DataError("data.path: name a file, or register the dataset under the name it is asked for")
     path = find_file(spec.path, folder, at="data.path: ")
-    main = read_source(path, Roles(spec.features, spec.target, spec.weight, spec.id))
+    main = read_source(path, _roles(spec))
+    _check_roles(spec, main)
     main_records = _records(main, "data", weighted=spec.weight is not None)
     records, appended = main_records, 0
     if spec.test is not None:
@@ -146,17 +154,33 @@ def open_dataset(
         features=main.columns,
         target=main.target,
         task_type=resolved,
+        schema=main.schema,
+        left_out=main.left_out,
     )
 
 
 def _check_roles(spec: DataSpec, raw: Raw) -> None:
     """Refuses a name with two roles: features that hold the target leak it."""
-    names = [*(raw.columns or (raw.features,)), raw.target, spec.weight, spec.id]
+    target = raw.target if isinstance(raw.target, tuple) else (raw.target,)
+    names = [*(raw.columns or (raw.features,)), *target, spec.weight, spec.id]
     twice = sorted({name for name in names if name is not None and names.count(name) > 1})
     if twice:
         raise DataError(
             f"data: {', '.join(map(repr, twice))} has two roles among features, target, weight and id"
         )
+
+
+def _roles(spec: DataSpec) -> Roles:
+    return Roles(
+        spec.features,
+        spec.target,
+        spec.weight,
+        spec.id,
+        columns=spec.columns,
+        missing=spec.missing,
+        delimiter=spec.delimiter,
+        decimal=spec.decimal,
+    )
 
 
 def _read_test(spec: DataSpec, test: TestRecords, main: Raw, *, path: Path, folder: Path) -> Records:
@@ -172,11 +196,16 @@ def _read_test(spec: DataSpec, test: TestRecords, main: Raw, *, path: Path, fold
                 "give them a file of their own (data.test.path)"
             )
     own = path if test.path is None else find_file(test.path, folder, at="data.test.path: ")
-    table = own.suffix.lower() in (".csv", ".parquet")
+    table = own.suffix.lower() in TABLES
     features = test.features or (list(main.columns) if table and main.columns else spec.features)
-    raw = read_source(
-        own, Roles(features, test.target or spec.target, spec.weight, spec.id, where="data.test")
+    roles = replace(
+        _roles(spec),
+        features=features,
+        target=test.target or spec.target,
+        where="data.test",
+        columns=_said(main) if test.features is None else spec.columns,
     )
+    raw = read_source(own, roles)
     assert raw.y is not None and main.y is not None
     if raw.x.shape[1:] != main.x.shape[1:]:
         raise DataError(
@@ -195,6 +224,15 @@ def _read_test(spec: DataSpec, test: TestRecords, main: Raw, *, path: Path, fold
     return _records(raw, "data.test", weighted=spec.weight is not None)
 
 
+def _said(raw: Raw) -> list[ColumnSpec]:
+    """Says of the feature columns what was found, so that other records are read alike."""
+    return [
+        ColumnSpec(name=one.name, role="feature", kind=one.kind)  # type: ignore[arg-type]
+        for one in raw.schema or ()
+        if one.name in (raw.columns or ())
+    ]
+
+
 def _records(raw: Raw, where: str, *, weighted: bool) -> Records:
     count = len(raw.x)
     name = "it" if raw.columns else f"the array {raw.features!r}"
@@ -205,11 +243,13 @@ def _records(raw: Raw, where: str, *, weighted: bool) -> Records:
         raise DataError(
             f"{where}.target: {raw.target!r} has shape {shape}, but there are {count} records of features"
         )
-    check_finite(raw.x, at=f"{where}.features: ", what=name, columns=raw.columns)
+    if not isinstance(raw.x, Frame):
+        check_finite(raw.x, at=f"{where}.features: ", what=name)
     check_finite(raw.y, at=f"{where}.target: ", what=repr(raw.target))
     assert weighted == (raw.weight is not None)
     weight = None if raw.weight is None else check_weight(raw.weight, count, at=f"{where}.weight: ")
-    ids = np.arange(count) if raw.ids is None else check_ids(raw.ids, count, at=f"{where}.id: ")
+    own = np.arange(count) if raw.numbers is None else raw.numbers
+    ids = own if raw.ids is None else check_ids(raw.ids, count, at=f"{where}.id: ")
     return Records(raw.x, raw.y, weight, ids)
 
 
@@ -222,16 +262,27 @@ def _join(first: Records, second: Records, *, named: bool) -> Records:
         ids = np.concatenate([first.ids, second.ids])
     weighted = first.weight is not None and second.weight is not None
     return Records(
-        x=np.concatenate([first.x, second.x]),
+        x=_join_features(first.x, second.x),
         y=np.concatenate([first.y, second.y]),
         weight=np.concatenate([first.weight, second.weight]) if weighted else None,
         ids=ids,
     )
 
 
+def _join_features(first: Array | Frame, second: Array | Frame) -> Array | Frame:
+    if isinstance(first, Frame) and isinstance(second, Frame):
+        return join_frames(first, second)
+    if isinstance(first, Frame) or isinstance(second, Frame):
+        raise DataError("data.test.path: the test records are not in a table, or those of data are not")
+    return np.concatenate([first, second])
+
+
 def _digest(records: Records) -> str:
-    arrays = {"x": records.x, "y": records.y, "weight": records.weight, "ids": records.ids}
-    return digest_json({name: None if one is None else digest_array(one) for name, one in arrays.items()})
+    x = records.x.digest() if isinstance(records.x, Frame) else digest_array(records.x)
+    arrays = {"y": records.y, "weight": records.weight, "ids": records.ids}
+    return digest_json(
+        {"x": x} | {name: None if one is None else digest_array(one) for name, one in arrays.items()}
+    )
 
 
 def _check_digest(found: str, expected: str | None, name: str) -> None:
@@ -266,9 +317,13 @@ def _check_parts(records: Records, splits: Mapping[str, NDArray[np.int64]], task
 def _recipe(spec: DataSpec, raw: Raw) -> dict[str, Json]:
     """Gives the spec without folders and `auto`, so that resolving it changes nothing."""
     tree = spec.tree()
-    del tree["dataset"], tree["digest"]
+    # Operators are fitted in each run anew; they are no part of the data.
+    for name in ("dataset", "digest", "operators", "target_operators"):
+        del tree[name]
     tree["features"] = list(raw.columns) if raw.columns is not None else raw.features
-    tree["target"] = raw.target
+    tree["target"] = list(raw.target) if isinstance(raw.target, tuple) else raw.target
+    used = [one for one in raw.schema or () if one.name in (raw.columns or ())]
+    tree["columns"] = [{"name": one.name, "kind": one.kind} for one in used]
     tree["path"] = _bare(tree["path"])
     if tree["test"] is not None:
         tree["test"]["path"] = _bare(tree["test"]["path"])

@@ -1,31 +1,61 @@
 """Reads records for a model that is already trained."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from trainwright.base.errors import DataError
+from trainwright.base.tree import Array
 from trainwright.data.check import check_finite, check_ids, check_weight
 from trainwright.data.dataset import Records
-from trainwright.data.source import Roles, find_file, read_source
+from trainwright.data.frame import Frame, is_blank
+from trainwright.data.roles import Missing, Raw, Roles, nearest
+from trainwright.data.source import TABLES, find_file, read_source
+from trainwright.spec.data import ColumnSpec
+
+
+@dataclass(frozen=True, slots=True)
+class InputSchema:
+    """What a model was trained on, and so what it takes.
+
+    Args:
+        features: Names of columns in order, or the name of an array.
+        shape: Of one record; of a table, the number of columns.
+        target: Name of the target array or column, or of the target columns.
+        task_type: As in the model's spec.
+        kinds: Of a table: what each feature column is, in order; None for an array.
+        missing: What becomes of records without a value.
+    """
+
+    features: str | list[str]
+    shape: tuple[int, ...]
+    target: str | list[str]
+    task_type: str
+    kinds: list[str] | None = None
+    missing: Missing = "error"
+
+    @property
+    def targets(self) -> list[str]:
+        """Names the target columns."""
+        return [self.target] if isinstance(self.target, str) else list(self.target)
 
 
 def read_inputs(
     path: Path,
     *,
-    features: str | Sequence[str],
-    shape: tuple[int, ...],
-    target: str | None = None,
+    schema: InputSchema,
+    target: str | Sequence[str] | None = None,
     weight: str | None = None,
     id: str | None = None,  # noqa: A002 - the field's word in a spec
 ) -> Records:
     """Reads the features a model was trained on, by the same names; whatever else the file holds is ignored.
 
     Args:
-        path: A .npz, .npy, .csv or .parquet file.
-        features: Names of columns, or the name of an array.
-        shape: Of one record in training.
+        path: A .npz, .npy, .csv, .tsv or .parquet file.
+        schema: What the model takes.
         target: Name of the array or column to compare predictions with; None reads none.
         weight: As `target`, for record weights.
         id: As `target`, for names of records.
@@ -34,31 +64,100 @@ def read_inputs(
         DataError: If a column or array is missing, the records have another shape, or values are not finite.
     """
     found = find_file(path.name, path.parent, at="")
-    table = found.suffix.lower() in (".csv", ".parquet")
-    if table == isinstance(features, str):
-        took = f"the array {features!r}" if isinstance(features, str) else "columns of a table"
+    if (found.suffix.lower() in TABLES) == (schema.kinds is None):
+        took = f"the array {schema.features!r}" if schema.kinds is None else "columns of a table"
         raise DataError(f"{found.name}: the model was trained on {took}; bring them in a file of that kind")
-    raw = read_source(
-        found, Roles("x" if found.suffix.lower() == ".npy" else features, target, weight, id, where="")
-    )
-    count = len(raw.x)
-    if raw.x.shape[1:] != shape:
-        raise DataError(f"{found.name}: records have shape {raw.x.shape[1:]}, the model takes {shape}")
+    features = "x" if found.suffix.lower() == ".npy" else schema.features
+    return _records(read_source(found, _roles(schema, features, target, weight, id)), found.name, schema)
+
+
+def _roles(schema: InputSchema, features: Any, target: Any, weight: str | None, id: str | None) -> Roles:  # noqa: A002
+    columns = [
+        ColumnSpec(name=name, role="feature", kind=kind)  # type: ignore[arg-type]
+        for name, kind in zip(schema.features, schema.kinds or (), strict=schema.kinds is not None)
+    ]
+    # Records to predict are never left out: there is one prediction for each.
+    missing: Missing = "impute" if schema.missing == "impute" else "error"
+    return Roles(features, target, weight, id, where="", columns=columns, missing=missing)
+
+
+def _records(raw: Raw, name: str, schema: InputSchema) -> Records:
+    count, at = len(raw.x), f"{name}: "
+    if raw.x.shape[1:] != schema.shape:
+        raise DataError(f"{at}records have shape {raw.x.shape[1:]}, the model takes {schema.shape}")
     if count == 0:
-        raise DataError(f"{found.name}: it has no records")
-    at = f"{found.name}: "
-    check_finite(raw.x, at=at, what=f"the array {raw.features!r}", columns=raw.columns)
+        raise DataError(f"{at}it has no records")
+    if not isinstance(raw.x, Frame):
+        check_finite(raw.x, at=at, what=f"the array {raw.features!r}")
     if raw.y is not None:
         if raw.y.ndim == 0 or len(raw.y) != count:
             raise DataError(
-                f"{at}the target {target!r} has shape {raw.y.shape}, but there are {count} records"
+                f"{at}the target {raw.target!r} has shape {raw.y.shape}, but there are {count} records"
             )
-        check_finite(raw.y, at=at, what=f"the target {target!r}")
+        check_finite(raw.y, at=at, what=f"the target {raw.target!r}")
+    own = np.arange(count) if raw.numbers is None else raw.numbers
+    weight = raw.weight
     return Records(
         x=raw.x,
         y=raw.y,
-        weight=None
-        if raw.weight is None
-        else check_weight(raw.weight, count, at=f"{at}the weight {weight!r}: "),
-        ids=np.arange(count) if raw.ids is None else check_ids(raw.ids, count, at=f"{at}the id {id!r}: "),
+        weight=None if weight is None else check_weight(weight, count, at=f"{at}the weight: "),
+        ids=own if raw.ids is None else check_ids(raw.ids, count, at=f"{at}the id: "),
     )
+
+
+def take_inputs(value: Any, *, schema: InputSchema) -> Array | Frame:
+    """Takes records that are in memory for the inputs of a model.
+
+    Args:
+        value: An array of records; for a model of a table, a mapping from column names to values (a data frame is one),
+            or an array with the columns in their order if all are numeric.
+        schema: What the model takes.
+
+    Raises:
+        DataError: If a column is missing, or the records have another shape than in training.
+    """
+    if isinstance(value, Frame):
+        return value
+    if schema.kinds is None:
+        x = np.asarray(value)
+        if x.shape[1:] != schema.shape:
+            raise DataError(f"records have shape {x.shape[1:]}, the model takes {schema.shape}")
+        return x
+    names = list(schema.features)
+    if not hasattr(value, "keys"):
+        x = np.asarray(value)
+        if x.shape[1:] != schema.shape or set(schema.kinds) - {"numeric", "boolean"}:
+            raise DataError(f"the model takes columns by name: {', '.join(map(repr, names[:20]))}")
+        value = {name: x[:, number] for number, name in enumerate(names)}
+    columns = {}
+    for name, kind in zip(names, schema.kinds, strict=True):
+        if name not in value.keys():  # noqa: SIM118 - a data frame is asked for its columns
+            raise DataError(f"no column {name!r}, {nearest(name, [str(one) for one in value.keys()])}")  # noqa: SIM118
+        columns[name] = _settle(np.asarray(value[name]), name, kind)
+    frame = Frame(columns)
+    if schema.missing != "impute":
+        blank = {name: np.flatnonzero(is_blank(column)) for name, column in columns.items()}
+        for name, places in blank.items():
+            if len(places):
+                raise DataError(
+                    f"column {name!r} has no value in record {places[0]}; the model was trained without blanks"
+                )
+    return frame
+
+
+def _settle(values: Array, name: str, kind: str) -> Array:
+    try:
+        if kind in ("numeric", "boolean"):
+            return values.astype(np.float64)
+        if kind == "datetime":
+            return values.astype("datetime64[s]")
+    except (TypeError, ValueError) as error:
+        raise DataError(f"column {name!r} is not {kind}: {error}") from error
+    texts = ["" if one is None or one != one else _spell(one) for one in values.tolist()]
+    return np.array(texts, dtype=np.str_)
+
+
+def _spell(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -61,6 +61,12 @@ def write_columns(columns: Mapping[str, Array], path: Path | None) -> None:
         draft.unlink(missing_ok=True)
 
 
+def write_arrays(arrays: Mapping[str, Array], path: Path) -> None:
+    """Writes arrays to an .npz file; equal arrays give equal bytes."""
+    with path.open("xb") as file:
+        _write_npz(arrays, file)
+
+
 def _write_csv(columns: Mapping[str, Array], file: TextIO) -> None:
     flat = _flatten(columns)
     writer = csv.writer(file, lineterminator="\n")

@@ -12,10 +12,12 @@ from trainwright.base.jsontext import Json
 from trainwright.base.tree import Array
 from trainwright.data.check import TASK_TYPES
 from trainwright.data.dataset import Dataset, Records
+from trainwright.data.frame import Frame
+from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
 from trainwright.ops.operator import Operator, Sequential, from_spec
 from trainwright.spec.build import build, find
-from trainwright.spec.data import DataSpec
+from trainwright.spec.data import ColumnSpec, DataSpec
 from trainwright.spec.part import Use
 
 
@@ -73,16 +75,25 @@ class Preparation:
             y = np.ascontiguousarray(self.targets(records.y), dtype=np.int64)
         elif records.y is not None:
             y = _to_float32(self.targets(_matrix(records.y)), "target")
+        features = records.x.columns if isinstance(records.x, Frame) else records.x
         return Records(
-            x=_to_float32(self.inputs(records.x), "feature"),
+            x=_to_float32(self.inputs(features), "feature"),
             y=y,
             weight=None if records.weight is None else _to_float32(records.weight, "weight"),
             ids=records.ids,
         )
 
 
-def fit_preparation(dataset: Dataset, spec: DataSpec, *, catalog: Mapping[str, str]) -> Preparation:
+def fit_preparation(
+    dataset: Dataset, spec: DataSpec, *, catalog: Mapping[str, str], columns: Sequence[ColumnSpec] = ()
+) -> Preparation:
     """Fits the preprocessing of a spec on the train split alone.
+
+    Args:
+        dataset: Opened.
+        spec: What the user says.
+        catalog: Of operators.
+        columns: Of a table: what each column is, decided.
 
     Raises:
         SpecError: If an operator is unknown or is none, or a class target has operators.
@@ -94,13 +105,33 @@ def fit_preparation(dataset: Dataset, spec: DataSpec, *, catalog: Mapping[str, s
         )
     train = dataset.part("train")
     assert train.y is not None
-    inputs = _fit(spec.operators, train.x, catalog, where="data.operators")
+    inputs = _fit_inputs(train.x, spec, catalog, columns)
     if dataset.task_type == "classification":
         return Preparation(inputs, Labels().fit(train.y), dataset.task_type)
     targets = _fit(spec.target_operators, _matrix(train.y), catalog, where="data.target_operators")
     # Predictions go back through the operators: one that cannot is found before training, not after.
     targets.invert(targets(_matrix(train.y)[:1]))
     return Preparation(inputs, targets, dataset.task_type)
+
+
+def _fit_inputs(
+    x: Array | Frame, spec: DataSpec, catalog: Mapping[str, str], columns: Sequence[ColumnSpec]
+) -> Operator:
+    uses = [] if spec.operators == "auto" else spec.operators
+    if not isinstance(x, Frame):
+        return _fit(uses, x, catalog, where="data.operators")
+    of: dict[str, Operator] = {}
+    for number, column in enumerate(columns):
+        if column.role == "feature":
+            assert column.operators != "auto"
+            where = f"data.columns.{number}.operators"
+            try:
+                of[column.name] = _fit(column.operators, x.columns[column.name], catalog, where=where)
+            except DataError as error:
+                raise DataError(f"{error} (column {column.name!r})") from error
+    side = Columns(tuple(of), tuple(of.values()))
+    matrix = _fit(uses, side(x.columns), catalog, where="data.operators") if uses else Sequential()
+    return side | matrix if uses else side
 
 
 def _fit(uses: Sequence[Use], x: Array, catalog: Mapping[str, str], *, where: str) -> Operator:

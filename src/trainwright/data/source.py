@@ -1,68 +1,19 @@
 """From a file to arrays by role: features, target, weight, id."""
 
-import difflib
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.npy import list_npz, read_npy, read_npz
+from trainwright.data.roles import Raw, Roles, nearest
 
 if TYPE_CHECKING:
     from trainwright.data.tables import Table
 
-SUFFIXES = (".npz", ".npy", ".csv", ".parquet")
-PANDAS_INDEX = "__index_level_"
-
-
-@dataclass(frozen=True, slots=True)
-class Roles:
-    """Which array or column plays which part.
-
-    Args:
-        features: Name of the array (npz), names of columns (tables), or `auto`.
-        target: Name of the array or column; `auto` is the array `y`; None reads none.
-        weight: As `target`, without `auto`.
-        id: As `weight`.
-        where: Path of these roles in the spec, with which messages begin; empty outside of a spec.
-    """
-
-    features: str | Sequence[str] = "auto"
-    target: str | None = "auto"
-    weight: str | None = None
-    id: str | None = None
-    where: str = "data"
-
-    def at(self, role: str) -> str:
-        """Begins a message about one role."""
-        return f"{self.where}.{role}: " if self.where else ""
-
-
-@dataclass(frozen=True, slots=True)
-class Raw:
-    """What a file holds, by role.
-
-    Args:
-        x: Numbers, shape `(records, ...)`.
-        y: Numbers or text, shape `(records, ...)`, or None.
-        weight: Shape `(records,)`, or None.
-        ids: Shape `(records,)`, or None.
-        columns: Names of the feature columns of a table, in order; None for an array.
-        features: What stands for the features in a message: the array's name, or "column".
-        target: Name of the target.
-    """
-
-    x: Array
-    y: Array | None
-    weight: Array | None
-    ids: Array | None
-    columns: tuple[str, ...] | None
-    features: str
-    target: str
+SUFFIXES = (".npz", ".npy", ".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet")
 
 
 def find_file(name: str, folder: Path, *, at: str) -> Path:
@@ -97,31 +48,19 @@ def read_source(path: Path, roles: Roles) -> Raw:
     return _read_table(path, roles)
 
 
-def nearest(name: str, known: Iterable[str], *, none: str = "there are none") -> str:
-    """Names what a wrong name may have meant.
-
-    Example:
-        >>> nearest("heigth", ["height", "age"]), nearest("zzz", ["height", "age"])
-        ("nearest: 'height'", "there are: 'height', 'age'")
-    """
-    names = list(known)
-    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    if close:
-        return f"nearest: {close[0]!r}"
-    shown = ", ".join(repr(one) for one in names[:20])
-    return f"there are: {shown}{', ...' if len(names) > 20 else ''}" if names else none
-
-
 def _read_npz(path: Path, roles: Roles) -> Raw:
     known = _guard(list_npz, path, at=roles.at("path"))
     features = "x" if roles.features == "auto" else roles.features
     if not isinstance(features, str):
         raise DataError(f"{roles.at('features')}{path.name} holds arrays, not columns; name one array")
+    if not isinstance(roles.target, str | None):
+        raise DataError(f"{roles.at('target')}{path.name} holds arrays, not columns; name one array")
     wanted = {
         "features": features,
         "target": "y" if roles.target == "auto" else roles.target,
         "weight": roles.weight,
         "id": roles.id,
+        "by": roles.by,
     }
     found: dict[str, Array | None] = {}
     for role, name in wanted.items():
@@ -138,8 +77,15 @@ def _read_npy(path: Path, roles: Roles) -> Raw:
         raise DataError(
             f"{roles.at('target')}{path.name} holds the features; name the .npy file of the targets"
         )
+    if not isinstance(roles.target, str | None):
+        raise DataError(f"{roles.at('target')}name one .npy file of the targets")
     found: dict[str, Array | None] = {"features": _guard(read_npy, path, at=roles.at("path"))}
-    for role, name in (("target", roles.target), ("weight", roles.weight), ("id", roles.id)):
+    for role, name in (
+        ("target", roles.target),
+        ("weight", roles.weight),
+        ("id", roles.id),
+        ("by", roles.by),
+    ):
         if name is None:
             found[role] = None
             continue
@@ -151,62 +97,29 @@ def _read_npy(path: Path, roles: Roles) -> Raw:
 
 
 def _read_table(path: Path, roles: Roles) -> Raw:
-    table = _open_table(path, roles)
-    if roles.target == "auto":
-        raise DataError(
-            f"{roles.at('target')}name the column to predict; {path.name} has {_shown(table.columns)}"
-        )
-    for role, name in (("target", roles.target), ("weight", roles.weight), ("id", roles.id)):
-        if name is not None and name not in table.columns:
-            raise DataError(
-                f"{roles.at(role)}no column {name!r} in {path.name}, {nearest(name, table.columns)}"
-            )
-    columns = _columns(table, roles)
-    at = roles.at("features")
-    found = {
-        "features": np.column_stack(
-            [_guard(table.numbers, one, at=at).astype(np.float64) for one in columns]
-        ),
-        "target": roles.target and _guard(table.values, roles.target, at=roles.at("target")),
-        "weight": roles.weight and _guard(table.numbers, roles.weight, at=roles.at("weight")),
-        "id": roles.id and _guard(table.names, roles.id, at=roles.at("id")),
-    }
-    return _raw(found, roles, columns=columns, features="column", target=roles.target or "")
+    from trainwright.data.tabular import read_table
+
+    return read_table(open_table(path, roles), roles)
 
 
-def _open_table(path: Path, roles: Roles) -> "Table":
+def open_table(path: Path, roles: Roles = Roles(where="")) -> "Table":  # noqa: B008 - frozen
+    """Opens a table without taking anything from it yet.
+
+    Raises:
+        DataError: If it cannot be read.
+    """
     from trainwright.data.tables import read_csv, read_parquet
 
-    read = read_csv if path.suffix.lower() == ".csv" else read_parquet
-    table: Table = _guard(read, path, at=roles.at("path"))
-    return table
-
-
-def _columns(table: "Table", roles: Roles) -> tuple[str, ...]:
-    other = {"target": roles.target, "weight": roles.weight, "id": roles.id}
-    if roles.features == "auto":
-        columns = tuple(name for name in table.columns if name not in other.values())
-        index = [name for name in columns if name.startswith(PANDAS_INDEX)]
-        if index:
-            raise DataError(
-                f"{roles.at('features')}{table.name} holds an index that pandas wrote, {index[0]!r}; "
-                "name the columns, or write it with index=False"
-            )
+    suffix = path.suffix.lower()
+    table: Table
+    if suffix == ".parquet":
+        table = _guard(read_parquet, path, at=roles.at("path"))
     else:
-        columns = (roles.features,) if isinstance(roles.features, str) else tuple(roles.features)
-    if not columns:
-        raise DataError(f"{roles.at('features')}no column of {table.name} is left for the features")
-    for number, name in enumerate(columns):
-        if name not in table.columns:
-            raise DataError(
-                f"{roles.at('features')}no column {name!r} in {table.name}, {nearest(name, table.columns)}"
-            )
-        if name in columns[:number]:
-            raise DataError(f"{roles.at('features')}the column {name!r} is named twice")
-        for role, taken in other.items():
-            if name == taken:
-                raise DataError(f"{roles.at('features')}the column {name!r} is the {role} already")
-    return columns
+        delimiter = "\t" if suffix == ".tsv" and roles.delimiter == "auto" else roles.delimiter
+        table = _guard(
+            partial(read_csv, delimiter=delimiter, decimal=roles.decimal), path, at=roles.at("path")
+        )
+    return table
 
 
 def _raw(
@@ -218,11 +131,7 @@ def _raw(
     if x.ndim == 0:
         raise DataError(f"{roles.at('features')}the array {features!r} is a single number, not records")
     x = x.reshape(-1, 1) if x.ndim == 1 else x
-    return Raw(x, found["target"], found["weight"], found["id"], columns, features, target)
-
-
-def _shown(columns: Sequence[str]) -> str:
-    return ", ".join(repr(one) for one in columns[:20]) + (", ..." if len(columns) > 20 else "")
+    return Raw(x, found["target"], found["weight"], found["id"], columns, features, target, by=found["by"])
 
 
 def _guard(read: Any, *arguments: Any, at: str) -> Any:

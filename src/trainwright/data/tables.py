@@ -3,13 +3,15 @@
 This file is imported only when a table is read, because importing pyarrow takes a third of a second.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as parquet
 
@@ -17,6 +19,8 @@ from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data import csvtext
 
+_DECIMAL_COMMA = re.compile(r"[+-]?\d*,?\d+([eE][+-]?\d+)?")
+_ARROW_MISSING = arrow_csv.ConvertOptions().null_values
 MAX_LETTERS = 1000  # of one text value: text becomes an array as wide as its longest value
 
 
@@ -28,11 +32,17 @@ class Table:
         name: Of the file, for messages.
         arrow: The columns.
         csv: The text it was read from, if it was CSV; gives the lines of a message.
+        delimiter: What separates the cells of that text.
+        decimal: The decimal mark of its numbers.
+        rows: Which records of the file these are, where some were left out; otherwise None.
     """
 
     name: str
     arrow: Any
     csv: bytes | None = None
+    delimiter: str = ","
+    decimal: str = "."
+    rows: Array | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -44,8 +54,21 @@ class Table:
 
     def place(self, record: int) -> str:
         """Says where a record lies, in words: its line in a CSV file, otherwise its number from 0."""
-        line = None if self.csv is None else csvtext.line_of(self.csv, record)
+        record = record if self.rows is None else int(self.rows[record])
+        line = None if self.csv is None else csvtext.line_of(self.csv, record, delimiter=self.delimiter)
         return f"record {record}" if line is None else f"line {line}"
+
+    def take(self, keep: Array) -> "Table":
+        """Gives the records that are marked."""
+        return replace(self, arrow=self.arrow.filter(pa.array(keep)), rows=np.flatnonzero(keep))
+
+    def blank(self, column: str) -> Array:
+        """Marks the records without a value in a column."""
+        found = self.decoded(column)
+        if _is_text(found.type):
+            found = pc.if_else(pc.equal(pc.utf8_trim_whitespace(found), ""), None, found)
+        marks: Array = found.is_null(nan_is_null=True).to_numpy()
+        return marks
 
     def numbers(self, column: str) -> Array:
         """Gives a column of integers, floats or booleans.
@@ -53,7 +76,7 @@ class Table:
         Raises:
             DataError: If a value is missing, not finite or no number; the first one is named with its line.
         """
-        found = self._decoded(column)
+        found = self.decoded(column)
         if not _is_number(found.type):
             raise DataError(self._not_numeric(column, found))
         if found.null_count:
@@ -75,13 +98,11 @@ class Table:
         Raises:
             DataError: If a value is missing, longer than 1000 letters, or of another kind.
         """
-        found = self._decoded(column)
+        found = self.decoded(column)
         if _is_number(found.type):
             return self.numbers(column)
         if self.csv is not None and not _is_text(found.type):
-            found = _parse(self.csv, self.name, text=(column,)).column(
-                column
-            )  # a date, say: taken as written
+            found = self.as_written(column)  # a date, say
         if not _is_text(found.type):
             raise DataError(f"{self.name}: column {column!r} holds {found.type}, not numbers or text")
         texts = found.to_pylist()
@@ -102,21 +123,29 @@ class Table:
         """
         if self.csv is None:
             return self.values(column)
-        texts = Table(self.name, _parse(self.csv, self.name, text=(column,)), self.csv).values(column)
-        numbers = self._decoded(column)
+        texts = replace(self, arrow=pa.table({column: self.as_written(column)})).values(column)
+        numbers = self.decoded(column)
         if pa.types.is_integer(numbers.type) and not numbers.null_count:
             whole = self.numbers(column)
             return whole if np.array_equal(whole.astype(np.str_), texts) else texts
         return texts
 
-    def _decoded(self, column: str) -> Any:
+    def as_written(self, column: str) -> Any:
+        """Gives a column of a CSV file as text, blank where there is nothing."""
+        assert self.csv is not None
+        found = _parse(self.csv, self.name, text=(column,), delimiter=self.delimiter, decimal=self.decimal)
+        whole = found.column(column)
+        return whole if self.rows is None else whole.take(pa.array(self.rows))
+
+    def decoded(self, column: str) -> Any:
+        """Gives a column as Arrow holds it, dictionaries written out."""
         found = self.arrow.column(column)
         return found.cast(found.type.value_type) if pa.types.is_dictionary(found.type) else found
 
     def _missing(self, column: str, found: Any) -> str:
         bad = [number for number, value in enumerate(found.to_pylist()) if value is None or value == ""]
         where = csvtext.is_blank if _is_text(found.type) else csvtext.is_missing
-        cell = csvtext.first_cell(self.csv, self._number(column), where=where) if self.csv else None
+        cell = self._first_cell(column, where)
         if cell is None:
             return (
                 f"{self.name}: column {column!r} has no value in {self.place(bad[0] if bad else 0)}"
@@ -128,8 +157,7 @@ class Table:
 
     def _not_numeric(self, column: str, found: Any) -> str:
         what = f"{self.name}: column {column!r}"
-        number, where = self._number(column), csvtext.is_no_number
-        cell = csvtext.first_cell(self.csv, number, where=where) if self.csv else None
+        cell = self._first_cell(column, csvtext.is_no_number)
         if cell is not None and csvtext.is_missing(cell[1]):
             return f"{what} has no value in line {cell[0]}"
         if cell is not None:
@@ -137,21 +165,36 @@ class Table:
         first = next((value for value in found.to_pylist() if value is not None), None)
         return f"{what} is not numeric, it holds {found.type}, such as {str(first)[:80]!r}"
 
-    def _number(self, column: str) -> int:
-        return self.columns.index(column)
+    def _first_cell(self, column: str, where: Callable[[str], bool]) -> tuple[int, str] | None:
+        if not self.csv:
+            return None
+        number = csvtext.read_header(self.csv, self.name, delimiter=self.delimiter).index(column)
+        return csvtext.first_cell(self.csv, number, where=where, delimiter=self.delimiter)
 
 
-def read_csv(path: Path) -> Table:
-    """Reads a CSV file: comma-separated, UTF-8, one header line.
+def read_csv(path: Path, *, delimiter: str = "auto", decimal: str = "auto") -> Table:
+    """Reads a CSV or TSV file: UTF-8, one header line.
+
+    Args:
+        path: The file.
+        delimiter: What separates the cells; `auto` goes by the first lines.
+        decimal: The decimal mark; `auto` takes a comma if a column is numeric with it, and none with a point only.
 
     Raises:
         DataError: If it is empty, badly encoded or ragged, or names a column twice; the line is named.
     """
-    content = csvtext.read_text(path)
-    header = csvtext.read_header(content, path.name)
-    table = Table(path.name, _parse(content, path.name, columns=len(header)), content)
+    content, name = csvtext.read_text(path), path.name
+    mark = csvtext.find_delimiter(content) if delimiter == "auto" else delimiter
+    csvtext.check_quotes(content, name, delimiter=mark)
+    header = csvtext.read_header(content, name, delimiter=mark)
+    point = "." if decimal == "auto" else decimal
+    arrow = _parse(content, name, columns=len(header), delimiter=mark, decimal=point)
+    if decimal == "auto" and any(_has_decimal_commas(arrow.column(one)) for one in header):
+        point = ","
+        arrow = _parse(content, name, columns=len(header), delimiter=mark, decimal=point)
+    table = Table(name, arrow, content, mark, point)
     if len(table) == 0:
-        raise DataError(f"{path.name}: it has a header but no records")
+        raise DataError(f"{name}: it has a header but no records")
     return table
 
 
@@ -175,7 +218,20 @@ def read_parquet(path: Path) -> Table:
     return table
 
 
-def _parse(content: bytes, name: str, *, text: Sequence[str] = (), columns: int | None = None) -> Any:
+def write_parquet(table: Table, path: Path) -> None:
+    """Writes a table to a Parquet file; equal tables give equal bytes."""
+    parquet.write_table(table.arrow, path)
+
+
+def _parse(
+    content: bytes,
+    name: str,
+    *,
+    text: Sequence[str] = (),
+    columns: int | None = None,
+    delimiter: str = ",",
+    decimal: str = ".",
+) -> Any:
     one_column = columns == 1
     try:
         return arrow_csv.read_csv(
@@ -185,15 +241,33 @@ def _parse(content: bytes, name: str, *, text: Sequence[str] = (), columns: int 
             # In one block: the type of a column is guessed from the first block alone.
             read_options=arrow_csv.ReadOptions(block_size=len(content) + 1, use_threads=False),
             # In a lone column a blank line is a missing value, not nothing.
-            parse_options=arrow_csv.ParseOptions(newlines_in_values=True, ignore_empty_lines=not one_column),
+            parse_options=arrow_csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, ignore_empty_lines=not one_column
+            ),
             convert_options=arrow_csv.ConvertOptions(
-                column_types=dict.fromkeys(text, pa.string()), include_columns=list(text)
+                column_types=dict.fromkeys(text, pa.string()),
+                include_columns=list(text),
+                null_values=[*_ARROW_MISSING, *csvtext.MISSING],
+                decimal_point=decimal,
             ),
         )
     except (pa.ArrowException, ValueError) as error:
         if columns is not None:
-            csvtext.check_ragged(content, name, columns=columns)
+            csvtext.check_ragged(content, name, columns=columns, delimiter=delimiter)
         raise DataError(f"{name}: cannot be read as CSV: {error}") from error
+
+
+def _has_decimal_commas(column: Any) -> bool:
+    """Says whether all values of a text column are numbers once their comma is a decimal mark.
+
+    Where every comma could as well group thousands, as in 1,234, it is not: that is left to the user.
+    """
+    if not _is_text(column.type):
+        return False
+    texts = {text.strip() for text in column.to_pylist() if text is not None} - csvtext.MISSING
+    if not texts or not all(_DECIMAL_COMMA.fullmatch(text) for text in texts):
+        return False
+    return not all(csvtext.THOUSANDS.fullmatch(text) for text in texts if "," in text)
 
 
 def _is_number(kind: Any) -> bool:

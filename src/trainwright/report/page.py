@@ -30,7 +30,7 @@ def write_report(registry: Registry, run: str, *, path: Path | None = None) -> P
     Returns:
         Where it lies.
     """
-    target = path or registry.store.home / "reports" / f"{run}.html"
+    target = path or report_path(registry, run)
     target.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.NamedTemporaryFile(
         "w", dir=target.parent, suffix=".tmp", delete=False, encoding="utf-8"
@@ -38,6 +38,11 @@ def write_report(registry: Registry, run: str, *, path: Path | None = None) -> P
         draft.write(render_run(registry, run))
     os.replace(draft.name, target)
     return target.resolve()
+
+
+def report_path(registry: Registry, run: str) -> Path:
+    """Says where the report of a run lies."""
+    return (registry.store.home / "reports" / f"{run}.html").resolve()
 
 
 def render_run(registry: Registry, run_id: str) -> str:

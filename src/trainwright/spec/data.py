@@ -121,33 +121,69 @@ class TestRecords(Part):
     target: str | None = None
 
 
+def _columns_once(data: Any) -> Iterator[Broken]:
+    for number, column in enumerate(data.columns):
+        if column.name in [one.name for one in data.columns[:number]]:
+            yield Broken(("columns", number, "name"), f"{column.name!r} is described twice")
+
+
+class ColumnSpec(Part):
+    """What a column of a table is, where the guess by its values is wrong.
+
+    Args:
+        name: Of the column.
+        role: `feature`; `ignore`: the model does not see it; `auto`: by its values, names of records and constants
+            are no features. Target, weight and id are named by `data.target`, `data.weight` and `data.id`.
+        kind: `numeric`; `categorical`: its values are names of groups; `boolean`: yes or no; `datetime`; `text`: names
+            of records, or free text; `auto`: by its values.
+        operators: Preprocessing of the column, fitted on train only, instead of what its kind asks for.
+    """
+
+    name: str
+    role: Literal["feature", "ignore"] | Auto = "auto"
+    kind: Literal["numeric", "categorical", "boolean", "datetime", "text"] | Auto = "auto"
+    operators: list[Use] | Auto = "auto"
+
+
 class DataSpec(Part):
     """Which records, and what is done to them before the model sees them.
 
     Args:
-        path: A .npz, .npy, .csv or .parquet file, relative to the experiment file.
+        path: A .npz, .npy, .csv, .tsv or .parquet file, relative to the experiment file.
         dataset: Instead of `path`: the name of a registered dataset.
         features: .npz: name of the array (`x`). Tables: columns; `auto` takes all that have no other role.
-        target: .npz: name of the array (`y`). .npy: the file of targets. Tables: the column.
+        target: .npz: name of the array (`y`). .npy: the file of targets. Tables: the column, or the list of
+            columns of a regression with several outputs or of labels that go together.
         weight: Name of an array or column of non-negative record weights.
         id: Name of an array or column that names records.
         test: Test records that come apart.
         digest: The content digest the data must have; a mismatch is an error.
         split: How records become train, val and test.
-        operators: Preprocessing of the features, fitted on train only.
+        columns: Tables: what columns are, where the guess by their values is wrong.
+        missing: Tables: what becomes of records without a value. `error`: refused; `impute`: filled in by the
+            operators of their columns, and left out where the target has none; `drop`: left out.
+        delimiter: CSV: what separates the cells; `auto` goes by the first lines.
+        decimal: CSV: the decimal mark of numbers; `auto` goes by the values.
+        operators: Preprocessing of the features, fitted on train only. `auto`: of tables, what the kind of each column
+            asks for (`Standardize` of numbers, `OneHot` of categories, `DateParts` of dates); of arrays, none. With a
+            list, numbers of a table reach these operators as they are.
         target_operators: Preprocessing of a regression target, fitted on train only, inverted at prediction.
     """
 
-    rules: ClassVar[tuple[Rule, ...]] = (_one_source, _one_test_split, _digest_is_sha256)
+    rules: ClassVar[tuple[Rule, ...]] = (_one_source, _one_test_split, _digest_is_sha256, _columns_once)
 
     path: str | None = None
     dataset: Name | None = None
     features: str | list[str] = "auto"
-    target: str | Auto = "auto"
+    target: str | list[str] | Auto = "auto"
     weight: str | None = None
     id: str | None = None
     test: TestRecords | None = None
     digest: str | None = None
     split: SplitSpec = SplitSpec()
-    operators: list[Use] = Field(default=[])
+    columns: list[ColumnSpec] = Field(default=[])
+    missing: Literal["error", "impute", "drop"] = "error"
+    delimiter: Literal[",", ";", "\t", "|"] | Auto = "auto"
+    decimal: Literal[".", ","] | Auto = "auto"
+    operators: list[Use] | Auto = "auto"
     target_operators: list[Use] = Field(default=[])

@@ -2,11 +2,12 @@
 
 import sys
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
@@ -16,6 +17,8 @@ from trainwright.spec.experiment import Experiment
 from trainwright.spec.faults import Fault, faults_of, find_faults, spell
 from trainwright.spec.part import Part
 from trainwright.spec.text import MAX_BYTES, Json, Mark, Yaml, read_text
+
+P = TypeVar("P", bound=Part)
 
 
 @dataclass(frozen=True)
@@ -109,6 +112,29 @@ def _check(found: Yaml, file: Path, changes: Sequence[Change], faults: list[str]
     if lines:
         raise SpecError("\n".join(lines))
     return Experiment.model_validate(tree)
+
+
+def read_part(tree: Mapping[str, Any], part: type[P], *, where: str) -> P:
+    """Makes one part of an experiment of a mapping.
+
+    Args:
+        tree: Plain values.
+        part: Such as `ModelSpec`.
+        where: Path of the part, with which messages begin.
+
+    Raises:
+        SpecError: If it is wrong anywhere; all faults at once.
+
+    Example:
+        >>> from trainwright.spec.model import ModelSpec
+        >>> read_part({"architecture": "mlp", "dropuot": 0.1}, ModelSpec, where="model")
+        Traceback (most recent call last):
+        trainwright.base.errors.SpecError: model.dropuot: unknown key 'dropuot', nearest: 'dropout'
+    """
+    faults = find_faults(dict(tree), part)
+    if faults:
+        raise SpecError("\n".join(f"{where}.{fault}" for fault in faults))
+    return part.model_validate(dict(tree))
 
 
 def _mark(fault: Fault, found: Yaml) -> Mark | None:

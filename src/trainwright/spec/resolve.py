@@ -1,11 +1,12 @@
 """Decides every `auto` of a spec, once, when a run begins."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from trainwright.base.errors import BackendError, SpecError
+from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
@@ -25,7 +26,8 @@ class Facts:
         task_type: `classification` or `regression`.
         content_digest: Of the data.
         features: Names of feature columns, or of the array.
-        target: Name of the target column or array.
+        target: Name of the target array or column, or of the target columns.
+        columns: Of a table: what each column is, decided.
         installed: Backends that could be used.
         threads: The number of threads each backend is already bound to, where it is.
     """
@@ -35,9 +37,10 @@ class Facts:
     task_type: str
     content_digest: str
     features: str | list[str]
-    target: str
+    target: str | list[str]
     installed: tuple[str, ...]
     threads: Mapping[str, int]
+    columns: Sequence[ColumnSpec] = ()
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -57,6 +60,10 @@ def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str,
         "features": facts.features,
         "target": facts.target,
         "digest": facts.content_digest,
+        "columns": [one.tree() for one in facts.columns],
+        "operators": []
+        if experiment.data.operators == "auto"
+        else [one.tree() for one in experiment.data.operators],
     }
     tree = experiment.tree()
     tree["model"] |= model

@@ -1,7 +1,7 @@
 """The registry: models, versions, tags and runs, as they are read; every row and object is verified."""
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import delete, insert, select
 
@@ -10,7 +10,7 @@ from trainwright.base.jsontext import Json, read_json
 from trainwright.base.tensors import load_tensors, load_tree
 from trainwright.base.tree import Array, Tree
 from trainwright.store import tables
-from trainwright.store.artifacts import read_artifact
+from trainwright.store.artifacts import read_artifact, spell_artifact
 from trainwright.store.attempts import find_run
 from trainwright.store.files import list_files, restore_files
 from trainwright.store.history import attempts_of, visible_artifacts, visible_metrics
@@ -313,6 +313,33 @@ class Registry:
     def edges(self, run: str) -> list[EdgeRow]:
         """Gives what a run used beyond its dataset and its parent, or made beyond its versions."""
         return [EdgeRow(**row) for row in self._of_run(tables.edge, run)]
+
+    def link(self, run: str, kind: Literal["used", "made"], what: str, *, target: str) -> None:
+        """Adds what a run used or made, such as the analysis it was made for; once is enough.
+
+        Raises:
+            StoreError: If there is no such run.
+        """
+        self.run(run)
+        row = {"run": run, "kind": kind, "what": what, "target": target}
+        with self.store.catalogue.write() as connection:
+            same = [tables.edge.c[name] == value for name, value in row.items()]
+            if not fetch(connection, select(tables.edge).where(*same)):
+                connection.execute(insert(tables.edge), row)
+
+    def keep(self, run: str, name: str, value: Any) -> None:
+        """Adds an artifact to a run that has ended; the latest of a name counts.
+
+        Raises:
+            StoreError: If there is no such run, or the value cannot be kept.
+        """
+        attempt = self.run(run).attempt
+        kind, chunks = spell_artifact(name, value)
+        with self.store.saving():
+            digest = self.store.blobs.put(chunks)
+            row = {"run": run, "attempt": attempt, "step": None, "name": name, "kind": kind, "object": digest}
+            with self.store.catalogue.write() as connection:
+                connection.execute(insert(tables.artifact), {**row, "created": now_text()})
 
     def _of_run(self, table: Any, run: str) -> Any:
         with self.store.catalogue.read() as connection:

@@ -1,0 +1,255 @@
+"""What the columns of a table are: numbers, categories, dates, or names of records."""
+
+import re
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from trainwright.base.errors import DataError
+from trainwright.base.tree import Array
+from trainwright.data import csvtext
+from trainwright.data.datetimes import looks_like_dates, parse_datetimes
+from trainwright.data.frame import is_blank
+from trainwright.data.schema import Column
+
+if TYPE_CHECKING:
+    from trainwright.data.tables import Table
+
+MOST_CATEGORIES = 100
+MOSTLY = 0.8  # a column of which this share is numbers was meant to be numeric
+_TRUE = frozenset({"true", "yes", "y", "t", "on", "1"})
+_FALSE = frozenset({"false", "no", "n", "f", "off", "0"})
+_ID_NAME = re.compile(r"(.*[_\s])?(id|index|idx|uuid|guid|row|rownum|unnamed.*)|.*(Id|ID)|", re.IGNORECASE)
+
+
+def infer_column(table: "Table", name: str) -> Column:
+    """Tells from its values what a column is.
+
+    Raises:
+        DataError: If nearly all its values are numbers, but not all.
+    """
+    found = table.decoded(name)
+    count = len(found)
+    texts = _texts(found)
+    if texts is None:
+        return _of_typed(table, name, found)
+    there = texts[np.strings.str_len(texts) > 0]
+    distinct, missing = len(np.unique(there)), count - len(there)
+    if len(there) == 0:
+        return Column(name, "text", False, missing, 0, "it has no values")
+    numbers = _numbers(texts, table.decimal)
+    meant = np.array([one.strip() not in csvtext.MISSING for one in there.tolist()])
+    good = int(np.isfinite(numbers).sum())
+    if good and good == int(meant.sum()):
+        return _numeric(name, numbers, "its text is numbers")
+    if good >= MOSTLY * max(1, int(meant.sum())) and len(np.unique(numbers[np.isfinite(numbers)])) > 2:
+        raise DataError(_mixed(table, name, texts, numbers))
+    grouped = [text for text in there.tolist() if csvtext.THOUSANDS.fullmatch(text)]
+    if grouped and all(csvtext.THOUSANDS.fullmatch(text) or text.isdigit() for text in there.tolist()):
+        raise DataError(
+            f"{table.name}: column {name!r} holds {grouped[0]!r}: if the comma is the decimal mark, write "
+            "`decimal: ','`; if it groups digits, take it out"
+        )
+    words = {one.strip().lower() for one in np.unique(there).tolist()}
+    if words <= (_TRUE | _FALSE) and len(words) == 2:
+        return Column(name, "boolean", True, missing, distinct, "its words are yes and no")
+    if looks_like_dates(there.tolist()) is not None:
+        return Column(name, "datetime", distinct > 1, missing, distinct, "its text is dates")
+    return _categories(name, distinct, len(there), missing)
+
+
+def read_column(table: "Table", name: str, kind: str) -> Array:
+    """Gives the values of a column as its kind says.
+
+    Returns:
+        `numeric` and `boolean`: float64, nan where there is no value. `categorical` and `text`: text, blank where
+        there is none. `datetime`: datetime64 in seconds, NaT where there is none.
+
+    Raises:
+        DataError: If a value is not of the kind; the first one is named with its line.
+    """
+    found = table.decoded(name)
+    if kind in ("numeric", "boolean"):
+        return _as_numbers(table, name, found, kind)
+    if kind == "datetime":
+        return _as_dates(table, name, found)
+    return _as_text(table, name, found)
+
+
+def check_missing(frame: Mapping[str, Array], table: "Table", *, at: str) -> None:
+    """Refuses records without a value.
+
+    Raises:
+        DataError: If there is one; its line, how many there are and the cure are named.
+    """
+    holes = {name: np.flatnonzero(is_blank(column)) for name, column in frame.items()}
+    holes = {name: places for name, places in holes.items() if len(places)}
+    if not holes:
+        return
+    name, places = next(iter(holes.items()))
+    total = sum(len(one) for one in holes.values())
+    more = f" ({total} values missing in all, in {len(holes)} columns)" if total > 1 else ""
+    raise DataError(
+        f"{at}{table.name}: column {name!r} has no value in {table.place(int(places[0]))}{more}; "
+        "write `missing: impute` or `missing: drop`, or mend the file"
+    )
+
+
+def _of_typed(table: "Table", name: str, found: Any) -> Column:
+    """Judges a column that Arrow has a type for other than text."""
+    kind = str(found.type)
+    if kind == "null":
+        return Column(name, "text", False, len(found), 0, "it has no values")
+    if kind.startswith(("date", "timestamp")):
+        values = _as_dates(table, name, found)
+        distinct = len(np.unique(values[~np.isnat(values)]))
+        return Column(
+            name, "datetime", distinct > 1, int(np.isnat(values).sum()), distinct, "its type is date"
+        )
+    if kind == "bool":
+        values = _as_numbers(table, name, found, "boolean")
+        distinct = len(np.unique(values[~np.isnan(values)]))
+        used = distinct > 1
+        return Column(
+            name,
+            "boolean",
+            used,
+            int(np.isnan(values).sum()),
+            distinct,
+            "its type is boolean" if used else "it is constant",
+        )
+    if kind.startswith(("int", "uint", "float", "double", "halffloat", "decimal")):
+        return _numeric(name, _as_numbers(table, name, found, "numeric"), "its values are numbers")
+    raise DataError(f"{table.name}: column {name!r} holds {kind}; leave it out by data.columns, role: ignore")
+
+
+def _numeric(name: str, numbers: Array, why: str) -> Column:
+    there: Any = numbers[~np.isnan(numbers)]
+    distinct, missing = len(np.unique(there)), len(numbers) - len(there)
+    if distinct <= 1:
+        return Column(name, "numeric", False, missing, distinct, "it is constant")
+    whole = bool((there == np.rint(there)).all())
+    if whole and distinct == len(numbers) and (_ID_NAME.fullmatch(name) or _counts_up(there)):
+        return Column(
+            name, "numeric", False, missing, distinct, "it names records: every value is there once"
+        )
+    return Column(name, "numeric", True, missing, distinct, why)
+
+
+def _counts_up(values: Any) -> bool:
+    return len(values) > 2 and bool((np.diff(values) == 1).all())
+
+
+def _categories(name: str, distinct: int, count: int, missing: int) -> Column:
+    if distinct == 1 and missing == 0:
+        return Column(name, "categorical", False, missing, distinct, "it is constant")
+    if distinct <= 2 or (distinct <= MOST_CATEGORIES and 2 * distinct <= count):
+        return Column(name, "categorical", True, missing, distinct, f"{distinct} different words")
+    why = f"{distinct} different texts in {count} records name records rather than groups"
+    return Column(name, "text", False, missing, distinct, why)
+
+
+def _mixed(table: "Table", name: str, texts: Any, numbers: Any) -> str:
+    odd = [
+        number
+        for number, text in enumerate(texts.tolist())
+        if np.isnan(numbers[number]) and text.strip() not in csvtext.MISSING
+    ]
+    more = f" ({len(odd)} such values in all)" if len(odd) > 1 else ""
+    return (
+        f"{table.name}: column {name!r} is not numeric, {table.place(odd[0])} holds {texts[odd[0]][:80]!r}{more}; "
+        f"mend it, or say what the column is: data.columns: [{{name: {name}, kind: categorical}}]"
+    )
+
+
+def _texts(found: Any) -> Any:
+    """Gives a text column as an array, blank where there is nothing; None for a column of another type."""
+    if not str(found.type).endswith(("string", "string_view")):
+        return None
+    return np.array([(one or "").strip() for one in found.to_pylist()], dtype=np.str_)
+
+
+def _numbers(texts: Any, decimal: str) -> Any:
+    """Gives texts as numbers, nan where they are none."""
+
+    def number(text: str) -> float:
+        if text in csvtext.MISSING:
+            return np.nan
+        try:
+            return float(text.replace(",", ".", 1) if decimal == "," else text)
+        except ValueError:
+            return np.nan
+
+    return np.array([number(text) for text in texts.tolist()], dtype=np.float64)
+
+
+def _as_numbers(table: "Table", name: str, found: Any, kind: str) -> Array:
+    texts = _texts(found)
+    if texts is None:
+        if not str(found.type).startswith(
+            ("int", "uint", "float", "double", "halffloat", "bool", "decimal", "null")
+        ):
+            raise DataError(f"{table.name}: column {name!r} is not {kind}, it holds {found.type}")
+        numbers: Any = np.array(found.cast("float64").to_numpy(), dtype=np.float64)
+        missing: Any = found.is_null().to_numpy()
+        bad = np.flatnonzero(np.isinf(numbers) | (np.isnan(numbers) & ~missing & (table.csv is not None)))
+        if len(bad):
+            where, more = (
+                table.place(int(bad[0])),
+                f" ({len(bad)} such values in all)" if len(bad) > 1 else "",
+            )
+            raise DataError(
+                f"{table.name}: column {name!r} holds {numbers[bad[0]]} in {where}{more}; remove or replace it"
+            )
+        if kind == "boolean" and not np.isin(numbers[~np.isnan(numbers)], (0.0, 1.0)).all():
+            raise DataError(f"{table.name}: column {name!r} is not boolean, it holds more than 0 and 1")
+        return numbers  # type: ignore[no-any-return]
+    if kind == "boolean":
+        lowered = np.strings.lower(texts)
+        values = np.where(
+            np.isin(lowered, sorted(_TRUE)), 1.0, np.where(np.isin(lowered, sorted(_FALSE)), 0.0, np.nan)
+        )
+    else:
+        values = _numbers(texts, table.decimal)
+    empty = np.array([text in csvtext.MISSING for text in texts.tolist()])
+    odd = np.flatnonzero(~np.isfinite(values) & ~empty)
+    if len(odd):
+        raise DataError(
+            f"{table.name}: column {name!r} is not {kind}, {table.place(int(odd[0]))} holds {texts[odd[0]][:80]!r}"
+        )
+    return values
+
+
+def _as_dates(table: "Table", name: str, found: Any) -> Array:
+    texts = _texts(found)
+    if texts is None:
+        if str(found.type).startswith(("date", "timestamp")):
+            return np.array(found.cast("timestamp[s]", safe=False).to_numpy(), dtype="datetime64[s]")
+        raise DataError(f"{table.name}: column {name!r} holds {found.type}, not dates")
+    try:
+        dates: Array = parse_datetimes(texts.tolist())
+    except DataError as error:
+        raise DataError(f"{table.name}: column {name!r}: {error}") from error
+    return dates
+
+
+def _as_text(table: "Table", name: str, found: Any) -> Array:
+    texts = _texts(found)
+    if texts is None:
+        if table.csv is not None and str(found.type).startswith(("date", "time")):
+            return _as_text(table, name, table.as_written(name))
+        texts = np.array([_spell(one) for one in found.to_pylist()], dtype=np.str_)
+    longest = int(np.strings.str_len(texts).max(initial=0))
+    if longest > 1000:
+        raise DataError(f"{table.name}: column {name!r} holds a text of {longest} letters, 1000 at most")
+    return texts  # type: ignore[no-any-return]
+
+
+def _spell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    # A column of whole numbers becomes one of floats as soon as one value is missing; its words stay the same.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

@@ -1,0 +1,107 @@
+"""Registers a training with the analysis it was made for, and finds a recorded one again."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from trainwright.base.digest import digest_json
+from trainwright.base.errors import StoreError
+from trainwright.base.names import check_name
+from trainwright.models.assemble import build_blueprint
+from trainwright.spec.experiment import Experiment
+from trainwright.store.datasets import call
+from trainwright.store.datasets import rows as dataset_rows
+from trainwright.store.records import RunRow, VersionRow
+from trainwright.store.registry import Registry
+
+FAMILY = "deep_learning"
+REGISTRATION = "registration"
+FINISHED = ("done", "stopped")
+
+
+def register_training(
+    registry: Registry,
+    run_id: str,
+    *,
+    dataset_id: str | None,
+    analysis_id: str,
+    hypothesis_id: str | None = None,
+    title: str | None = None,
+    evaluation: Mapping[str, float],
+) -> str:
+    """Records for which analysis a model was trained, with what a reader of the registry wants to see of it.
+
+    Args:
+        registry: Where the run is.
+        run_id: Of the training; it is finished.
+        dataset_id: The name under which its dataset is found from now on; None leaves it as it is.
+        analysis_id: The analysis that produced the model.
+        hypothesis_id: The hypothesis that the model tests.
+        title: For the reader; `DL-{architecture}-{dataset}` unless given.
+        evaluation: Scores.
+
+    Returns:
+        A reference to the best version that never moves, such as `DL-mlp-heart@31`.
+
+    Raises:
+        StoreError: If the run is not finished, or the dataset's name stands for other data.
+    """
+    run = registry.run(run_id)
+    if run.state not in FINISHED:
+        raise StoreError(f"run {run_id} is {run.state}; only a finished training is registered")
+    for what, name in (("analysis", analysis_id), ("hypothesis", hypothesis_id)):
+        if name is not None:
+            check_name(name, what=what)
+    if dataset_id is not None and run.dataset is not None:
+        call(registry.store, run.dataset, dataset_id)
+    version = _judged(registry, run)
+    registry.link(run_id, "used", "produced_by", target=analysis_id)
+    if hypothesis_id is not None:
+        registry.link(run_id, "used", "tests_hypothesis", target=hypothesis_id)
+    registry.keep(run_id, REGISTRATION, _metadata(registry, run, version, title, evaluation))
+    return f"{version.model}@{version.number}"
+
+
+def links_of(registry: Registry, run: RunRow) -> dict[str, str]:
+    """Gives what a run is linked to: `trained_on`, `produced_by`, `tests_hypothesis`, `fine_tuned_from`."""
+    found = {edge.what: edge.target for edge in registry.edges(run.id) if edge.kind == "used"}
+    names = {row.digest: row.name or row.digest[:12] for row in dataset_rows(registry.store)}
+    if run.dataset is not None:
+        found = {"trained_on": names[run.dataset], **found}
+    return found
+
+
+def find_recorded(registry: Registry, resolved: Experiment) -> RunRow | None:
+    """Gives the latest finished run of the same resolved spec, which names the content of its data.
+
+    Runs of other code of the user's own are not told apart: a spec names it, but does not hold it.
+    """
+    wanted = digest_json(resolved.tree())
+    same = [run for run in registry.runs(model=resolved.name) if run.spec == wanted and run.state in FINISHED]
+    return same[-1] if same else None
+
+
+def _judged(registry: Registry, run: RunRow) -> VersionRow:
+    version = registry.best(run.id) or registry.final(run.id)
+    if version is None:
+        raise StoreError(f"run {run.id} has no version to register")
+    return version
+
+
+def _metadata(
+    registry: Registry, run: RunRow, version: VersionRow, title: str | None, evaluation: Mapping[str, float]
+) -> dict[str, Any]:
+    spec = Experiment.model_validate(registry.spec(run))
+    links = links_of(registry, run)
+    return {
+        "model_family": FAMILY,
+        "title": title or f"DL-{spec.model.architecture}-{links.get('trained_on', 'unknown')}",
+        "architecture": spec.model.architecture,
+        "parameter_count": build_blueprint(spec.model).count_parameters(),
+        "training_config": spec.train.tree(),
+        "training_metrics": dict(version.metrics),
+        "evaluation_metrics": dict(evaluation),
+        "framework": run.backend,
+        "checkpoint_path": str(registry.store.blobs.path(version.weights or "")) if version.weights else None,
+        "version": version.number,
+        "weights": version.weights,
+    }

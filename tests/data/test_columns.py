@@ -1,0 +1,115 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from trainwright.base.errors import DataError
+from trainwright.data.columns import infer_column, read_column
+from trainwright.data.tables import read_csv, read_parquet
+
+COUNT = 40
+
+
+@pytest.fixture
+def table(tmp_path):
+    def make(cells, *, name="v", mark=","):
+        lines = [f"k{mark}{name}", *(f"{number}{mark}{cell}" for number, cell in enumerate(cells))]
+        (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+        return read_csv(tmp_path / "t.csv")
+
+    return make
+
+
+def cycle(*words):
+    return [words[number % len(words)] for number in range(COUNT)]
+
+
+NUMBERS = [str(number * 7 % 31) for number in range(COUNT)]
+
+
+@pytest.mark.parametrize(
+    ("cells", "kind", "used", "missing"),
+    [
+        (NUMBERS, "numeric", True, 0),
+        ([*NUMBERS[:-2], "", "NA"], "numeric", True, 2),
+        ([*NUMBERS[:-2], "?", "-"], "numeric", True, 2),
+        ([f"{number / 4:.2f}" for number in range(COUNT)], "numeric", True, 0),
+        (cycle("red", "green", "blue"), "categorical", True, 0),
+        (cycle("red", "green", "", "blue"), "categorical", True, 10),
+        (cycle("yes", "no"), "boolean", True, 0),
+        (cycle("true", "false", "false"), "boolean", True, 0),
+        (cycle("Y", "N", ""), "boolean", True, 13),
+        (cycle("up", "down"), "categorical", True, 0),
+        ([f"2024-01-{1 + number % 28:02d}" for number in range(COUNT)], "datetime", True, 0),
+        ([f"{1 + number % 28:02d}.03.2024" for number in range(COUNT)], "datetime", True, 0),
+        ([f"person {number}" for number in range(COUNT)], "text", False, 0),
+        (["7"] * COUNT, "numeric", False, 0),
+        (["same"] * COUNT, "categorical", False, 0),
+        ([""] * COUNT, "text", False, COUNT),
+        ([str(1000 + number) for number in range(COUNT)], "numeric", False, 0),
+    ],
+)
+def test_a_column_is_what_its_values_say(table, cells, kind, used, missing):
+    found = infer_column(table(cells), "v")
+    assert (found.kind, found.used, found.missing) == (kind, used, missing), found.why
+
+
+@pytest.mark.parametrize("name", ["id", "ID", "patient_id", "PatientId", "row index", "uuid"])
+def test_different_numbers_under_a_name_for_names_are_no_feature(table, name):
+    cells = [str(number * 17 % 997) for number in range(COUNT)]
+    assert not infer_column(table(cells, name=name), name).used
+    assert infer_column(table(cells, name="width"), "width").used
+
+
+def test_a_column_that_is_nearly_numeric_is_a_mistake_with_a_line(table):
+    with pytest.raises(
+        DataError, match="column 'v' is not numeric, line 12 holds 'about 9'; mend it, or say"
+    ):
+        infer_column(table([*NUMBERS[:10], "about 9", *NUMBERS[11:]]), "v")
+
+
+def test_commas_that_may_group_digits_are_not_guessed_at(table):
+    with pytest.raises(DataError, match=r"column 'v' holds '1,234': if the comma is the decimal mark"):
+        infer_column(table(['"1,234"', '"5,678"', '"901,234"', "17"]), "v")
+
+
+def test_decimal_commas_are_found_by_their_values(table):
+    found = table(["1,5", "-2,25", "3", "1e2", ""], mark=";")
+    assert (found.delimiter, found.decimal) == (";", ",")
+    np.testing.assert_array_equal(read_column(found, "v", "numeric"), [1.5, -2.25, 3.0, 100.0, np.nan])
+
+
+def test_a_kind_that_is_asked_for_reads_the_same_cells_otherwise(table):
+    found = table(cycle("1", "0", "2"))
+    assert read_column(found, "v", "numeric")[:3].tolist() == [1.0, 0.0, 2.0]
+    assert read_column(found, "v", "categorical")[:3].tolist() == ["1", "0", "2"]
+    with pytest.raises(DataError, match="not boolean"):
+        read_column(found, "v", "boolean")
+
+
+def test_the_words_of_a_group_do_not_change_when_a_value_is_missing(tmp_path):
+    pd.DataFrame({"v": [1, 2, 3]}).to_parquet(tmp_path / "whole.parquet")
+    pd.DataFrame({"v": [1, 2, None]}).to_parquet(tmp_path / "holes.parquet")
+    whole, holes = (read_parquet(tmp_path / f"{name}.parquet") for name in ("whole", "holes"))
+    assert read_column(whole, "v", "categorical").tolist() == ["1", "2", "3"]
+    assert read_column(holes, "v", "categorical").tolist() == ["1", "2", ""]
+
+
+def test_dates_without_a_value_are_not_a_time(table):
+    dates = read_column(table(["2024-02-29", "", "2023-12-31"]), "v", "datetime")
+    assert dates.astype(str).tolist() == ["2024-02-29T00:00:00", "NaT", "2023-12-31T00:00:00"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "cells", "says"),
+    [
+        ("numeric", ["1", "x"], "line 3 holds 'x'"),
+        ("numeric", ["1", "inf"], "inf in line 3"),
+        ("boolean", ["yes", "maybe"], "line 3 holds 'maybe'"),
+        ("datetime", ["2024-01-01", "soon"], "soon"),
+        ("datetime", ["1", "2"], "not dates"),
+        ("text", ["a", "b" * 1001], "1001 letters"),
+    ],
+)
+def test_a_value_of_another_kind_is_refused(table, kind, cells, says):
+    with pytest.raises(DataError, match=says):
+        read_column(table(cells), "v", kind)
