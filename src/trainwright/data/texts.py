@@ -1,0 +1,47 @@
+"""Columns of text before they are taken for numbers or dates: trimmed, what is missing null."""
+
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from trainwright.base.errors import DataError
+from trainwright.data.csvtext import MISSING
+
+
+def arrow_texts(values: Any) -> Any:
+    """Gives texts without the blanks around them, as one Arrow array of large strings.
+
+    Args:
+        values: Text and None in a list or an array, or an Arrow column of text, shape `(records,)`.
+
+    Returns:
+        An Arrow array, shape `(records,)`; null where a text is blank or a word for nothing, such as `NA`.
+
+    Raises:
+        DataError: If the values are not text.
+
+    Example:
+        >>> arrow_texts([" 1,5 ", "", "NA", None]).to_pylist()
+        ['1,5', None, None, None]
+    """
+    try:
+        if isinstance(values, pa.Array | pa.ChunkedArray):
+            column = values.cast(pa.large_string()) if _holds_text(values.type) else None
+        else:
+            column = pa.array(values, type=pa.large_string())
+    except (pa.ArrowException, TypeError) as error:
+        raise DataError(f"the values are not text: {error}") from error
+    if column is None:
+        raise DataError(f"the values are not text but {values.type}")
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+    trimmed = pc.utf8_trim_whitespace(column)
+    missing = pc.is_in(trimmed, value_set=pa.array(sorted(MISSING), pa.large_string()))
+    return pc.if_else(missing, pa.scalar(None, pa.large_string()), trimmed)
+
+
+def _holds_text(kind: Any) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
+    return any(one(kind) for one in text)
