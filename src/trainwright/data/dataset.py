@@ -23,9 +23,20 @@ from trainwright.data.check import (
 from trainwright.data.frame import Frame, join_frames
 from trainwright.data.roles import Raw, Roles
 from trainwright.data.schema import Column
-from trainwright.data.source import TABLES, find_file, read_source
+from trainwright.data.sequences import Sequences, join_sequences
+from trainwright.data.source import (
+    BUNDLED,
+    TABLES,
+    find_file,
+    find_place,
+    read_bundled,
+    read_inline,
+    read_source,
+)
 from trainwright.data.split import check_splits, split_records
 from trainwright.spec.data import ColumnSpec, DataSpec, TestRecords
+
+Features = Array | Frame | Sequences
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,7 +44,7 @@ class Records:
     """Some records.
 
     Args:
-        x: Features, shape `(records, ...)`; of a table, its columns.
+        x: Features, shape `(records, ...)`; of a table, its columns; or sequences.
         y: Targets, shape `(records, ...)`; None at prediction.
         weight: Non-negative, shape `(records,)`; None where all weigh the same.
         ids: Names of the records, shape `(records,)`.
@@ -44,7 +55,7 @@ class Records:
         2
     """
 
-    x: Array | Frame
+    x: Features
     y: Array | None
     weight: Array | None
     ids: Array
@@ -121,10 +132,7 @@ def open_dataset(
     """
     if task_type not in ("auto", *TASK_TYPES):
         raise ValueError(f"task type {task_type!r}")
-    if spec.path is None:
-        raise DataError("data.path: name a file, or register the dataset under the name it is asked for")
-    path = find_file(spec.path, folder, at="data.path: ")
-    main = read_source(path, _roles(spec))
+    main, path = _read_main(spec, folder)
     _check_roles(spec, main)
     main_records = _records(main, "data", weighted=spec.weight is not None)
     records, appended = main_records, 0
@@ -159,6 +167,17 @@ def open_dataset(
     )
 
 
+def _read_main(spec: DataSpec, folder: Path) -> tuple[Raw, Path]:
+    if spec.inline is not None:
+        return read_inline(spec.inline, _roles(spec)), folder / "the inline table"
+    if spec.path is None:
+        raise DataError("data.path: name a file, or register the dataset under the name it is asked for")
+    if spec.path.startswith(BUNDLED):
+        return read_bundled(spec.path, _roles(spec)), folder / spec.path
+    path = find_place(spec.path, folder, at="data.path: ")
+    return read_source(path, _roles(spec)), path
+
+
 def _check_roles(spec: DataSpec, raw: Raw) -> None:
     """Refuses a name with two roles: features that hold the target leak it."""
     target = raw.target if isinstance(raw.target, tuple) else (raw.target,)
@@ -180,6 +199,8 @@ def _roles(spec: DataSpec) -> Roles:
         missing=spec.missing,
         delimiter=spec.delimiter,
         decimal=spec.decimal,
+        size=None if spec.image_size is None else (spec.image_size[0], spec.image_size[1]),
+        color=spec.color,
     )
 
 
@@ -207,7 +228,8 @@ def _read_test(spec: DataSpec, test: TestRecords, main: Raw, *, path: Path, fold
     )
     raw = read_source(own, roles)
     assert raw.y is not None and main.y is not None
-    if raw.x.shape[1:] != main.x.shape[1:]:
+    alike = isinstance(raw.x, Sequences) or raw.x.shape[1:] == main.x.shape[1:]
+    if not alike:
         raise DataError(
             f"data.test: its records have shape {raw.x.shape[1:]}, those of data {main.x.shape[1:]}"
         )
@@ -244,7 +266,8 @@ def _records(raw: Raw, where: str, *, weighted: bool) -> Records:
             f"{where}.target: {raw.target!r} has shape {shape}, but there are {count} records of features"
         )
     if not isinstance(raw.x, Frame):
-        check_finite(raw.x, at=f"{where}.features: ", what=name)
+        values = raw.x.values if isinstance(raw.x, Sequences) else raw.x
+        check_finite(values, at=f"{where}.features: ", what=name)
     check_finite(raw.y, at=f"{where}.target: ", what=repr(raw.target))
     assert weighted == (raw.weight is not None)
     weight = None if raw.weight is None else check_weight(raw.weight, count, at=f"{where}.weight: ")
@@ -269,16 +292,19 @@ def _join(first: Records, second: Records, *, named: bool) -> Records:
     )
 
 
-def _join_features(first: Array | Frame, second: Array | Frame) -> Array | Frame:
+def _join_features(first: Features, second: Features) -> Features:
     if isinstance(first, Frame) and isinstance(second, Frame):
         return join_frames(first, second)
-    if isinstance(first, Frame) or isinstance(second, Frame):
-        raise DataError("data.test.path: the test records are not in a table, or those of data are not")
+    if isinstance(first, Sequences) and isinstance(second, Sequences):
+        return join_sequences(first, second)
+    if isinstance(first, Frame | Sequences) or isinstance(second, Frame | Sequences):
+        raise DataError("data.test.path: the test records are of another kind than those of data")
     return np.concatenate([first, second])
 
 
 def _digest(records: Records) -> str:
-    x = records.x.digest() if isinstance(records.x, Frame) else digest_array(records.x)
+    own = isinstance(records.x, Frame | Sequences)
+    x = records.x.digest() if own else digest_array(records.x)  # type: ignore[union-attr,arg-type]
     arrays = {"y": records.y, "weight": records.weight, "ids": records.ids}
     return digest_json(
         {"x": x} | {name: None if one is None else digest_array(one) for name, one in arrays.items()}

@@ -70,6 +70,25 @@ def read_image_folder(folder: Path, *, size: Size | None = None, color: Color = 
     return Images(x, np.array([name.split("/")[0] for name in files]), np.array(list(files)))
 
 
+def read_images(folder: Path, *, size: Size, color: Color) -> Images:
+    """Reads images to predict for, at any depth below a folder; the class is that of the first folder, or blank.
+
+    Args:
+        folder: Holds the images.
+        size: As in `read_image_folder`.
+        color: As in `read_image_folder`.
+
+    Raises:
+        DataError: As `read_image_folder`.
+        BackendError: If Pillow is not installed.
+    """
+    files = _list_images(folder)
+    x = _stack(_decode(files, _upright), size=size, color=color, smooth=True)
+    return Images(
+        x, np.array([name.rpartition("/")[0].split("/")[0] for name in files]), np.array(list(files))
+    )
+
+
 def read_segmentation_folder(folder: Path, *, size: Size | None = None, color: Color = "auto") -> Images:
     """Reads images with the classes of their pixels: `images/a.jpg` belongs to `masks/a.png`.
 

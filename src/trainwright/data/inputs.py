@@ -13,7 +13,7 @@ from trainwright.data.check import check_finite, check_ids, check_weight
 from trainwright.data.dataset import Records
 from trainwright.data.frame import Frame, is_blank
 from trainwright.data.roles import Missing, Raw, Roles, nearest
-from trainwright.data.source import TABLES, find_file, read_source
+from trainwright.data.source import TABLES, find_place, read_source
 from trainwright.spec.data import ColumnSpec
 
 
@@ -63,7 +63,7 @@ def read_inputs(
     Raises:
         DataError: If a column or array is missing, the records have another shape, or values are not finite.
     """
-    found = find_file(path.name, path.parent, at="")
+    found = find_place(path.name, path.parent, at="")
     if (found.suffix.lower() in TABLES) == (schema.kinds is None):
         took = f"the array {schema.features!r}" if schema.kinds is None else "columns of a table"
         raise DataError(f"{found.name}: the model was trained on {took}; bring them in a file of that kind")
@@ -78,7 +78,18 @@ def _roles(schema: InputSchema, features: Any, target: Any, weight: str | None, 
     ]
     # Records to predict are never left out: there is one prediction for each.
     missing: Missing = "impute" if schema.missing == "impute" else "error"
-    return Roles(features, target, weight, id, where="", columns=columns, missing=missing)
+    image = len(schema.shape) == 3
+    return Roles(
+        features,
+        target,
+        weight,
+        id,
+        where="",
+        columns=columns,
+        missing=missing,
+        size=(schema.shape[1], schema.shape[2]) if image else None,
+        color="auto" if not image else "gray" if schema.shape[0] == 1 else "rgb",
+    )
 
 
 def _records(raw: Raw, name: str, schema: InputSchema) -> Records:

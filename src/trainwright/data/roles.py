@@ -8,6 +8,7 @@ from typing import Literal
 from trainwright.base.tree import Array
 from trainwright.data.frame import Frame
 from trainwright.data.schema import Column
+from trainwright.data.sequences import Sequences
 from trainwright.spec.data import ColumnSpec
 
 Missing = Literal["error", "impute", "drop"]
@@ -29,6 +30,8 @@ class Roles:
             Without a target, a record is left out in both latter cases.
         delimiter: What separates the cells of a CSV file; `auto` goes by the first lines.
         decimal: The decimal mark of its numbers, or `auto`.
+        size: Height and width of the images of a folder; None takes them as they are.
+        color: Whether they have one channel or three.
     """
 
     features: str | Sequence[str] = "auto"
@@ -41,6 +44,8 @@ class Roles:
     missing: Missing = "error"
     delimiter: str = "auto"
     decimal: str = "auto"
+    size: tuple[int, int] | None = None
+    color: Literal["auto", "gray", "rgb"] = "auto"
 
     @property
     def targets(self) -> tuple[str, ...]:
@@ -59,7 +64,7 @@ class Raw:
     """What a file holds, by role.
 
     Args:
-        x: Numbers, shape `(records, ...)`, or the feature columns of a table.
+        x: Numbers, shape `(records, ...)`, the feature columns of a table, or sequences.
         y: Numbers or text, shape `(records, ...)`, or None.
         weight: Shape `(records,)`, or None.
         ids: Shape `(records,)`, or None.
@@ -72,7 +77,7 @@ class Raw:
         target: Name of the target, or of its columns.
     """
 
-    x: Array | Frame
+    x: Array | Frame | Sequences
     y: Array | None
     weight: Array | None
     ids: Array | None

@@ -1,5 +1,6 @@
 """From a file to arrays by role: features, target, weight, id."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,23 +9,25 @@ from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.npy import list_npz, read_npy, read_npz
 from trainwright.data.roles import Raw, Roles, nearest
+from trainwright.data.sequences import Sequences
 
 if TYPE_CHECKING:
     from trainwright.data.tables import Table
 
-SUFFIXES = (".npz", ".npy", ".csv", ".tsv", ".parquet")
-TABLES = (".csv", ".tsv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet", ".arrow", ".feather")
+SUFFIXES = (".npz", ".npy", *TABLES)
+BUNDLED = "sklearn:"
 
 
-def find_file(name: str, folder: Path, *, at: str) -> Path:
-    """Finds a data file.
+def find_place(name: str, folder: Path, *, at: str) -> Path:
+    """Finds a data file, or a folder of images.
 
     Raises:
         DataError: If it is not there, which names the nearest that is, or is of an unknown type.
     """
     path = folder / name
     if path.is_dir():
-        raise DataError(f"{at}{name!r} is a folder; name a file of the type {', '.join(SUFFIXES)}")
+        return path
     if not path.is_file():
         others = sorted(one.name for one in path.parent.glob("*") if one.suffix.lower() in SUFFIXES)
         hint = nearest(path.name, others, none="it holds no data files")
@@ -34,18 +37,63 @@ def find_file(name: str, folder: Path, *, at: str) -> Path:
     return path
 
 
+def find_file(name: str, folder: Path, *, at: str) -> Path:
+    """Finds a data file.
+
+    Raises:
+        DataError: As `find_place`, or if it is a folder.
+    """
+    path = find_place(name, folder, at=at)
+    if path.is_dir():
+        raise DataError(f"{at}{name!r} is a folder; name a file of the type {', '.join(SUFFIXES)}")
+    return path
+
+
 def read_source(path: Path, roles: Roles) -> Raw:
-    """Reads the arrays or columns that play a role.
+    """Reads the arrays or columns that play a role, or a folder of images.
 
     Raises:
         DataError: If the file or one of its parts is not there or readable; the message begins with the role.
     """
     suffix = path.suffix.lower()
+    if path.is_dir():
+        return _read_folder(path, roles)
     if suffix == ".npz":
         return _read_npz(path, roles)
     if suffix == ".npy":
         return _read_npy(path, roles)
-    return _read_table(path, roles)
+    return _read_table(open_table(path, roles), roles)
+
+
+def read_bundled(name: str, roles: Roles) -> Raw:
+    """Reads a data set that another package carries along, such as `sklearn:iris`.
+
+    Raises:
+        DataError: If there is none of that name, or no such column.
+        BackendError: If the package is not installed.
+    """
+    from trainwright.data.bundled import read_bundled as read
+
+    bundled = _guard(read, name, at=roles.at("path"))
+    if bundled.table is None:
+        found = {"features": bundled.x, "target": bundled.y, "weight": None, "id": None, "by": None}
+        return _raw(found, roles, columns=None, features="x", target="y")
+    target = roles.target
+    if target == "auto":
+        target = bundled.target[0] if len(bundled.target) == 1 else bundled.target
+    return _read_table(bundled.table, replace(roles, target=target))
+
+
+def read_inline(value: Any, roles: Roles) -> Raw:
+    """Takes a table that is written out in the spec: columns by name, or rows.
+
+    Raises:
+        DataError: If it is no table, or lacks a column.
+    """
+    from trainwright.data.frames import table_of
+
+    table = _guard(partial(table_of, name="the inline table"), value, at=roles.at("inline"))
+    return _read_table(table, roles)
 
 
 def _read_npz(path: Path, roles: Roles) -> Raw:
@@ -62,12 +110,22 @@ def _read_npz(path: Path, roles: Roles) -> Raw:
         "id": roles.id,
         "by": roles.by,
     }
-    found: dict[str, Array | None] = {}
+    found: dict[str, Any] = {}
     for role, name in wanted.items():
+        if role == "features" and f"{name}_lengths" in known:
+            found[role] = _read_sequences(path, features, at=roles.at(role))
+            continue
         if name is not None and name not in known:
             raise DataError(f"{roles.at(role)}no array {name!r} in {path.name}, {nearest(name, known)}")
         found[role] = None if name is None else _guard(read_npz, path, [name], at=roles.at(role))[name]
     return _raw(found, roles, columns=None, features=features, target=wanted["target"] or "")
+
+
+def _read_sequences(path: Path, name: str, *, at: str) -> Sequences:
+    from trainwright.data.ragged import read_ragged_npz
+
+    found = _guard(read_ragged_npz, path, name, at=at)
+    return Sequences(found.values, found.lengths)
 
 
 def _read_npy(path: Path, roles: Roles) -> Raw:
@@ -96,10 +154,25 @@ def _read_npy(path: Path, roles: Roles) -> Raw:
     return _raw(found, roles, columns=None, features="x", target=roles.target or "")
 
 
-def _read_table(path: Path, roles: Roles) -> Raw:
+def _read_folder(path: Path, roles: Roles) -> Raw:
+    from trainwright.data.images import read_image_folder, read_images, read_segmentation_folder
+
+    if roles.target is None:
+        assert roles.size is not None
+        read = partial(read_images, size=roles.size, color=roles.color)
+    elif (path / "images").is_dir() and (path / "masks").is_dir():
+        read = partial(read_segmentation_folder, size=roles.size, color=roles.color)
+    else:
+        read = partial(read_image_folder, size=roles.size, color=roles.color)
+    images = _guard(read, path, at=roles.at("path"))
+    target = None if roles.target is None else images.y
+    return Raw(images.x, target, None, images.ids, None, "x", "y")
+
+
+def _read_table(table: "Table", roles: Roles) -> Raw:
     from trainwright.data.tabular import read_table
 
-    return read_table(open_table(path, roles), roles)
+    return read_table(table, roles)
 
 
 def open_table(path: Path, roles: Roles = Roles(where="")) -> "Table":  # noqa: B008 - frozen
@@ -108,12 +181,15 @@ def open_table(path: Path, roles: Roles = Roles(where="")) -> "Table":  # noqa: 
     Raises:
         DataError: If it cannot be read.
     """
+    from trainwright.data.frames import read_arrow
     from trainwright.data.tables import read_csv, read_parquet
 
     suffix = path.suffix.lower()
     table: Table
     if suffix == ".parquet":
         table = _guard(read_parquet, path, at=roles.at("path"))
+    elif suffix in (".arrow", ".feather"):
+        table = _guard(read_arrow, path, at=roles.at("path"))
     else:
         delimiter = "\t" if suffix == ".tsv" and roles.delimiter == "auto" else roles.delimiter
         table = _guard(
@@ -126,6 +202,10 @@ def _raw(
     found: dict[str, Any], roles: Roles, *, columns: tuple[str, ...] | None, features: str, target: str
 ) -> Raw:
     x = found["features"]
+    if isinstance(x, Sequences):
+        return Raw(
+            x, found["target"], found["weight"], found["id"], columns, features, target, by=found["by"]
+        )
     if x.dtype.kind not in "biuf":
         raise DataError(f"{roles.at('features')}the array {features!r} holds {x.dtype}, not numbers")
     if x.ndim == 0:

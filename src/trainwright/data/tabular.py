@@ -11,6 +11,7 @@ from trainwright.data.columns import check_missing, infer_column, read_column
 from trainwright.data.frame import Frame, is_blank
 from trainwright.data.roles import Raw, Roles, nearest
 from trainwright.data.schema import Column
+from trainwright.data.sequences import Sequences
 
 if TYPE_CHECKING:
     from trainwright.data.tables import Table
@@ -25,6 +26,9 @@ def read_table(table: "Table", roles: Roles) -> Raw:
         DataError: If a column is not there, or a value is not what its column holds; the message begins with the role.
     """
     _check_there(table, roles)
+    listed = _sequences(table, roles)
+    if listed is not None:
+        return listed
     schema = _infer(table, roles)
     chosen = _choose(table, roles, schema)
     kinds = {one.name: one.kind for one in schema}
@@ -51,6 +55,30 @@ def read_table(table: "Table", roles: Roles) -> Raw:
         numbers=None if keep is None else np.flatnonzero(keep),
         left_out=0 if keep is None else int((~keep).sum()),
         by=other(table.values, roles.by, "split.by"),
+    )
+
+
+def _sequences(table: "Table", roles: Roles) -> Raw | None:
+    """Takes the one feature column for sequences if it holds lists."""
+    name = roles.features if isinstance(roles.features, str) else (list(roles.features) or [""])[0]
+    one = name != "auto" and (isinstance(roles.features, str) or len(roles.features) == 1)
+    if not one or name not in table.columns or "list<" not in str(table.decoded(name).type):
+        return None
+    from trainwright.data.ragged import ragged_of
+
+    found = _guard(
+        ragged_of, table.decoded(name), at=f"{roles.at('features')}{table.name}: column {name!r}: "
+    )
+    target = (roles.target or "") if isinstance(roles.target, str | None) else roles.targets
+    return Raw(
+        x=Sequences(found.values, found.lengths),
+        y=_target(table, roles),
+        weight=None if roles.weight is None else _guard(table.numbers, roles.weight, at=roles.at("weight")),
+        ids=None if roles.id is None else _guard(table.names, roles.id, at=roles.at("id")),
+        columns=None,
+        features=name,
+        target=target,
+        by=None if roles.by is None else _guard(table.values, roles.by, at=roles.at("split.by")),
     )
 
 

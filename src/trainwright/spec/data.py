@@ -62,9 +62,10 @@ def _test_records_lie_apart(test: Any) -> Iterator[Broken]:
 
 
 def _one_source(data: Any) -> Iterator[Broken]:
-    if data.path is not None and data.dataset is not None:
-        yield Broken(("dataset",), "path is given too; keep one of the two")
-    if data.path is None and data.dataset is None:
+    given = [name for name in ("path", "dataset", "inline") if getattr(data, name) is not None]
+    for name in given[1:]:
+        yield Broken((name,), f"{given[0]} is given too; keep one of the two")
+    if not given:
         yield Broken((), "it names no records; give path (a file) or dataset (a registered one)")
 
 
@@ -127,6 +128,11 @@ def _columns_once(data: Any) -> Iterator[Broken]:
             yield Broken(("columns", number, "name"), f"{column.name!r} is described twice")
 
 
+def _two_sides(data: Any) -> Iterator[Broken]:
+    if data.image_size is not None and len(data.image_size) != 2:
+        yield Broken(("image_size",), f"it has {len(data.image_size)} numbers; write [height, width]")
+
+
 class ColumnSpec(Part):
     """What a column of a table is, where the guess by its values is wrong.
 
@@ -149,8 +155,11 @@ class DataSpec(Part):
     """Which records, and what is done to them before the model sees them.
 
     Args:
-        path: A .npz, .npy, .csv, .tsv or .parquet file, relative to the experiment file.
+        path: A .npz, .npy, .csv, .tsv, .parquet, .arrow or .feather file, or a folder of images with a folder for each
+            class (or with the folders `images` and `masks`), relative to the experiment file; or a set that comes with
+            scikit-learn, such as `sklearn:iris`.
         dataset: Instead of `path`: the name of a registered dataset.
+        inline: Instead of `path`: a small table written out, a list of values for each column.
         features: .npz: name of the array (`x`). Tables: columns; `auto` takes all that have no other role.
         target: .npz: name of the array (`y`). .npy: the file of targets. Tables: the column, or the list of
             columns of a regression with several outputs or of labels that go together.
@@ -164,16 +173,26 @@ class DataSpec(Part):
             operators of their columns, and left out where the target has none; `drop`: left out.
         delimiter: CSV: what separates the cells; `auto` goes by the first lines.
         decimal: CSV: the decimal mark of numbers; `auto` goes by the values.
+        max_length: Sequences of different lengths: longer ones lose their end; left out, none does.
+        image_size: Folders of images: height and width to which they are resized; left out, they have one size.
+        color: Folders of images: one channel (`gray`) or three (`rgb`); `auto` goes by the images.
         operators: Preprocessing of the features, fitted on train only. `auto`: of tables, what the kind of each column
             asks for (`Standardize` of numbers, `OneHot` of categories, `DateParts` of dates); of arrays, none. With a
             list, numbers of a table reach these operators as they are.
         target_operators: Preprocessing of a regression target, fitted on train only, inverted at prediction.
     """
 
-    rules: ClassVar[tuple[Rule, ...]] = (_one_source, _one_test_split, _digest_is_sha256, _columns_once)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _one_source,
+        _one_test_split,
+        _digest_is_sha256,
+        _columns_once,
+        _two_sides,
+    )
 
     path: str | None = None
     dataset: Name | None = None
+    inline: dict[str, list[Any]] | None = None
     features: str | list[str] = "auto"
     target: str | list[str] | Auto = "auto"
     weight: str | None = None
@@ -185,5 +204,8 @@ class DataSpec(Part):
     missing: Literal["error", "impute", "drop"] = "error"
     delimiter: Literal[",", ";", "\t", "|"] | Auto = "auto"
     decimal: Literal[".", ","] | Auto = "auto"
+    image_size: list[Annotated[int, Field(ge=1)]] | None = None
+    color: Literal["gray", "rgb"] | Auto = "auto"
+    max_length: Annotated[int, Field(ge=1)] | None = None
     operators: list[Use] | Auto = "auto"
     target_operators: list[Use] = Field(default=[])
