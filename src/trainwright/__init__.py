@@ -31,6 +31,8 @@ _PLACES = {
     "TrainSpec": "trainwright.spec.train",
     "TrainwrightError": "trainwright.base.errors",
     "Use": "trainwright.spec.part",
+    "build_model": "trainwright.building",
+    "count_parameters": "trainwright.building",
     "evaluate_model": "trainwright.evaluation",
     "load_model": "trainwright.model_op",
     "read_experiment": "trainwright.spec.read",

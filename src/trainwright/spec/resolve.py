@@ -1,12 +1,12 @@
 """Decides every `auto` of a spec, once, when a run begins."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from trainwright.base.errors import BackendError, SpecError
+from trainwright.base.errors import BackendError
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.model_settle import settle_model
 from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
 
@@ -66,32 +66,15 @@ def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str,
 
 
 def _decide_model(experiment: Experiment, facts: Facts, why: dict[str, str]) -> dict[str, Any]:
-    model = experiment.model
-    shape = list(facts.input_shape)
-    faults = []
-    if model.input_shape not in ("auto", shape):
-        faults.append(
-            f"model.input_shape: {model.input_shape} contradicts the data, whose records have shape {shape}"
-        )
-    if model.input_dim is not None and model.input_dim != math.prod(shape):
-        faults.append(
-            f"model.input_dim: {model.input_dim} contradicts the data, whose records have {math.prod(shape)} features"
-        )
-    if model.output_dim not in ("auto", facts.output_dim):
-        what = "classes" if facts.task_type == "classification" else "targets"
-        faults.append(
-            f"model.output_dim: {model.output_dim} contradicts the data, which has {facts.output_dim} {what}"
-        )
-    if faults:
-        raise SpecError("\n".join(f"{fault}; leave it out to take it from the data" for fault in faults))
-    if model.task_type == "auto":
+    model = settle_model(
+        experiment.model,
+        input_shape=facts.input_shape,
+        output_shape=(facts.output_dim,),
+        task_type=facts.task_type,
+    )
+    if experiment.model.task_type == "auto":
         why["model.task_type"] = f"{facts.task_type}: by the values of the target"
-    return {
-        "task_type": facts.task_type,
-        "input_shape": shape,
-        "output_dim": facts.output_dim,
-        "kernel_size": (model.kernel_size or 3) if model.architecture == "cnn" else None,
-    }
+    return model.tree()
 
 
 def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> dict[str, Any]:
@@ -131,7 +114,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
 
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     """Goes by architecture and by what is installed, never by a timing (design, section 10)."""
-    order = ("torch", "equinox") if experiment.model.architecture == "cnn" else ("equinox", "torch")
+    order = ("torch", "equinox") if experiment.model.architecture in ("cnn", "unet") else ("equinox", "torch")
     for name in order:
         if name in facts.installed:
             reason = (
