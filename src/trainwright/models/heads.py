@@ -54,7 +54,8 @@ def decode(head: str, raw: Array, *, quantiles: Sequence[float] | None = None) -
         if raw.shape[1] % 2:
             raise ValueError(f"{raw.shape[1]} outputs are no pairs of mean and spread")
         mean, spread = np.split(raw, 2, axis=1)
-        variance = np.logaddexp(spread, raw.dtype.type(0)) + raw.dtype.type(LEAST_VARIANCE)
+        with np.errstate(invalid="ignore"):  # NaN stays NaN, without a warning
+            variance = np.logaddexp(spread, raw.dtype.type(0)) + raw.dtype.type(LEAST_VARIANCE)
         return {"y": mean, "variance": variance}
     if head != "quantiles" or not quantiles:
         raise ValueError(f"head {head!r} with levels {quantiles}: there is no such head")

@@ -63,10 +63,13 @@ def input_goes_with_architecture(model: Any) -> Iterator[Broken]:
         cure = "write architecture: transformer"
         if kind == "columns":
             cure += ", or input: vector with the categories encoded as numbers"
-        yield Broken(("input",), f"{kind!r} needs embeddings, which a {model.architecture} has not; {cure}")
+        yield Broken(
+            ("input",),
+            f"{kind!r} needs embeddings, which architecture {model.architecture!r} has not; {cure}",
+        )
     if kind == "vector" and model.architecture != "mlp":
         cure = {"transformer": "columns", "cnn": "sequence", "unet": "sequence"}[model.architecture]
-        text = f"a {model.architecture} reads no bare vectors; write input: {cure}, or architecture: mlp"
+        text = f"architecture {model.architecture!r} reads no bare vectors; write input: {cure}, or architecture: mlp"
         yield Broken(("input",), text)
 
 
@@ -120,11 +123,11 @@ def architecture_goes_with_task(model: Any) -> Iterator[Broken]:
     """Keeps tasks per position and architectures that keep positions together."""
     task, architecture = model.task_type, model.architecture
     if task == "segmentation" and architecture != "unet":
-        text = f"a {architecture} gives one answer per record, not one per position; write architecture: unet"
+        text = f"{architecture!r} gives one answer per record, not one per position; write unet"
         yield Broken(("architecture",), text)
     if architecture == "unet" and task not in ("segmentation", "regression", "auto"):
         cure = "write architecture: cnn, or task_type: segmentation or regression"
-        text = f"a unet gives one answer per position, which does not go with task_type {task!r}; {cure}"
+        text = f"'unet' gives one answer per position, which does not go with task_type {task!r}; {cure}"
         yield Broken(("architecture",), text)
 
 
@@ -133,10 +136,8 @@ def ragged_can_be_masked(model: Any) -> Iterator[Broken]:
     if model.ragged is not True:
         return
     if model.architecture in ("mlp", "unet"):
-        text = (
-            f"a {model.architecture} has no masks; write architecture: cnn or transformer, or ragged: false"
-        )
-        yield Broken(("ragged",), text)
+        cure = "write architecture: cnn or transformer, or ragged: false"
+        yield Broken(("ragged",), f"architecture {model.architecture!r} has no masks; {cure}")
     if model.input not in ("sequence", "auto"):
         yield Broken(("ragged",), f"only sequences carry a mask channel, not {model.input!r}; leave it out")
     if model.normalization == "batch":

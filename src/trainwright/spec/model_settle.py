@@ -128,7 +128,7 @@ def _input_kind(spec: ModelSpec, shape: list[int], *, integers: bool, ragged: bo
     if ragged:
         return "sequence"
     if axes > 3:
-        text = f"a {spec.architecture} takes 1 to 3 axes, not {shape}"
+        text = f"architecture {spec.architecture!r} takes 1 to 3 axes, not {shape}"
         raise SpecError(f"model.input_shape: {text}; write architecture: mlp, or reshape the records")
     if axes == 1:
         if spec.architecture != "transformer":
@@ -211,7 +211,7 @@ def _categories(
     said = None if spec.categories == "auto" else spec.categories
     if kind != "columns":
         if found is not None and any(found):
-            text = f"the records hold category codes, which are no quantities for a {spec.architecture}"
+            text = f"the records hold category codes, which are no quantities for architecture {spec.architecture!r}"
             cure = "write architecture: transformer, or an operator that makes numbers of them"
             raise SpecError(f"model.input: {text}; {cure}")
         return said
@@ -239,8 +239,8 @@ def _output(
         dim = found[0]
     if spec.architecture != "unet":
         if found is not None and len(found) > 1 and task != "embedding":
-            text = f"a {spec.architecture} gives one answer per record, the targets have shape {list(found)}"
-            raise SpecError(f"model.architecture: {text}; write architecture: unet")
+            text = f"{spec.architecture!r} gives one answer per record, the targets have shape {list(found)}"
+            raise SpecError(f"model.architecture: {text}; write unet")
         return {"output_dim": dim, "upscale": upscale}
     if found is not None:
         space, wanted = _space(kind, shape), list(found[1:])

@@ -58,7 +58,7 @@ class Network:
         ]
 
     def __call__(self, x: Tensor, *, training: bool) -> Tensor:
-        """Gives the raw outputs, shape `(records, *output_shape)`; in training, what the training layers make of them."""
+        """Gives the raw outputs, shape `(records, *output_shape)`; in training, after the training layers."""
         kept: Kept = {}
         for step in self._training_steps if training else self._steps:
             x = step(x, training, kept)
