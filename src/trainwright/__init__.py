@@ -35,6 +35,8 @@ _PLACES = {
     "TrainingPipeline": "trainwright.pipeline",
     "register_training_run": "trainwright.pipeline",
     "run_model_building_step": "trainwright.step",
+    "build_model": "trainwright.building",
+    "count_parameters": "trainwright.building",
     "evaluate_model": "trainwright.evaluation",
     "load_model": "trainwright.model_op",
     "read_experiment": "trainwright.spec.read",

@@ -164,7 +164,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     y = encoded["train"].y
     facts = Facts(
         input_shape=encoded["train"].x.shape[1:],
-        output_dim=_count_classes(preparation) if classes or y is None else y.shape[1],
+        output_shape=(_count_classes(preparation),) if classes or y is None else y.shape[1:],
         task_type=dataset.task_type,
         content_digest=dataset.content_digest,
         features=list(dataset.features) if dataset.features is not None else _array_name(experiment),

@@ -33,7 +33,7 @@ BASE = Experiment(
             {"train.epochs": 3, "name": "b", "data.path": "b.csv"},
             [("name", "a", "b"), ("data.path", "a.csv", "b.csv"), ("train.epochs", 10, 3)],
         ),
-        ({"model.hidden_dims": [128]}, [("model.hidden_dims", [128, 128], [128])]),
+        ({"model.hidden_dims": [128]}, [("model.hidden_dims", "auto", [128])]),
         ({"model.input_shape": [3]}, [("model.input_shape", "auto", [3])]),
         ({"train.callbacks.0.args.patience": 4}, [("train.callbacks.0.args.patience", 3, 4)]),
         ({"train.callbacks": []}, [("train.callbacks.0", {"use": "E", "args": {"patience": 3}}, ABSENT)]),

@@ -57,7 +57,7 @@ ONE = [
     ("train.optimizer.sgd", {}, "train.optimizer.sgd: unknown key 'sgd', known: name, lr,"),
     # missing fields
     ("name", ..., "name: required field is missing; it takes text"),
-    ("model.architecture", ..., "model.architecture: required field is missing; it takes 'mlp' or 'cnn'"),
+    ("model.architecture", ..., "model.architecture: required field is missing; it takes 'mlp', 'cnn',"),
     ("train.routines.0.use", ..., "train.routines.0.use: required field is missing"),
     ("train.optimizer.name", ..., "train.optimizer.name: required field is missing; it takes 'sgd',"),
     # wrong kinds

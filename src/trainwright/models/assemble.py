@@ -1,24 +1,43 @@
 """From a model spec to a blueprint."""
 
-import math
-from typing import Any
+from collections.abc import Callable, Mapping
 
 from trainwright.base.errors import SpecError
-from trainwright.models.blueprint import Blueprint, Kind, Layer, Parameter
+from trainwright.models.blueprint import Blueprint
+from trainwright.models.cnn import draw_cnn
+from trainwright.models.dense import draw_decoder, draw_mlp, draw_projection
+from trainwright.models.design import Design, make_design
+from trainwright.models.draft import Draft
+from trainwright.models.heads import count_outputs
+from trainwright.models.transformer import draw_transformer
+from trainwright.models.unet import draw_unet
 from trainwright.spec.model import ModelSpec
+from trainwright.spec.model_settle import settle_model
 
-MOST_CHANNELS = 16  # two axes whose first is at most this long are (channels, length), otherwise an image
+ARCHITECTURES: Mapping[str, Callable[[Draft, Design], None]] = {
+    "mlp": draw_mlp,
+    "cnn": draw_cnn,
+    "transformer": draw_transformer,
+    "unet": draw_unet,
+}
 
 
-def build_blueprint(spec: ModelSpec) -> Blueprint:
-    """Lays out the network of a spec whose `auto`s are decided.
+def build_blueprint(spec: ModelSpec, *, loss: str | None = None) -> Blueprint:
+    """Lays out the network of a spec; what is still `auto` is decided by `settle_model` without data.
 
-    Initial values are uniform within 1/sqrt(fan in), which is torch's default for dense and convolution layers.
+    Initial values are uniform within 1/sqrt(fan in), which is torch's default for dense and convolution layers;
+    tables of tokens and positions are uniform with a deviation of 0.02.
     A layer that is followed by batch normalisation has no bias: the normalisation would take it away again, and its
     true gradient would be zero.
 
+    Args:
+        spec: The model.
+        loss: What an embedding is trained by; it decides whether the embedding has unit length (with every loss but
+            `reconstruction`) and what follows it in training only: a decoder for `reconstruction`, a projection for
+            `nt_xent`.
+
     Raises:
-        SpecError: If the architecture does not fit the input.
+        SpecError: If the architecture does not fit the input, or shapes are not known.
 
     Example:
         >>> spec = ModelSpec(architecture="mlp", input_shape=[3], output_dim=2, hidden_dims=[4])
@@ -26,83 +45,31 @@ def build_blueprint(spec: ModelSpec) -> Blueprint:
         >>> [layer.kind for layer in plan.layers], plan.count_parameters()
         (['dense', 'activation', 'dense'], 26)
     """
-    if spec.input_shape == "auto" or spec.output_dim == "auto":
-        raise SpecError(
-            "model.input_shape, model.output_dim: give them, or let `resolve` take them from data"
-        )
-    plan = _Plan(tuple(spec.input_shape))
-    if spec.architecture == "mlp":
-        _mlp(plan, spec)
-    else:
-        _cnn(plan, spec)
-    plan.dense("output", spec.output_dim, bias=True)
-    return Blueprint(tuple(spec.input_shape), spec.output_dim, tuple(plan.layers), plan.parameters)
+    spec = settle_model(spec)
+    assert spec.input_shape != "auto" and spec.output_dim != "auto" and spec.quantiles != "auto"
+    shape = tuple(spec.input_shape)
+    design = make_design(spec, outputs=count_outputs(spec.head, spec.output_dim, quantiles=spec.quantiles))
+    draft = Draft(shape)
+    ARCHITECTURES[spec.architecture](draft, design)
+    if spec.task_type == "embedding" and loss != "reconstruction":
+        draft.add("unit", "unit")
+    output_shape, inner = draft.shape, len(draft.layers)
+    if spec.task_type == "embedding" and loss == "reconstruction":
+        _check_can_be_rebuilt(design)
+        draw_decoder(draft, design, shape=shape)
+    elif spec.task_type == "embedding" and loss == "nt_xent":
+        draw_projection(draft)
+    layers = tuple(draft.layers)
+    return Blueprint(shape, output_shape, layers[:inner], draft.parameters, layers[inner:])
 
 
-class _Plan:
-    def __init__(self, shape: tuple[int, ...]) -> None:
-        self.shape = shape
-        self.layers: list[Layer] = []
-        self.parameters: dict[str, Parameter] = {}
-
-    def add(self, kind: Kind, name: str, **options: Any) -> None:
-        self.layers.append(Layer(kind, name, options))
-
-    def dense(self, name: str, width: int, *, bias: bool) -> None:
-        fan_in = self.shape[0]
-        self.add("dense", name, bias=bias)
-        self.parameters[f"{name}.weight"] = Parameter((width, fan_in), bound=1 / math.sqrt(fan_in))
-        if bias:
-            self.parameters[f"{name}.bias"] = Parameter((width,), bound=1 / math.sqrt(fan_in))
-        self.shape = (width,)
-
-    def convolution(self, name: str, channels: int, kernel: int, *, bias: bool) -> None:
-        axes = len(self.shape) - 1
-        fan_in = self.shape[0] * kernel**axes
-        self.add("conv", name, bias=bias, padding=kernel // 2, axes=axes)
-        shape = (channels, self.shape[0], *[kernel] * axes)
-        self.parameters[f"{name}.weight"] = Parameter(shape, bound=1 / math.sqrt(fan_in))
-        if bias:
-            self.parameters[f"{name}.bias"] = Parameter((channels,), bound=1 / math.sqrt(fan_in))
-        self.shape = (channels, *self.shape[1:])
-
-    def finish_stage(self, number: int, spec: ModelSpec, *, pool: bool) -> None:
-        if spec.normalization == "batch":
-            name = f"norm_{number}"
-            self.add("batch_norm", name)
-            channels = (self.shape[0],)
-            self.parameters[f"{name}.weight"] = Parameter(channels, constant=1.0)
-            self.parameters[f"{name}.bias"] = Parameter(channels)
-            self.parameters[f"{name}.running_mean"] = Parameter(channels, trained=False)
-            self.parameters[f"{name}.running_var"] = Parameter(channels, constant=1.0, trained=False)
-        if pool:
-            # Before the activation: for a rising function, such as relu, it is the same on fewer numbers.
-            self.add("max_pool", f"pool_{number}", axes=len(self.shape) - 1)
-            self.shape = (self.shape[0], *[length // 2 for length in self.shape[1:]])
-        if spec.activation != "identity":
-            self.add("activation", f"activation_{number}", function=spec.activation)
-        if spec.dropout > 0:
-            self.add("dropout", f"dropout_{number}", rate=spec.dropout)
-
-
-def _mlp(plan: _Plan, spec: ModelSpec) -> None:
-    if len(plan.shape) != 1:
-        plan.add("flatten", "flatten")
-        plan.shape = (math.prod(plan.shape),)
-    for number, width in enumerate(spec.hidden_dims):
-        plan.dense(f"dense_{number}", width, bias=spec.normalization == "none")
-        plan.finish_stage(number, spec, pool=False)
-
-
-def _cnn(plan: _Plan, spec: ModelSpec) -> None:
-    shape = plan.shape
-    if len(shape) == 1 or (len(shape) == 2 and shape[0] > MOST_CHANNELS):
-        plan.shape = (1, *shape)
-        plan.add("reshape", "reshape", shape=list(plan.shape))
-    if len(plan.shape) not in (2, 3):
-        raise SpecError(f"model.input_shape: a cnn takes 1 to 3 axes, not {list(shape)}")
-    for number, channels in enumerate(spec.hidden_dims):
-        plan.convolution(f"conv_{number}", channels, spec.kernel_size or 3, bias=spec.normalization == "none")
-        plan.finish_stage(number, spec, pool=min(plan.shape[1:]) >= 2)
-    plan.add("mean", "mean")
-    plan.shape = (plan.shape[0],)
+def _check_can_be_rebuilt(design: Design) -> None:
+    why = {
+        "token ids are no quantities": design.input == "tokens",
+        "category codes are no quantities": any(design.categories),
+        "the padding of ragged records would be rebuilt too": design.ragged,
+    }
+    for reason, holds in why.items():
+        if holds:
+            cure = "write another loss, such as supervised_contrastive"
+            raise SpecError(f"train.loss: reconstruction cannot compare such records: {reason}; {cure}")

@@ -11,13 +11,51 @@ from trainwright.base.random import stream, uniform
 from trainwright.base.tree import Array
 
 Kind = Literal[
-    "reshape", "flatten", "dense", "conv", "batch_norm", "activation", "dropout", "max_pool", "mean"
+    # shapes
+    "reshape",
+    "flatten",
+    "pad",
+    "crop",
+    "upsample",
+    # numbers
+    "dense",
+    "conv",
+    "batch_norm",
+    "layer_norm",
+    "activation",
+    "dropout",
+    "max_pool",
+    "mean",
+    "unit",
+    # what was kept under a name
+    "keep",
+    "take",
+    "add",
+    "concat",
+    # masks of ragged records, kept under the name `mask`
+    "split_mask",
+    "mask",
+    "halve_mask",
+    # tokens, shape (records, tokens, width)
+    "patches",
+    "tokens",
+    "embed",
+    "embed_columns",
+    "position",
+    "class_token",
+    "attention",
+    "token_mean",
+    "first_token",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
     """One step of a network; what it means exactly is written in `docs/backends.md`.
+
+    The layers of a network are a flat list. What a later layer needs again is kept under a name: `keep` stores the
+    array, `take` goes on with a kept one, `add` and `concat` (behind the present channels) join a kept one to the
+    present one. Each kept array is used once; the `mask` stays.
 
     Args:
         kind: What it does.
@@ -35,7 +73,7 @@ class Parameter:
     """One array of a network.
 
     Args:
-        shape: Dense: (out, in). Convolution: (out, in, *kernel). Normalisation: (channels,).
+        shape: Dense: (out, in). Convolution: (out, in, *kernel). Normalisation: (channels,). Table: (rows, width).
         bound: Initial values are uniform in [-bound, bound].
         constant: Initial value, instead of `bound`.
         trained: False for running statistics.
@@ -53,15 +91,22 @@ class Blueprint:
 
     Args:
         input_shape: Of one record.
-        output_dim: Length of the output vector.
+        output_shape: Of the raw output for one record: (output_dim,), or (output_dim, *space) of a unet.
         layers: In order.
-        parameters: By name, in the order of the layers.
+        parameters: By name, in the order of the layers, those of `training_layers` last.
+        training_layers: Run after `layers` in training only, such as the decoder of a reconstruction.
     """
 
     input_shape: tuple[int, ...]
-    output_dim: int
+    output_shape: tuple[int, ...]
     layers: tuple[Layer, ...]
     parameters: Mapping[str, Parameter]
+    training_layers: tuple[Layer, ...] = ()
+
+    @property
+    def output_dim(self) -> int:
+        """Gives the length of the raw output, or its number of channels."""
+        return self.output_shape[0]
 
     @property
     def has_convolutions(self) -> bool:

@@ -1,68 +1,88 @@
 """What a user says about a model."""
 
-import math
-from collections.abc import Iterator
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from trainwright.spec.part import Auto, Broken, Part, Rule
+from trainwright.spec.model_rules import RULES
+from trainwright.spec.part import Auto, Part, Rule
 
 Count = Annotated[int, Field(ge=1)]
-Activation = Literal["relu", "gelu", "silu", "tanh", "elu", "leaky_relu", "sigmoid", "identity"]
-
-
-def _kernel_goes_with_cnn(model: Any) -> Iterator[Broken]:
-    if model.kernel_size is not None and model.architecture != "cnn":
-        cure = "leave it out, or write architecture: cnn"
-        yield Broken(("kernel_size",), f"it has no meaning for architecture {model.architecture!r}; {cure}")
-
-
-def _kernel_is_odd(model: Any) -> Iterator[Broken]:
-    if model.kernel_size is not None and model.kernel_size % 2 == 0:
-        odd = f"{model.kernel_size - 1} or {model.kernel_size + 1}"
-        yield Broken(("kernel_size",), f"{model.kernel_size} is even; write an odd width, such as {odd}")
-
-
-def _one_input_shape(model: Any) -> Iterator[Broken]:
-    shape = model.input_shape
-    if shape == "auto":
-        return
-    if not shape:
-        yield Broken(("input_shape",), "it has no axes; write the shape of one record, such as [40]")
-    elif model.input_dim is not None and math.prod(shape) != model.input_dim:
-        text = f"{model.input_dim} contradicts input_shape {list(shape)}; give one of the two"
-        yield Broken(("input_dim",), text)
+Level = Annotated[float, Field(gt=0.0, lt=1.0)]
+Activation = Literal[
+    "relu", "gelu", "silu", "tanh", "elu", "leaky_relu", "sigmoid", "softplus", "mish", "identity"
+]
 
 
 class ModelSpec(Part):
     """An architecture that every backend builds alike.
 
+    A field that is `auto` is decided by the data and the preset; one that has no meaning for the architecture is
+    null once the spec is decided.
+
     Args:
         architecture: `mlp`: dense layers on flattened features. `cnn`: stages of convolution, normalisation,
-            max pooling by two and activation, then the mean over positions and one dense layer.
-        task_type: `classification` or `regression`; `auto` decides by the target's values.
-        input_shape: Shape of one record without the batch axis. `cnn`: (length,), (channels, length),
-            (height, width) or (channels, height, width); two axes are taken for (channels, length) when the
-            first is at most 16, otherwise for an image. Left out, it is taken from the data.
+            max pooling by two and activation, then the mean over positions and one dense layer. `transformer`:
+            attention blocks over patches, tokens or columns. `unet`: an answer for each position.
+        task_type: `classification`, `multi_label`, `segmentation`, `regression` or `embedding`; `auto` decides by
+            the target's values.
+        input: What a record is. `vector`: features without order. `sequence`: (length,) or (channels, length).
+            `image`: (height, width) or (channels, height, width). `tokens`: ids (length,), 0 is padding. `columns`: a
+            table's row, each column a token. `auto` goes by the shape: two axes are taken for (channels, length) when
+            the first is at most 16, otherwise for an image.
+        input_shape: Shape of one record without the batch axis. Left out, it is taken from the data.
         input_dim: For tables, instead of `input_shape`: the number of features.
-        output_dim: Number of classes, or of regression targets. Left out, it is taken from the data.
-        hidden_dims: `mlp`: widths of the hidden layers. `cnn`: channels of the stages.
-        activation: After each hidden layer.
-        normalization: `batch`: batch normalisation before each activation.
-        dropout: Probability that an activation is dropped in training, after each hidden layer.
-        kernel_size: `cnn` only, odd: width of the convolutions; 3 unless given.
+        output_dim: Number of classes, of labels, of regression targets or of output channels; for an embedding its
+            width, 16 unless given. Left out, it is taken from the data.
+        head: What a regression predicts: the `point`, its `mean_variance`, or `quantiles`.
+        quantiles: Levels of the head `quantiles`, rising, 0.5 among them; 0.05, 0.5 and 0.95 unless given.
+        preset: Fills `hidden_dims`, `dropout`, `normalization` and `residual` where they are `auto`.
+        hidden_dims: `mlp`: widths of the hidden layers. `cnn`: channels of the stages. `transformer`: width of each
+            block. `unet`: channels of the levels, from the finest.
+        activation: After each hidden layer; `auto` is gelu in a transformer, otherwise relu.
+        normalization: Before each activation. `batch`: over the records of a batch. `layer`: over the channels of
+            each position.
+        residual: Each hidden layer is added to what came in, which is projected where the widths differ.
+        dropout: Probability that an activation is dropped in training, after each hidden layer or block.
+        ragged: Sequences of unequal length whose last channel is the mask: 1 where there is a value, 0 in the padding.
+        kernel_size: Odd: width of the convolutions of a cnn or unet (3 unless given), or of a transformer's stem (5).
+        stem: How a transformer makes tokens of sequences and images: `patch` or `convolution`; `auto` goes by the
+            other fields, and is `patch` without them.
+        patch_size: Positions of a patch along each axis; `auto` is the least power of two that leaves at most 64.
+        stride: Of the stem's convolution; 2 unless given.
+        heads: Of each attention; `auto` has heads of about 32 channels.
+        feedforward_factor: Width inside a transformer's block over its width; 4 unless given.
+        vocabulary_size: Number of token ids, 0 included; `auto` takes it from the data.
+        categories: For each column 0 if it is numeric, otherwise the number of its categories; taken from the data.
+        upscale: Positions of a unet's output for each of its input, along each axis: 1, 2 or 4; `auto` goes by the
+            data.
     """
 
-    rules: ClassVar[tuple[Rule, ...]] = (_kernel_goes_with_cnn, _kernel_is_odd, _one_input_shape)
+    rules: ClassVar[tuple[Rule, ...]] = RULES
 
-    architecture: Literal["mlp", "cnn"]
-    task_type: Literal["classification", "regression"] | Auto = "auto"
+    architecture: Literal["mlp", "cnn", "transformer", "unet"]
+    task_type: Literal["classification", "multi_label", "segmentation", "regression", "embedding"] | Auto = (
+        "auto"
+    )
+    input: Literal["vector", "sequence", "image", "tokens", "columns"] | Auto = "auto"
     input_shape: list[Count] | Auto = "auto"
     input_dim: Count | None = None
     output_dim: Count | Auto = "auto"
-    hidden_dims: list[Count] = Field(default=[128, 128])
-    activation: Activation = "relu"
-    normalization: Literal["none", "batch"] = "none"
-    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
-    kernel_size: Count | None = None
+    head: Literal["point", "mean_variance", "quantiles"] = "point"
+    quantiles: list[Level] | Auto | None = "auto"
+    preset: Literal["small", "medium", "large"] = "small"
+    hidden_dims: list[Count] | Auto = "auto"
+    activation: Activation | Auto = "auto"
+    normalization: Literal["none", "batch", "layer"] | Auto = "auto"
+    residual: bool | Auto = "auto"
+    dropout: Annotated[float, Field(ge=0.0, lt=1.0)] | Auto = "auto"
+    ragged: bool | Auto = "auto"
+    kernel_size: Count | Auto | None = "auto"
+    stem: Literal["patch", "convolution"] | Auto | None = "auto"
+    patch_size: Count | Auto | None = "auto"
+    stride: Count | Auto | None = "auto"
+    heads: Count | Auto | None = "auto"
+    feedforward_factor: Count | Auto | None = "auto"
+    vocabulary_size: Annotated[int, Field(ge=2)] | Auto | None = "auto"
+    categories: list[Annotated[int, Field(ge=0)]] | Auto | None = "auto"
+    upscale: Literal[1, 2, 4] | Auto | None = "auto"

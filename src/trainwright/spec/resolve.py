@@ -1,13 +1,13 @@
 """Decides every `auto` of a spec, once, when a run begins."""
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainwright.base.errors import BackendError, SpecError
+from trainwright.base.errors import BackendError
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.model_settle import settle_model
 from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
 
@@ -22,18 +22,22 @@ class Facts:
 
     Args:
         input_shape: Of one record after preprocessing.
-        output_dim: Number of classes, or of regression targets.
-        task_type: `classification` or `regression`.
+        output_shape: Of one target as the network should give it, such as (classes,) or (targets,).
+        task_type: What is learnt, by the target.
         content_digest: Of the data.
         features: Names of feature columns, or of the array.
         target: Name of the target array or column, or of the target columns.
         columns: Of a table: what each column is, decided.
+        integers: Whether the records hold integers.
+        ragged: Whether the last channel of the records is a mask.
+        vocabulary_size: The largest token id plus one.
+        categories: For each input 0 if it is numeric, otherwise the number of its categories.
         installed: Backends that could be used.
         threads: The number of threads each backend is already bound to, where it is.
     """
 
     input_shape: tuple[int, ...]
-    output_dim: int
+    output_shape: tuple[int, ...]
     task_type: str
     content_digest: str
     features: str | list[str]
@@ -41,6 +45,10 @@ class Facts:
     installed: tuple[str, ...]
     threads: Mapping[str, int]
     columns: Sequence[ColumnSpec] = ()
+    integers: bool = False
+    ragged: bool = False
+    vocabulary_size: int | None = None
+    categories: Sequence[int] | None = None
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -73,32 +81,19 @@ def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str,
 
 
 def _decide_model(experiment: Experiment, facts: Facts, why: dict[str, str]) -> dict[str, Any]:
-    model = experiment.model
-    shape = list(facts.input_shape)
-    faults = []
-    if model.input_shape not in ("auto", shape):
-        faults.append(
-            f"model.input_shape: {model.input_shape} contradicts the data, whose records have shape {shape}"
-        )
-    if model.input_dim is not None and model.input_dim != math.prod(shape):
-        faults.append(
-            f"model.input_dim: {model.input_dim} contradicts the data, whose records have {math.prod(shape)} features"
-        )
-    if model.output_dim not in ("auto", facts.output_dim):
-        what = "classes" if facts.task_type == "classification" else "targets"
-        faults.append(
-            f"model.output_dim: {model.output_dim} contradicts the data, which has {facts.output_dim} {what}"
-        )
-    if faults:
-        raise SpecError("\n".join(f"{fault}; leave it out to take it from the data" for fault in faults))
-    if model.task_type == "auto":
+    model = settle_model(
+        experiment.model,
+        input_shape=facts.input_shape,
+        output_shape=facts.output_shape,
+        integers=facts.integers,
+        ragged=facts.ragged,
+        vocabulary_size=facts.vocabulary_size,
+        categories=facts.categories,
+        task_type=facts.task_type,
+    )
+    if experiment.model.task_type == "auto":
         why["model.task_type"] = f"{facts.task_type}: by the values of the target"
-    return {
-        "task_type": facts.task_type,
-        "input_shape": shape,
-        "output_dim": facts.output_dim,
-        "kernel_size": (model.kernel_size or 3) if model.architecture == "cnn" else None,
-    }
+    return model.tree()
 
 
 def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> dict[str, Any]:
@@ -138,7 +133,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
 
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     """Goes by architecture and by what is installed, never by a timing (design, section 10)."""
-    order = ("torch", "equinox") if experiment.model.architecture == "cnn" else ("equinox", "torch")
+    order = ("torch", "equinox") if experiment.model.architecture in ("cnn", "unet") else ("equinox", "torch")
     for name in order:
         if name in facts.installed:
             reason = (

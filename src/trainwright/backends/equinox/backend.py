@@ -4,7 +4,7 @@ import importlib
 from collections.abc import Mapping
 from typing import Any
 
-from trainwright.backends.equinox.threads import own_threads
+from trainwright.backends.equinox.threads import own_threads, threads_in_force
 from trainwright.base.errors import BackendError
 from trainwright.base.extras import require
 from trainwright.base.tree import Array
@@ -40,6 +40,11 @@ class EquinoxBackend:
             return found
 
         return call
+
+    def module(self, blueprint: Blueprint, *, seed: int = 0) -> Any:
+        """Makes a plain Equinox module with initial values by the seed; a JAX that runs keeps its threads."""
+        loaded = _load(Resolved(threads=threads_in_force() or 1))
+        return loaded.make_network(blueprint, blueprint.initial(seed), seed=seed)
 
 
 def _load(run_on: Resolved) -> Any:

@@ -7,12 +7,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from trainwright.backends.equinox.network import Network
+from trainwright.backends.equinox.network import Network, make_network, turn
 from trainwright.backends.equinox.program import Parts, Training, programs_of
 from trainwright.base.errors import BackendError
-from trainwright.base.random import Stream, stream
 from trainwright.base.tree import Array, Tree
-from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask
 from trainwright.train.clock import Clock
 from trainwright.train.feed import Feed
@@ -20,23 +18,6 @@ from trainwright.train.learner import Answer, Learner
 from trainwright.train.schedule import rates
 
 PREDICT_BATCH = 1024
-
-
-def turn(array: Array) -> Array:
-    """Turns dense weights between the neutral (out, in) and the (in, out) that XLA multiplies a tenth faster."""
-    return np.ascontiguousarray(array.T) if array.ndim == 2 else array
-
-
-def make_network(blueprint: Blueprint, weights: Mapping[str, Array], *, seed: int) -> Network:
-    """Makes a network with given values."""
-    arrays = {name: jnp.array(turn(np.asarray(weights[name]))) for name in blueprint.parameters}
-    trained = {name: arrays[name] for name, one in blueprint.parameters.items() if one.trained}
-    running = {name: arrays[name] for name, one in blueprint.parameters.items() if not one.trained}
-    streams = {
-        one.name: stream(seed, "dropout", one.name) for one in blueprint.layers if one.kind == "dropout"
-    }
-    keys = {name: Stream(jnp.int32(one.first), jnp.int32(one.second)) for name, one in streams.items()}
-    return Network(trained, running, keys, blueprint)
 
 
 _evaluate = jax.jit(lambda network, x: network(x)[0])
@@ -58,7 +39,7 @@ def predict(network: Network, x: Array, *, output: str, batch_size: int | None) 
         missing = size - len(piece)
         filled = np.pad(piece, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) if missing else piece
         parts.append(np.asarray(_evaluate(network, jnp.asarray(filled)))[: len(piece)])
-    empty = np.empty((0, network.blueprint.output_dim), dtype=np.float32)
+    empty = np.empty((0, *network.blueprint.output_shape), dtype=np.float32)
     return {output: np.concatenate(parts) if parts else empty}
 
 
@@ -147,7 +128,7 @@ class EquinoxLearner:
         """Gives the weights as copies, by neutral name and in neutral layout."""
         network = self._training.network
         both = network.trained | network.running
-        return {name: turn(np.array(both[name])) for name in self.task.blueprint.parameters}
+        return {name: turn(name, np.array(both[name])) for name in self.task.blueprint.parameters}
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
         """Takes weights; the optimizer is left as it is."""

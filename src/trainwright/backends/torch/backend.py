@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import torch
 
 from trainwright.backends.torch.learner import TorchLearner, predict, threads_of
+from trainwright.backends.torch.module import Module
 from trainwright.backends.torch.network import Network
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array
@@ -40,3 +41,7 @@ class TorchBackend:
                 return predict(network, x, output=output, batch_size=batch_size)
 
         return call
+
+    def module(self, blueprint: Blueprint, *, seed: int = 0) -> Module:
+        """Makes a plain module with initial values by the seed."""
+        return Module(blueprint, seed=seed)

@@ -54,7 +54,7 @@ def predict(network: Network, x: Array, *, output: str, batch_size: int | None) 
             network(torch.from_numpy(np.ascontiguousarray(x[i : i + size])), training=False).numpy()
             for i in range(0, len(x), size)
         ]
-    empty = np.empty((0, network.blueprint.output_dim), dtype=np.float32)
+    empty = np.empty((0, *network.blueprint.output_shape), dtype=np.float32)
     return {output: np.concatenate(parts) if parts else empty}
 
 

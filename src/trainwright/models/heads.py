@@ -1,0 +1,66 @@
+"""What the raw output of a regression means: a point, mean and variance, or quantiles."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from trainwright.base.tree import Array
+
+LEAST_VARIANCE = 1e-6
+
+
+def count_outputs(head: str, dim: int, *, quantiles: Sequence[float] | None = None) -> int:
+    """Counts the raw outputs of a head for `dim` targets.
+
+    Example:
+        >>> count_outputs("mean_variance", 3), count_outputs("quantiles", 3, quantiles=[0.1, 0.5, 0.9])
+        (6, 9)
+    """
+    if head == "mean_variance":
+        return 2 * dim
+    return dim * len(quantiles or ()) if head == "quantiles" else dim
+
+
+def decode(head: str, raw: Array, *, quantiles: Sequence[float] | None = None) -> dict[str, Array]:
+    r"""Turns the raw output of a regression into named predictions, in the dtype of `raw`.
+
+    .. math:: \sigma^2 = \log(1 + e^{r}) + 10^{-6}
+
+    Args:
+        head: `point`: raw are the predictions. `mean_variance`: raw are D means, then D raw spreads. `quantiles`: raw
+            are the D targets of the first level, then those of the next.
+        raw: Shape `(records, outputs)`, or `(records, outputs, *space)` of a unet.
+        quantiles: The levels, rising, 0.5 among them; for the head `quantiles` only.
+
+    Returns:
+        `y`, shape `(records, D, *space)`; with `mean_variance` also `variance` of the same shape, in squared units of
+        the target; with `quantiles` also `quantiles`, shape `(records, Q, D, *space)`, sorted so that they never
+        cross, and `y` is their median.
+
+    Raises:
+        ValueError: If the head is unknown, or the outputs do not divide among its parts.
+
+    Source:
+        Lakshminarayanan et al., Simple and Scalable Predictive Uncertainty Estimation using Deep Ensembles, 2017,
+        section 2.2.1.
+
+    Example:
+        >>> decode("mean_variance", np.array([[1.0, 0.0]]))["variance"].round(4)
+        array([[0.6931]])
+    """
+    if head == "point":
+        return {"y": raw}
+    if head == "mean_variance":
+        if raw.shape[1] % 2:
+            raise ValueError(f"{raw.shape[1]} outputs are no pairs of mean and spread")
+        mean, spread = np.split(raw, 2, axis=1)
+        with np.errstate(invalid="ignore"):  # NaN stays NaN, without a warning
+            variance = np.logaddexp(spread, raw.dtype.type(0)) + raw.dtype.type(LEAST_VARIANCE)
+        return {"y": mean, "variance": variance}
+    if head != "quantiles" or not quantiles:
+        raise ValueError(f"head {head!r} with levels {quantiles}: there is no such head")
+    if raw.shape[1] % len(quantiles):
+        raise ValueError(f"{raw.shape[1]} outputs do not divide among {len(quantiles)} levels")
+    levels = raw.reshape(len(raw), len(quantiles), raw.shape[1] // len(quantiles), *raw.shape[2:])
+    levels = np.sort(levels, axis=1)
+    return {"y": levels[:, list(quantiles).index(0.5)], "quantiles": levels}
