@@ -28,16 +28,18 @@ class Network(eqx.Module):
     """A network as a pure function of its trained arrays and its running statistics.
 
     Args:
-        blueprint: The plan.
         trained: Arrays that training changes, by name; dense weights are (in, out) here.
         running: Running statistics, by name.
         keys: Streams of the dropout layers, by name; arrays, so that all seeds share one compiled program.
+        blueprint: The plan.
+        still: Layers whose parameters are frozen: their running statistics are used in training and stay.
     """
 
     trained: dict[str, jax.Array]
     running: dict[str, jax.Array]
     keys: dict[str, Stream]
     blueprint: Blueprint = eqx.field(static=True)
+    still: frozenset[str] = eqx.field(static=True, default=frozenset())
 
     def __call__(
         self, x: jax.Array, *, position: tuple[Any, Any] | None = None
@@ -67,7 +69,8 @@ class Network(eqx.Module):
                 x = jax.lax.conv_general_dilated(x, weight, (1,) * axes, [(pad, pad)] * axes)
                 return x + _channels(arrays[f"{name}.bias"], x) if options["bias"] else x
             case "batch_norm":
-                return self._normalise(name, x, running, training=position is not None)
+                training = position is not None and name not in self.still
+                return self._normalise(name, x, running, training=training)
             case "activation":
                 return ACTIVATIONS[options["function"]](x)
             case "max_pool":

@@ -11,6 +11,7 @@ from torch import Tensor
 from trainwright.base.random import Stream, at, keep_mask, stream
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint, Layer
+from trainwright.train.groups import ParameterOptions, frozen_layers
 
 # In place where the gradient needs the result only; no layer before an activation needs its own result.
 ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
@@ -31,22 +32,38 @@ class Network:
         blueprint: The plan.
         weights: Neutral arrays by name; they are copied.
         seed: Of dropout.
+        options: How each trained parameter is trained; what is frozen asks for no gradient.
+        device: Where the tensors lie.
 
     Attributes:
+        device: Where the tensors lie.
         tensors: All tensors by name, in the order of the blueprint.
         trained: Those that training changes, as leaves that ask for gradients.
         position: `(step, first)` of the batch that is trained on: `first` is its offset within the step's records.
     """
 
-    def __init__(self, blueprint: Blueprint, weights: Mapping[str, Array], *, seed: int = 0) -> None:
+    def __init__(
+        self,
+        blueprint: Blueprint,
+        weights: Mapping[str, Array],
+        *,
+        seed: int = 0,
+        options: Mapping[str, ParameterOptions] | None = None,
+        device: torch.device | None = None,
+    ) -> None:
         self.blueprint = blueprint
+        self.device = device or torch.device("cpu")
+        options = options or {}
+        self._still = frozen_layers(options)
+        frozen = {name for name, one in options.items() if one.frozen}
         self.tensors: dict[str, Tensor] = {}
         for name, parameter in blueprint.parameters.items():
             tensor = torch.from_numpy(np.array(weights[name], dtype=np.float32))
             if len(parameter.shape) == 4:
                 tensor = tensor.contiguous(memory_format=torch.channels_last)
-            self.tensors[name] = tensor.requires_grad_(parameter.trained)
-        self.trained = [self.tensors[n] for n, parameter in blueprint.parameters.items() if parameter.trained]
+            asks = parameter.trained and name not in frozen
+            self.tensors[name] = tensor.to(self.device).requires_grad_(asks)
+        self.trained = [tensor for tensor in self.tensors.values() if tensor.requires_grad]
         self.position = (0, 0)
         self._steps = [self._build(layer, seed) for layer in blueprint.layers]
 
@@ -58,7 +75,9 @@ class Network:
 
     def arrays(self) -> dict[str, Array]:
         """Gives copies of all tensors in neutral layout."""
-        return {name: tensor.detach().contiguous().numpy().copy() for name, tensor in self.tensors.items()}
+        return {
+            name: tensor.detach().contiguous().cpu().numpy().copy() for name, tensor in self.tensors.items()
+        }
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Takes values for all tensors."""
@@ -84,7 +103,10 @@ class Network:
             scale, shift = tensors[f"{name}.weight"], tensors[f"{name}.bias"]
             mean, var = tensors[f"{name}.running_mean"], tensors[f"{name}.running_var"]
 
+            still = layer.name in self._still
+
             def normalise(x: Tensor, training: bool) -> Tensor:
+                training = training and not still
                 if training and x.numel() == x.shape[1]:
                     # One value per channel: torch refuses it. Its deviation is zero, and so is what is left of it.
                     with torch.no_grad():
@@ -118,7 +140,9 @@ class Network:
             step, first = self.position
             index = numbers.get(x.shape)
             if index is None:
-                index = numbers[x.shape] = torch.arange(x.numel(), dtype=torch.int32).view(x.shape)
+                index = numbers[x.shape] = torch.arange(x.numel(), dtype=torch.int32, device=x.device).view(
+                    x.shape
+                )
             if first:
                 index = index + first * math.prod(x.shape[1:])
             return x * keep_mask(at(keys, step), index, rate) * (1 / (1 - rate))
