@@ -34,13 +34,14 @@ from trainwright.train.loop import TrainingLoop
 RECORDS, BATCH, EPOCHS = 320_000, 32, 2
 
 
+NOTHING = torch.zeros(())
+
+
 class Nothing(TorchLearner):
     """Trains nothing."""
 
     def _gradients(self, x, y, weight):
-        self._sum += 1.0
-        self._weight += len(x)
-        return ()
+        return NOTHING, ()
 
 
 class NoOptimizer:

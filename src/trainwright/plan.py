@@ -7,6 +7,7 @@ from typing import Any
 
 from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.threads import threads_in_force
+from trainwright.backends.torch.driver import cuda_is_there
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.extras import installed
 from trainwright.callbacks import CATALOG as CALLBACKS
@@ -25,14 +26,16 @@ from trainwright.spec.build import build, find, own_code_from
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.resolve import REQUIRED, Facts, resolve
-from trainwright.spec.train import Plateau
+from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
 from trainwright.train.feed import ArrayFeed
+from trainwright.train.groups import settle_groups
 from trainwright.train.learner import Learner, Resolved
 from trainwright.train.loop import TrainingLoop, check_metrics
 from trainwright.train.plateau import RateScale
 from trainwright.train.routine import Examples, Routine, View
 from trainwright.train.run import Run
+from trainwright.train.schedule import check_schedule
 
 ROUTINE = ("names", "__call__")
 CALLBACK = ("on_start", "on_epoch", "on_end", "state", "load_state")
@@ -172,6 +175,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         columns=columns,
         installed=tuple(name for name, needs in REQUIRED.items() if all(installed(one) for one in needs)),
         threads=_bound_threads(),
+        cuda=installed("torch") and cuda_is_there(),
     )
     resolved, why = resolve(experiment, facts)
     train = resolved.train
@@ -179,6 +183,9 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     task = ModelTask(build_blueprint(resolved.model), train, train.epochs)
     arrays = _arrays(encoded["train"])
     feed = ArrayFeed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
+    check_schedule(train.schedule, steps=train.epochs * feed.steps_per_epoch)
+    trained = [name for name, one in task.blueprint.parameters.items() if one.trained]
+    settle_groups(train.groups, trained, optimizer=train.optimizer)
     assert train.routines != "auto"
     routines = [
         build(one, ROUTINES, where=f"train.routines.{n}", has=ROUTINE) for n, one in enumerate(train.routines)

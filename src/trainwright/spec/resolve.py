@@ -4,15 +4,24 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainwright.base.errors import BackendError
+from trainwright.base.errors import BackendError, SpecError
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.model_settle import settle_model
 from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
+from trainwright.spec.train import TrainSpec
 
 REQUIRED = {"torch": ("torch",), "equinox": ("jax", "equinox", "optax")}
 EXTRA = {"torch": "torch", "equinox": "jax"}
+# What a backend has not, by the place in the spec; every other backend has it.
+LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "equinox": {
+        "train.optimizer.name": ("lbfgs",),
+        "train.precision": ("bfloat16", "float16"),
+        "train.device": ("cuda",),
+    },
+}
 ROUTINE = {"classification": "ClassificationScores", "regression": "RegressionScores"}
 
 
@@ -34,6 +43,7 @@ class Facts:
         categories: For each input 0 if it is numeric, otherwise the number of its categories.
         installed: Backends that could be used.
         threads: The number of threads each backend is already bound to, where it is.
+        cuda: Whether torch can use a GPU.
     """
 
     input_shape: tuple[int, ...]
@@ -49,6 +59,7 @@ class Facts:
     ragged: bool = False
     vocabulary_size: int | None = None
     categories: Sequence[int] | None = None
+    cuda: bool = False
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -105,6 +116,15 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         raise BackendError(
             f"train.backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
         )
+    if lacks := lacking(backend, train):
+        raise SpecError(f"{lacks}; write train.backend: torch")
+    device = train.device
+    if device == "auto":
+        device = "cuda" if backend == "torch" and facts.cuda else "cpu"
+        if facts.cuda:
+            why["train.device"] = "torch finds a GPU" if device == "cuda" else f"{backend} trains on the CPU"
+    elif device == "cuda" and not facts.cuda:
+        raise BackendError("train.device: torch finds no GPU; write device: cpu, or install torch with CUDA")
     threads = train.threads
     if threads == "auto":
         threads = facts.threads.get(backend, 1)
@@ -123,7 +143,8 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         callbacks.append(Use(use="Checkpoint"))
     return {
         "backend": backend,
-        "device": "cpu",
+        "device": device,
+        "precision": "float32" if train.precision == "auto" else train.precision,
         "threads": threads,
         "loss": loss,
         "routines": [one.tree() for one in routines],
@@ -131,13 +152,36 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
     }
 
 
+def lacking(backend: str, train: TrainSpec) -> str | None:
+    """Says what a training asks for that a backend has not, with its place; None if nothing.
+
+    Example:
+        >>> lacking("equinox", TrainSpec(device="cuda"))
+        "train.device: equinox has no 'cuda'"
+    """
+    asked = {
+        "train.optimizer.name": train.optimizer.name,
+        "train.precision": train.precision,
+        "train.device": train.device,
+    }
+    missing = LACKING.get(backend, {})
+    found = (
+        f"{where}: {backend} has no {word!r}"
+        for where, word in asked.items()
+        if word in missing.get(where, ())
+    )
+    return next(found, None)
+
+
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:
-    """Goes by architecture and by what is installed, never by a timing (design, section 10)."""
-    order = ("torch", "equinox") if experiment.model.architecture in ("cnn", "unet") else ("equinox", "torch")
-    for name in order:
-        if name in facts.installed:
-            reason = (
-                "convolutions on a CPU" if order[0] == "torch" else "dense layers as one compiled program"
-            )
-            return name, reason if name == order[0] else f"{order[0]} is not installed"
-    raise BackendError("train.backend: no backend is installed: pip install 'trainwright[torch]'")
+    """Goes by what is asked for, by architecture and by what is installed, never by a timing (design, section 10)."""
+    first, second = (
+        ("torch", "equinox") if experiment.model.architecture in ("cnn", "unet") else ("equinox", "torch")
+    )
+    lacks = {name: lacking(name, experiment.train) for name in (first, second)}
+    if first in facts.installed and lacks[first] is None:
+        return first, "convolutions on a CPU" if first == "torch" else "dense layers as one compiled program"
+    if second in facts.installed and lacks[second] is None:
+        return second, lacks[first] or f"{first} is not installed"
+    missing = next((text for text in lacks.values() if text), "train.backend: no backend is installed")
+    raise BackendError(f"{missing}: pip install 'trainwright[torch]'")

@@ -5,152 +5,25 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from trainwright.spec.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, Count, Ema, Group, Rate, RMSprop
 from trainwright.spec.part import Auto, Broken, Part, Rule, Use
+from trainwright.spec.schedule import (
+    Constant,
+    Cosine,
+    Exponential,
+    Linear,
+    MultiStep,
+    OneCycle,
+    Plateau,
+    Polynomial,
+    Step,
+)
 
-Count = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0.0)]
-Amount = Annotated[float, Field(ge=0.0)]
-Decay = Annotated[float, Field(ge=0.0, lt=1.0)]
-
-
-def _nesterov(optimizer: Any) -> Iterator[Broken]:
-    if optimizer.nesterov and optimizer.momentum == 0:
-        text = "it needs momentum; add momentum: 0.9, or leave nesterov out"
-        yield Broken(("nesterov",), text)
-
-
-class SGD(Part):
-    r"""Stochastic gradient descent: :math:`b \leftarrow \mu b + g,\; w \leftarrow w - \eta b`.
-
-    Weight decay is coupled: it is added to the gradient.
-
-    Args:
-        name: Chooses it.
-        lr: The rate :math:`\eta`.
-        momentum: :math:`\mu`, the part of the last update that stays.
-        nesterov: Whether the gradient looks ahead: :math:`w \leftarrow w - \eta (g + \mu b)`.
-        weight_decay: This times the weight is added to the gradient.
-    """
-
-    rules: ClassVar[tuple[Rule, ...]] = (_nesterov,)
-
-    name: Literal["sgd"]
-    lr: Rate = 1e-2
-    momentum: Decay = 0.0
-    nesterov: bool = False
-    weight_decay: Amount = 0.0
-
-
-class Adam(Part):
-    """Adam (Kingma & Ba 2015, algorithm 1, with eps outside the root); weight decay is coupled.
-
-    Args:
-        name: Chooses it.
-        lr: The rate.
-        beta1: Decay of the running mean of the gradient, per step.
-        beta2: Decay of the running mean of its square, per step.
-        eps: Added to the root of the mean square, outside the root.
-        weight_decay: This times the weight is added to the gradient.
-    """
-
-    name: Literal["adam"]
-    lr: Rate = 1e-3
-    beta1: Decay = 0.9
-    beta2: Decay = 0.999
-    eps: Rate = 1e-8
-    weight_decay: Amount = 0.0
-
-
-class AdamW(Part):
-    """Adam with decoupled weight decay (Loshchilov & Hutter 2019, algorithm 2).
-
-    Args:
-        name: Chooses it.
-        lr: The rate.
-        beta1: Decay of the running mean of the gradient, per step.
-        beta2: Decay of the running mean of its square, per step.
-        eps: Added to the root of the mean square, outside the root.
-        weight_decay: This times the rate times the weight is taken from the weight.
-    """
-
-    name: Literal["adamw"]
-    lr: Rate = 1e-3
-    beta1: Decay = 0.9
-    beta2: Decay = 0.999
-    eps: Rate = 1e-8
-    weight_decay: Amount = 1e-2
-
-
-class Constant(Part):
-    """The rate stays as it is.
-
-    Args:
-        name: Chooses it.
-    """
-
-    name: Literal["constant"]
-
-
-class Cosine(Part):
-    """The rate falls along half a cosine, after a linear warm-up (Loshchilov & Hutter 2017, equation 5).
-
-    Args:
-        name: Chooses it.
-        warmup_epochs: Epochs (parts too) over which the rate rises from zero.
-        final_fraction: The last rate, as a fraction of `lr`.
-    """
-
-    name: Literal["cosine"]
-    warmup_epochs: Amount = 0.0
-    final_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-
-
-class OneCycle(Part):
-    """The rate rises along half a cosine to `lr` and falls along another (Smith & Topin 2018).
-
-    Args:
-        name: Chooses it.
-        rise: Fraction of the run that the rise takes.
-        initial_fraction: The first rate, as a fraction of `lr`.
-        final_fraction: The last rate, as a fraction of `lr`.
-    """
-
-    name: Literal["one_cycle"]
-    rise: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
-    initial_fraction: Annotated[float, Field(gt=0.0, le=1.0)] = 0.04
-    final_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 4e-6
-
-
-def _plateau_metric(schedule: Any) -> Iterator[Broken]:
-    if not schedule.metric.startswith("val/"):
-        text = f"{schedule.metric!r} is not a validation metric; write one such as 'val/loss'"
-        yield Broken(("metric",), text)
-
-
-class Plateau(Part):
-    """The rate is cut when a metric has not improved for a while.
-
-    Args:
-        name: Chooses it.
-        metric: A validation metric.
-        mode: Whether smaller or larger is better.
-        factor: What the rate is multiplied by.
-        patience: The rate is cut at this many validations in a row without improvement.
-        min_fraction: The rate never falls below this fraction of `lr`.
-    """
-
-    rules: ClassVar[tuple[Rule, ...]] = (_plateau_metric,)
-
-    name: Literal["plateau"]
-    metric: str = "val/loss"
-    mode: Literal["min", "max"] = "min"
-    factor: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.1
-    patience: Count = 10
-    min_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0.0
-
-
-Optimizer = Annotated[SGD | Adam | AdamW, Field(discriminator="name")]
-Schedule = Annotated[Constant | Cosine | OneCycle | Plateau, Field(discriminator="name")]
+Optimizer = Annotated[SGD | Adam | AdamW | RMSprop | Adagrad | LBFGS, Field(discriminator="name")]
+Schedule = Annotated[
+    Constant | Cosine | OneCycle | Step | MultiStep | Exponential | Linear | Polynomial | Plateau,
+    Field(discriminator="name"),
+]
 
 
 def _best_metric(best: Any) -> Iterator[Broken]:
@@ -176,12 +49,31 @@ class BestSpec(Part):
 
 
 def _warmup(train: Any) -> Iterator[Broken]:
-    schedule = train.schedule
-    if schedule.name == "cosine" and schedule.warmup_epochs > train.epochs:
-        text = (
-            f"the warm-up of {schedule.warmup_epochs:g} epochs outlasts the {train.epochs} epochs of the run"
-        )
+    epochs = getattr(train.schedule, "warmup_epochs", 0.0)
+    if epochs > train.epochs:
+        text = f"the warm-up of {epochs:g} epochs outlasts the {train.epochs} epochs of the run"
         yield Broken(("schedule", "warmup_epochs"), f"{text}; write a smaller number")
+
+
+def _line_search(train: Any) -> Iterator[Broken]:
+    """A line search compares exact losses along one direction, so nothing may bend the gradient."""
+    if train.optimizer.name != "lbfgs":
+        return
+    for field in ("clip_norm", "clip_value"):
+        if getattr(train, field) is not None:
+            yield Broken(
+                (field,), "lbfgs needs the gradient as it is; leave it out, or use another optimizer"
+            )
+    if train.precision not in ("auto", "float32"):
+        text = "lbfgs compares losses in their last digits; write float32, or use another optimizer"
+        yield Broken(("precision",), text)
+    for number, group in enumerate(train.groups):
+        for field, usual in (("weight_decay", None), ("lr_scale", 1.0)):
+            if getattr(group, field) != usual:
+                text = (
+                    "lbfgs moves all parameters along one direction; leave it out, or use another optimizer"
+                )
+                yield Broken(("groups", number, field), text)
 
 
 class TrainSpec(Part):
@@ -189,14 +81,19 @@ class TrainSpec(Part):
 
     Args:
         backend: `torch` or `equinox`; `auto` chooses by architecture and by what is installed.
-        device: Where it runs.
+        device: Where it runs; `auto` is `cuda` where the backend finds a GPU, otherwise `cpu`.
+        precision: Of the forward pass and its gradient; `auto` is `float32`. Weights, optimizer, loss, validation
+            and predictions are always `float32`.
         threads: Threads of the training process; `auto` is 1, the fastest for small models.
         epochs: Passes over the train split.
         batch_size: Records of one batch.
         accumulate: Batches whose gradients make one step; the last step of an epoch may have fewer.
         optimizer: Update rule and its rate.
         schedule: How the rate changes over the run.
+        groups: Parameters that are treated differently, by name; the first group that matches holds.
+        clip_value: The largest absolute value of an element of the gradient; it comes before `clip_norm`.
         clip_norm: The largest norm of the whole gradient; larger ones are scaled down.
+        ema: Averages the weights over steps; null keeps the last ones.
         loss: `cross_entropy` or `mse`; `auto` goes by the task type.
         best: By which metric the `best` version is chosen.
         restore_best: Whether the tag `final` points to the best version instead of the last.
@@ -204,17 +101,21 @@ class TrainSpec(Part):
         callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
     """
 
-    rules: ClassVar[tuple[Rule, ...]] = (_warmup,)
+    rules: ClassVar[tuple[Rule, ...]] = (_warmup, _line_search)
 
     backend: Literal["torch", "equinox"] | Auto = "auto"
-    device: Literal["cpu"] | Auto = "auto"
+    device: Literal["cpu", "cuda"] | Auto = "auto"
+    precision: Literal["float32", "bfloat16", "float16"] | Auto = "auto"
     threads: Count | Auto = "auto"
     epochs: Count = 10
     batch_size: Count = 32
     accumulate: Count = 1
     optimizer: Optimizer = AdamW(name="adamw")
     schedule: Schedule = Constant(name="constant")
+    groups: list[Group] = Field(default=[])
+    clip_value: Rate | None = None
     clip_norm: Rate | None = None
+    ema: Ema | None = None
     loss: Literal["cross_entropy", "mse"] | Auto = "auto"
     best: BestSpec = BestSpec()
     restore_best: bool = False

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 
 from trainwright.base.tree import Tree
-from trainwright.spec.train import Plateau
+from trainwright.spec.schedule import Plateau
 
 
 class RateScale:

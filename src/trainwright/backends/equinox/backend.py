@@ -10,6 +10,7 @@ from trainwright.base.extras import require
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask
+from trainwright.spec.resolve import lacking
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Learner, Predictor, Resolved, Task
 
@@ -21,10 +22,13 @@ class EquinoxBackend:
         """Makes a learner with initial values by the seed.
 
         Raises:
-            BackendError: If the task names another backend, or JAX runs with another number of threads.
+            BackendError: If the task names another backend or asks for what this one has not, or JAX runs with
+                another number of threads.
         """
         if task.backend != "equinox" or not isinstance(task, ModelTask):
             raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'equinox'")
+        if lacks := lacking("equinox", task.train):
+            raise BackendError(f"{lacks}; write train.backend: torch")
         learner: Learner = _load(run_on).EquinoxLearner(task, feed, seed=seed)
         return learner
 

@@ -1,8 +1,9 @@
 """A spec-built model in training as a chain of compiled stretches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,10 +13,9 @@ from trainwright.backends.equinox.program import Parts, Training, programs_of
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array, Tree
 from trainwright.models.task import ModelTask
-from trainwright.train.clock import Clock
 from trainwright.train.feed import Feed
-from trainwright.train.learner import Answer, Learner
-from trainwright.train.schedule import rates
+from trainwright.train.groups import frozen_layers, settle_groups
+from trainwright.train.stepping import Stepping
 
 PREDICT_BATCH = 1024
 
@@ -43,7 +43,7 @@ def predict(network: Network, x: Array, *, output: str, batch_size: int | None) 
     return {output: np.concatenate(parts) if parts else empty}
 
 
-class EquinoxLearner:
+class EquinoxLearner(Stepping):
     """A spec-built model in training.
 
     Args:
@@ -52,17 +52,18 @@ class EquinoxLearner:
         seed: Of initial values and dropout.
     """
 
+    backend = "equinox"
+
     def __init__(self, task: ModelTask, feed: Feed, *, seed: int) -> None:
+        super().__init__(task.train, steps=task.epochs * feed.steps_per_epoch)
         self.task = task
-        self.step = 0
-        self.rate_scale = 1.0
         self._seed = seed
-        self._programs = programs_of(task)
-        network = make_network(task.blueprint, task.blueprint.initial(seed), seed=seed)
-        self._training = Training(network, self._programs.optimizer.init(network.trained))
+        names = [name for name, one in task.blueprint.parameters.items() if one.trained]
+        options = settle_groups(task.train.groups, names, optimizer=task.train.optimizer)
+        self._still = frozen_layers(options)
+        self._programs = programs_of(task.train, options)
+        self._training = self._programs.begin(self._network(task.blueprint.initial(seed)))
         self._output = next(iter(task.outputs))
-        self._sum, self._weight = 0.0, 0.0
-        self._steps = task.epochs * feed.steps_per_epoch
         self._plan: tuple[int, Any] = (-1, None)
         self._data: Any = None
         if feed.arrays is not None and not task.blueprint.has_convolutions:
@@ -70,70 +71,51 @@ class EquinoxLearner:
             x, y = jnp.asarray(feed.arrays["x"]), jnp.asarray(feed.arrays["y"])
             self._data = (x, y, None if weight is None else jnp.asarray(weight))
 
-    @property
-    def sums(self) -> Mapping[str, tuple[float, float]]:
-        """Gives `(sum, weight)` of the loss over the open epoch."""
-        return {"loss": (self._sum, self._weight)}
-
-    def train(self, feed: Feed, clock: Clock, tell: Callable[[Learner], Answer]) -> None:
-        """Trains until `clock.end`, tells exactly at each `clock.next`, returns right after a stop."""
-        while self.step < clock.end:
-            self._advance(feed, clock.next(self.step))
-            answer = tell(self)
-            self.rate_scale = answer.rate_scale
-            if answer.stop is not None:
-                return
-
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
-        """Predicts in evaluation mode; leaves the state untouched."""
+        """Predicts in evaluation mode, by the averaged weights if there are any; leaves the state untouched."""
         assert isinstance(x, np.ndarray)
-        return predict(self._training.network, x, output=self._output, batch_size=batch_size)
-
-    def state(self) -> Tree:
-        """Gives all that the next step depends on, as a copy."""
-        tree: Any = {
-            "step": self.step,
-            "rate_scale": self.rate_scale,
-            "loss_sum": self._sum,
-            "loss_weight": self._weight,
-            "weights": self.weights(),
-            "optimizer": [np.array(leaf) for leaf in jax.tree.leaves(self._training.moments)],
-        }
-        return tree
-
-    def load_state(self, tree: Tree) -> None:
-        """Takes back what `state` gave.
-
-        Raises:
-            BackendError: If an item is missing.
-        """
-        kept: Any = tree
-        leaves, shape = jax.tree.flatten(self._training.moments)
-        try:
-            if len(kept["optimizer"]) != len(leaves):
-                raise BackendError(
-                    f"equinox: the state has {len(kept['optimizer'])} optimizer arrays, {len(leaves)} are needed"
-                )
-            self.load_weights(kept["weights"])
-            moments = jax.tree.unflatten(shape, [jnp.array(leaf) for leaf in kept["optimizer"]])
-            self._training = Training(self._training.network, moments)
-            self.step, self.rate_scale = kept["step"], kept["rate_scale"]
-            self._sum, self._weight = kept["loss_sum"], kept["loss_weight"]
-        except KeyError as error:
-            raise BackendError(
-                f"equinox: the state lacks {error}; it was not made by this version"
-            ) from error
+        network = self._training.network
+        served = eqx.tree_at(lambda one: one.trained, network, self._served())
+        return predict(served, x, output=self._output, batch_size=batch_size)
 
     def weights(self) -> dict[str, Array]:
-        """Gives the weights as copies, by neutral name and in neutral layout."""
-        network = self._training.network
-        both = network.trained | network.running
-        return {name: turn(name, np.array(both[name])) for name in self.task.blueprint.parameters}
+        """Gives the weights as copies, by neutral name and in neutral layout; averaged ones if there are any."""
+        return self._neutral(self._served() | self._training.network.running)
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
-        """Takes weights; the optimizer is left as it is."""
-        network = make_network(self.task.blueprint, weights, seed=self._seed)
-        self._training = Training(network, self._training.moments)
+        """Takes weights, the average too; the optimizer is left as it is."""
+        network = self._network(weights)
+        self._training = Training(network, self._training.moments, self._programs.averaged(network))
+
+    def _arrays(self) -> dict[str, Any]:
+        training = self._training
+        found: dict[str, Any] = {
+            "weights": self._neutral(training.network.trained | training.network.running),
+            "optimizer": [np.array(leaf) for leaf in jax.tree.leaves(training.moments)],
+        }
+        return found if training.average is None else found | {"ema": self._neutral(training.average)}
+
+    def _load_arrays(self, kept: Any) -> None:
+        leaves, shape = jax.tree.flatten(self._training.moments)
+        if len(kept["optimizer"]) != len(leaves):
+            raise BackendError(
+                f"equinox: the state has {len(kept['optimizer'])} optimizer arrays, {len(leaves)} are needed"
+            )
+        moments = jax.tree.unflatten(shape, [jnp.array(leaf) for leaf in kept["optimizer"]])
+        average = self._training.average
+        if average is not None:
+            average = {name: jnp.array(turn(name, np.asarray(kept["ema"][name]))) for name in average}
+        self._training = Training(self._network(kept["weights"]), moments, average)
+
+    def _network(self, weights: Mapping[str, Array]) -> Network:
+        return make_network(self.task.blueprint, weights, seed=self._seed, still=self._still)
+
+    def _served(self) -> dict[str, jax.Array]:
+        """Gives the arrays that are evaluated."""
+        return self._training.network.trained | (self._training.average or {})
+
+    def _neutral(self, arrays: Mapping[str, jax.Array]) -> dict[str, Array]:
+        return {n: turn(n, np.array(arrays[n])) for n in self.task.blueprint.parameters if n in arrays}
 
     def _advance(self, feed: Feed, due: int) -> None:
         per_epoch = feed.steps_per_epoch
@@ -149,28 +131,21 @@ class EquinoxLearner:
                 self._training, losses = self._programs.stretch(
                     self._training, self._data, order, scaled, inside, until, offset
                 )
-                self._add(feed, np.asarray(losses)[inside:until].tolist(), offset + inside)
+                self._add_each(feed, np.asarray(losses)[inside:until].tolist(), offset + inside)
                 self.step = offset + until
             else:
                 rate = float(scales[inside]) * self.rate_scale
                 parts = self._parts(feed)
                 self._training, loss = self._programs.single(self._training, parts, self.step, rate)
-                self._add(feed, [float(loss)], self.step)
+                self._add_each(feed, [float(loss)], self.step)
                 self.step += 1
 
     def _plan_of(self, feed: Feed, offset: int) -> Any:
         """Gives the epoch's full steps as a matrix of records, its rates, and how many steps are full."""
         if self._plan[0] == offset:
             return self._plan[1]
-        train, per_epoch = self.task.train, feed.steps_per_epoch
-        scales = rates(
-            train.schedule,
-            offset,
-            offset + per_epoch,
-            lr=train.optimizer.lr,
-            steps=self._steps,
-            per_epoch=per_epoch,
-        )
+        per_epoch = feed.steps_per_epoch
+        scales = self._rates(offset, offset + per_epoch, per_epoch=per_epoch)
         order, full = None, 0
         if self._data is not None:
             size = len(feed.indices(offset))
@@ -191,11 +166,8 @@ class EquinoxLearner:
             for i in range(0, len(batch.x), size)
         ]
 
-    def _add(self, feed: Feed, losses: list[float], first: int) -> None:
-        # One addition per step in float64, in the order of the steps: the sum does not depend on the cuts.
+    def _add_each(self, feed: Feed, losses: list[float], first: int) -> None:
         weights = None if feed.arrays is None else feed.arrays.get("weight")
         for number, loss in enumerate(losses, first):
             chosen = feed.indices(number)
-            total = float(len(chosen)) if weights is None else float(weights[chosen].sum())
-            self._sum += loss * total
-            self._weight += total
+            self._add(loss, float(len(chosen)) if weights is None else float(weights[chosen].sum()))

@@ -19,16 +19,18 @@ class Network(eqx.Module):
     """A network as a pure function of its trained arrays and its running statistics.
 
     Args:
-        blueprint: The plan.
         trained: Arrays that training changes, by name; dense weights are (in, out) here.
         running: Running statistics, by name.
         keys: Streams of the dropout layers, by name; arrays, so that all seeds share one compiled program.
+        blueprint: The plan.
+        still: Layers whose parameters are frozen: their running statistics are used in training and stay.
     """
 
     trained: dict[str, jax.Array]
     running: dict[str, jax.Array]
     keys: dict[str, Stream]
     blueprint: Blueprint = eqx.field(static=True)
+    still: frozenset[str] = eqx.field(static=True, default=frozenset())
 
     def __call__(
         self, x: jax.Array, *, position: tuple[Any, Any] | None = None
@@ -56,7 +58,8 @@ class Network(eqx.Module):
         kept: Kept = {}
         for layer in layers:
             if layer.kind == "batch_norm":
-                x = batch_norm(x, layer.name, self.trained, running, training=position is not None)
+                training = position is not None and layer.name not in self.still
+                x = batch_norm(x, layer.name, self.trained, running, training=training)
             elif layer.kind != "dropout":
                 x = FUNCTIONS[layer.kind](x, layer.name, layer.options, self.trained, kept)
             elif position is not None:
@@ -76,8 +79,10 @@ def turn(name: str, array: Array) -> Array:
     return np.ascontiguousarray(array.T) if dense else array
 
 
-def make_network(blueprint: Blueprint, weights: Mapping[str, Array], *, seed: int) -> Network:
-    """Makes a network with given values."""
+def make_network(
+    blueprint: Blueprint, weights: Mapping[str, Array], *, seed: int, still: frozenset[str] = frozenset()
+) -> Network:
+    """Makes a network with given values; the layers in `still` are frozen."""
     arrays = {name: jnp.array(turn(name, np.asarray(weights[name]))) for name in blueprint.parameters}
     trained = {name: arrays[name] for name, one in blueprint.parameters.items() if one.trained}
     running = {name: arrays[name] for name, one in blueprint.parameters.items() if not one.trained}
@@ -85,4 +90,4 @@ def make_network(blueprint: Blueprint, weights: Mapping[str, Array], *, seed: in
         one.name: stream(seed, "dropout", one.name) for one in blueprint.layers if one.kind == "dropout"
     }
     keys = {name: Stream(jnp.int32(one.first), jnp.int32(one.second)) for name, one in streams.items()}
-    return Network(trained, running, keys, blueprint)
+    return Network(trained, running, keys, blueprint, still)

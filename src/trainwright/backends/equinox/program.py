@@ -1,5 +1,6 @@
 """Training steps as compiled programs: one for a stretch of full steps, one for a step of any other shape."""
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -9,31 +10,74 @@ import jax.numpy as jnp
 import optax
 
 from trainwright.backends.equinox.network import Network
-from trainwright.models.task import ModelTask
-from trainwright.spec.train import SGD, AdamW
+from trainwright.base.errors import BackendError
+from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, RMSprop
+from trainwright.spec.train import TrainSpec
+from trainwright.train.groups import ParameterOptions
 
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
 Parts = list[tuple[jax.Array, jax.Array, jax.Array | None]]  # x, y, weight of each batch of a step
 
 
-def make_optimizer(task: ModelTask) -> optax.GradientTransformation:
-    """Makes the update rule for a rate of one; the program multiplies by the rate of the step."""
-    spec = task.train.optimizer
+Gradients = dict[str, jax.Array]
+
+
+def make_optimizer(train: TrainSpec, options: Mapping[str, ParameterOptions]) -> optax.GradientTransformation:
+    """Makes the update rule for a rate of one; the program multiplies by the rate of the step.
+
+    Args:
+        train: The resolved training spec.
+        options: Of each parameter that is not frozen.
+    """
+    spec = train.optimizer
+    decay = _add_decay({name: one.weight_decay for name, one in options.items()})
     chain: list[optax.GradientTransformation] = []
-    if task.train.clip_norm is not None:
-        chain.append(optax.clip_by_global_norm(task.train.clip_norm))
-    if isinstance(spec, SGD):
-        if spec.weight_decay:
-            chain.append(optax.add_decayed_weights(spec.weight_decay))
-        if spec.momentum:
-            chain.append(optax.trace(spec.momentum, nesterov=spec.nesterov))
-        return optax.chain(*chain) if chain else optax.identity()
-    if spec.weight_decay and not isinstance(spec, AdamW):
-        chain.append(optax.add_decayed_weights(spec.weight_decay))
-    chain.append(optax.scale_by_adam(spec.beta1, spec.beta2, spec.eps))
-    if spec.weight_decay and isinstance(spec, AdamW):
-        chain.append(optax.add_decayed_weights(spec.weight_decay))
+    if train.clip_value is not None:
+        chain.append(optax.clip(train.clip_value))
+    if train.clip_norm is not None:
+        chain.append(optax.clip_by_global_norm(train.clip_norm))
+    match spec:
+        case SGD():
+            chain += [*decay, *_momentum(spec.momentum, nesterov=spec.nesterov)]
+        case Adam():
+            chain += [*decay, optax.scale_by_adam(spec.beta1, spec.beta2, spec.eps)]
+        case AdamW():
+            chain += [optax.scale_by_adam(spec.beta1, spec.beta2, spec.eps), *decay]
+        case RMSprop():
+            scale = optax.scale_by_stddev if spec.centered else optax.scale_by_rms
+            chain += [*decay, scale(spec.alpha, spec.eps, eps_in_sqrt=False), *_momentum(spec.momentum)]
+        case Adagrad():
+            chain += [*decay, _scale_by_sum(spec)]
+        case _:
+            raise BackendError(f"train.optimizer: equinox has no {spec.name!r}")
     return optax.chain(*chain)
+
+
+def _add_decay(decays: Mapping[str, float]) -> list[optax.GradientTransformation]:
+    if not any(decays.values()):
+        return []
+
+    def add(updates: Gradients, weights: Gradients) -> Gradients:
+        return {name: update + decays[name] * weights[name] for name, update in updates.items()}
+
+    return [optax.stateless(add)]
+
+
+def _momentum(momentum: float, *, nesterov: bool = False) -> list[optax.GradientTransformation]:
+    return [optax.trace(momentum, nesterov=nesterov)] if momentum else []
+
+
+def _scale_by_sum(spec: Adagrad) -> optax.GradientTransformation:
+    """Divides by the root of the sum of squares, eps outside the root; Optax's own has it inside."""
+
+    def begin(weights: Gradients) -> Gradients:
+        return jax.tree.map(lambda one: jnp.full_like(one, spec.initial_accumulator), weights)
+
+    def update(updates: Gradients, sums: Gradients, weights: Any = None) -> tuple[Gradients, Gradients]:
+        sums = jax.tree.map(lambda total, one: total + one * one, sums, updates)
+        return jax.tree.map(lambda one, total: one / (jnp.sqrt(total) + spec.eps), updates, sums), sums
+
+    return optax.GradientTransformation(begin, update)
 
 
 class Training(eqx.Module):
@@ -42,10 +86,12 @@ class Training(eqx.Module):
     Args:
         network: Its trained arrays and running statistics.
         moments: State of the optimizer.
+        average: The averaged weights by name; None where none are asked for.
     """
 
     network: Network
     moments: Any
+    average: Gradients | None = None
 
 
 def loss_of(outputs: jax.Array, y: jax.Array, weight: jax.Array | None, *, kind: str) -> jax.Array:
@@ -61,16 +107,30 @@ class Programs:
     """The compiled programs of one task.
 
     Args:
-        task: What is trained.
-        batch_size: Records of a batch; a step has `accumulate` of them.
+        train: The resolved training spec.
+        options: Of each parameter.
     """
 
-    def __init__(self, task: ModelTask) -> None:
-        self.optimizer = make_optimizer(task)
-        self._kind = task.train.loss
-        self._batch_size = task.train.batch_size
+    def __init__(self, train: TrainSpec, options: Mapping[str, ParameterOptions]) -> None:
+        self.options = {name: one for name, one in options.items() if not one.frozen}
+        self.optimizer = make_optimizer(train, self.options)
+        self._ema = train.ema
+        self._kind = train.loss
+        self._batch_size = train.batch_size
         self._single = jax.jit(self._step, donate_argnums=0)
         self._stretch = jax.jit(self._loop, donate_argnums=0)
+
+    def begin(self, network: Network) -> Training:
+        """Makes the state before the first step."""
+        return Training(network, self.optimizer.init(self.free(network)), self.averaged(network))
+
+    def free(self, network: Network) -> Gradients:
+        """Gives the arrays that a step changes."""
+        return {name: network.trained[name] for name in self.options}
+
+    def averaged(self, network: Network) -> Gradients | None:
+        """Gives a first average: copies, because a step uses up its arrays."""
+        return None if self._ema is None else jax.tree.map(jnp.copy, self.free(network))
 
     def single(self, training: Training, parts: Parts, step: int, rate: float) -> tuple[Training, jax.Array]:
         """Makes one step of given batches; the loss is the mean over all its records."""
@@ -104,11 +164,13 @@ class Programs:
 
     def _step(self, training: Training, parts: Parts, step: Any, rate: Any) -> tuple[Training, jax.Array]:
         network = training.network
+        free = self.free(network)
 
         def objective(
-            trained: Any, running: Any, part: Any, first: int
+            changing: Any, running: Any, part: Any, first: int
         ) -> tuple[jax.Array, dict[str, jax.Array]]:
             x, y, weight = part
+            trained = network.trained | changing
             whole = eqx.tree_at(lambda n: (n.trained, n.running), network, (trained, running))
             outputs, after = whole(x, position=(step, first))
             return loss_of(outputs, y, weight, kind=self._kind), after
@@ -120,7 +182,7 @@ class Programs:
             find = jax.value_and_grad(
                 partial(objective, running=running, part=part, first=first), has_aux=True
             )
-            (value, running), found = find(network.trained)
+            (value, running), found = find(free)
             share = records / jnp.maximum(total, TINY)
             if len(parts) > 1:
                 value = value * share
@@ -128,10 +190,21 @@ class Programs:
             gradients = found if gradients is None else jax.tree.map(jnp.add, gradients, found)
             loss = loss + value
             first += part[0].shape[0]
-        updates, moments = self.optimizer.update(gradients, training.moments, network.trained)
-        trained = jax.tree.map(lambda w, u: w - rate * u, network.trained, updates)
+        updates, moments = self.optimizer.update(gradients, training.moments, free)
+        rates = {name: rate * one.lr_scale for name, one in self.options.items()}
+        free = {name: weight - rates[name] * updates[name] for name, weight in free.items()}
+        trained = network.trained | free
         changed = eqx.tree_at(lambda n: (n.trained, n.running), network, (trained, running))
-        return Training(changed, moments), loss
+        return Training(changed, moments, self._average(training.average, free, step)), loss
+
+    def _average(self, average: Gradients | None, free: Gradients, step: Any) -> Gradients | None:
+        if average is None or self._ema is None:
+            return None
+        decay: Any = self._ema.decay
+        if self._ema.warmup:
+            number = jnp.asarray(step + 1, dtype=jnp.float32)
+            decay = jnp.minimum(decay, (1 + number) / (10 + number))
+        return {name: old + (1 - decay) * (free[name] - old) for name, old in average.items()}
 
     def _loop(
         self, training: Training, data: Any, order: jax.Array, rates: jax.Array, bounds: jax.Array
@@ -156,8 +229,8 @@ class Programs:
 _PROGRAMS: dict[str, Programs] = {}
 
 
-def programs_of(task: ModelTask) -> Programs:
+def programs_of(train: TrainSpec, options: Mapping[str, ParameterOptions]) -> Programs:
     """Gives the programs of a task; tasks that differ in nothing a program depends on share one compilation."""
-    train = task.train
-    key = repr((train.optimizer, train.clip_norm, train.loss, train.batch_size))
-    return _PROGRAMS.setdefault(key, Programs(task))
+    chosen = (train.optimizer, train.clip_value, train.clip_norm, train.ema, train.loss, train.batch_size)
+    key = repr((chosen, sorted(options.items()) if train.groups else None))
+    return _PROGRAMS.setdefault(key, Programs(train, options))

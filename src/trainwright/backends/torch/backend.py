@@ -1,10 +1,12 @@
 """The door of the torch backend."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import torch
 
-from trainwright.backends.torch.learner import TorchLearner, predict, threads_of
+from trainwright.backends.torch.device import working
+from trainwright.backends.torch.learner import TorchLearner, predict
 from trainwright.backends.torch.module import Module
 from trainwright.backends.torch.network import Network
 from trainwright.base.errors import BackendError
@@ -33,11 +35,13 @@ class TorchBackend:
     def predictor(
         self, blueprint: Blueprint, weights: Mapping[str, Array], *, output: str, run_on: Resolved
     ) -> Predictor:
-        """Makes a trained network that only predicts."""
-        network = Network(blueprint, weights)
+        """Makes a trained network that only predicts; one that was trained on a GPU works without one too."""
+        if run_on.device == "cuda" and not torch.cuda.is_available():
+            run_on = replace(run_on, device="cpu")
+        network = Network(blueprint, weights, device=torch.device(run_on.device))
 
         def call(x: Array, *, batch_size: int | None = None) -> dict[str, Array]:
-            with threads_of(run_on):
+            with working(run_on):
                 return predict(network, x, output=output, batch_size=batch_size)
 
         return call

@@ -1,42 +1,33 @@
 """The lean loop: nothing per step beyond the step."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from trainwright.backends.torch.device import device_of, working
+from trainwright.backends.torch.lbfgs import LBFGS
 from trainwright.backends.torch.loss import LOSSES, TINY
 from trainwright.backends.torch.network import Network
-from trainwright.backends.torch.optimizer import Optimizer, clip_by_norm
-from trainwright.base.errors import BackendError
+from trainwright.backends.torch.optimizer import Optimizer, clip_by_norm, clip_by_value
+from trainwright.backends.torch.scaler import LossScale
 from trainwright.base.tree import Array, Tree
 from trainwright.models.task import ModelTask
+from trainwright.spec import optimizer as spec
 from trainwright.train.clock import Clock
 from trainwright.train.feed import Feed
+from trainwright.train.groups import settle_groups
 from trainwright.train.learner import Answer, Learner, Resolved
-from trainwright.train.schedule import rates
+from trainwright.train.schedule import ema_decay
+from trainwright.train.stepping import Stepping
 
 BLOCK_BYTES = 32 * 2**20  # steps whose records are gathered at once, so that a batch is a slice
 PREDICT_BATCH = 1024
+HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 Part = tuple[Tensor, Tensor, Tensor | None]  # x, y, weight
-
-
-@contextmanager
-def threads_of(run_on: Resolved) -> Iterator[None]:
-    """Owns torch's threads for a while."""
-    before = torch.get_num_threads()
-    if before == run_on.threads:
-        yield
-        return
-    torch.set_num_threads(run_on.threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def predict(network: Network, x: Array, *, output: str, batch_size: int | None) -> dict[str, Array]:
@@ -51,124 +42,185 @@ def predict(network: Network, x: Array, *, output: str, batch_size: int | None) 
     size = batch_size or PREDICT_BATCH
     with torch.inference_mode():
         parts = [
-            network(torch.from_numpy(np.ascontiguousarray(x[i : i + size])), training=False).numpy()
+            network(
+                torch.from_numpy(np.ascontiguousarray(x[i : i + size])).to(network.device), training=False
+            )
+            .cpu()
+            .numpy()
             for i in range(0, len(x), size)
         ]
     empty = np.empty((0, *network.blueprint.output_shape), dtype=np.float32)
     return {output: np.concatenate(parts) if parts else empty}
 
 
-class TorchLearner:
+class TorchLearner(Stepping):
     """A spec-built model in training.
 
     Args:
         task: What is trained.
-        feed: Which records make a step; resident arrays are wrapped, not copied.
+        feed: Which records make a step; resident arrays are wrapped on a CPU and put on a GPU once.
         seed: Of initial values and dropout.
         run_on: Device and threads.
     """
 
+    backend = "torch"
+
     def __init__(self, task: ModelTask, feed: Feed, *, seed: int, run_on: Resolved) -> None:
+        blueprint, train = task.blueprint, task.train
+        super().__init__(train, steps=task.epochs * feed.steps_per_epoch)
         self.task = task
         self.run_on = run_on
-        self.step = 0
-        self.rate_scale = 1.0
-        blueprint, train = task.blueprint, task.train
-        self.network = Network(blueprint, blueprint.initial(seed), seed=seed)
-        trained = {
-            name: self.network.tensors[name] for name, one in blueprint.parameters.items() if one.trained
-        }
-        self.optimizer = Optimizer(train.optimizer, trained)
+        self.device = device_of(run_on)
+        names = [name for name, one in blueprint.parameters.items() if one.trained]
+        options = settle_groups(train.groups, names, optimizer=train.optimizer)
+        self.network = Network(
+            blueprint, blueprint.initial(seed), seed=seed, options=options, device=self.device
+        )
+        trained = {name: one for name, one in self.network.tensors.items() if one.requires_grad}
+        self.optimizer: Optimizer | LBFGS
+        if isinstance(train.optimizer, spec.LBFGS):
+            self.optimizer = LBFGS(train.optimizer, trained)
+        else:
+            self.optimizer = Optimizer(train.optimizer, trained, options=options)
+        self.averaged: Network | None = None
+        if train.ema is not None:
+            self.averaged = Network(blueprint, self.network.arrays(), options=options, device=self.device)
+        self.loss_scale = LossScale() if train.precision == "float16" else None
+        self._half = HALVES.get(train.precision)
         self._loss = LOSSES[train.loss]
         self._output = next(iter(task.outputs))
-        self._sum, self._weight = 0.0, 0.0
-        self._steps = task.epochs * feed.steps_per_epoch
-
-    @property
-    def sums(self) -> Mapping[str, tuple[float, float]]:
-        """Gives `(sum, weight)` of the loss over the open epoch."""
-        return {"loss": (self._sum, self._weight)}
+        self._open: list[tuple[Tensor, float]] = []  # losses that are not in the sums yet
+        self._resident: tuple[Any, list[Tensor | None]] = (None, [])
 
     def train(self, feed: Feed, clock: Clock, tell: Callable[[Learner], Answer]) -> None:
         """Trains until `clock.end`, tells exactly at each `clock.next`, returns right after a stop."""
-        with threads_of(self.run_on):
-            while self.step < clock.end:
-                self._advance(feed, clock.next(self.step))
-                answer = tell(self)
-                self.rate_scale = answer.rate_scale
-                if answer.stop is not None:
-                    return
+        with working(self.run_on):
+            super().train(feed, clock, tell)
 
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
-        """Predicts in evaluation mode; leaves the state untouched."""
+        """Predicts in evaluation mode, by the averaged weights if there are any; leaves the state untouched."""
         assert isinstance(x, np.ndarray)
-        with threads_of(self.run_on):
-            return predict(self.network, x, output=self._output, batch_size=batch_size)
-
-    def state(self) -> Tree:
-        """Gives all that the next step depends on, as a copy."""
-        tree: Any = {
-            "step": self.step,
-            "rate_scale": self.rate_scale,
-            "loss_sum": self._sum,
-            "loss_weight": self._weight,
-            "weights": self.weights(),
-            "optimizer": self.optimizer.state(),
-        }
-        return tree
-
-    def load_state(self, tree: Tree) -> None:
-        """Takes back what `state` gave.
-
-        Raises:
-            BackendError: If an item is missing.
-        """
-        kept: Any = tree
-        try:
-            self.load_weights(kept["weights"])
-            self.optimizer.load_state(kept["optimizer"])
-            self.step, self.rate_scale = kept["step"], kept["rate_scale"]
-            self._sum, self._weight = kept["loss_sum"], kept["loss_weight"]
-        except KeyError as error:
-            raise BackendError(f"torch: the state lacks {error}; it was not made by this version") from error
+        with working(self.run_on):
+            return predict(self._served(), x, output=self._output, batch_size=batch_size)
 
     def weights(self) -> dict[str, Array]:
-        """Gives the weights as copies, by neutral name and in neutral layout."""
-        return self.network.arrays()
+        """Gives the weights as copies, by neutral name and in neutral layout; averaged ones if there are any."""
+        return self._served().arrays()
 
     def load_weights(self, weights: Mapping[str, Array]) -> None:
-        """Takes weights; the optimizer is left as it is."""
+        """Takes weights, the average too; the optimizer is left as it is."""
         self.network.load(weights)
+        if self.averaged is not None:
+            self.averaged.load(weights)
+
+    def _arrays(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"weights": self.network.arrays(), "optimizer": self.optimizer.state()}
+        if self.averaged is not None:
+            moving = {name for name, one in self.averaged.tensors.items() if one.requires_grad}
+            found["ema"] = {name: one for name, one in self.averaged.arrays().items() if name in moving}
+        if self.loss_scale is not None:
+            found["loss_scale"] = self.loss_scale.state()
+        return found
+
+    def _load_arrays(self, kept: Any) -> None:
+        self.network.load(kept["weights"])
+        self.optimizer.load_state(kept["optimizer"])
+        if self.averaged is not None:
+            self.averaged.load(kept["weights"] | kept["ema"])
+        if self.loss_scale is not None:
+            self.loss_scale.load_state(kept["loss_scale"])
+
+    def _served(self) -> Network:
+        """Gives the network that is evaluated; the averaged one shares what is not trained."""
+        if self.averaged is None:
+            return self.network
+        with torch.no_grad():
+            for name, tensor in self.averaged.tensors.items():
+                if not tensor.requires_grad:
+                    tensor.copy_(self.network.tensors[name])
+        return self.averaged
 
     def _advance(self, feed: Feed, due: int) -> None:
-        per_epoch, train = feed.steps_per_epoch, self.task.train
+        per_epoch = feed.steps_per_epoch
         while self.step < due:
             if self.step % per_epoch == 0:
                 self._sum, self._weight = 0.0, 0.0
             last = min(due, self.step - self.step % per_epoch + per_epoch)
-            for parts, scale in zip(self._parts(feed, last), self._rates(feed, last), strict=True):
-                if len(parts) == 1:
-                    self.network.position = (self.step, 0)
-                    gradients: Sequence[Tensor] = self._gradients(*parts[0])
-                else:
-                    gradients = self._accumulated(parts)
-                if train.clip_norm is not None:
-                    clip_by_norm(gradients, train.clip_norm)
-                self.step += 1
-                self.optimizer.step(gradients, lr=scale, number=self.step)
+            scales = (self._rates(self.step, last, per_epoch=per_epoch) * self.rate_scale).tolist()
+            for parts, lr in zip(self._parts(feed, last), scales, strict=True):
+                self._update(parts, lr)
+            self._close()
 
-    def _rates(self, feed: Feed, last: int) -> list[float]:
-        train = self.task.train
-        found = rates(
-            train.schedule,
-            self.step,
-            last,
-            lr=train.optimizer.lr,
-            steps=self._steps,
-            per_epoch=feed.steps_per_epoch,
-        )
-        scaled: list[float] = (found * self.rate_scale).tolist()
-        return scaled
+    def _update(self, parts: list[Part], lr: float) -> None:
+        """Makes one step."""
+        loss, gradients, total = self._evaluate(parts)
+        self._open.append((loss, total))
+        if isinstance(self.optimizer, LBFGS):
+            self.optimizer.step(lambda: self._evaluate(parts)[:2], loss, gradients, lr=lr)
+            self.step += 1
+        else:
+            self.step += 1
+            self._descend(gradients, lr)
+        if self.averaged is not None:
+            assert self.task.train.ema is not None
+            share = 1 - ema_decay(self.task.train.ema, self.step)
+            with torch.no_grad():
+                torch._foreach_lerp_(self.averaged.trained, self.network.trained, share)
+
+    def _descend(self, gradients: Sequence[Tensor], lr: float) -> None:
+        train, number = self.task.train, self.step
+        assert isinstance(self.optimizer, Optimizer)
+        if self.loss_scale is not None:
+            unscaled = self.loss_scale.unscale(gradients)
+            if unscaled is None:
+                return
+            gradients, number = unscaled, self.step - self.loss_scale.skipped
+        if train.clip_value is not None:
+            gradients = clip_by_value(gradients, train.clip_value)
+        if train.clip_norm is not None:
+            gradients = clip_by_norm(gradients, train.clip_norm)
+        self.optimizer.step(gradients, lr=lr, number=number)
+
+    def _evaluate(self, parts: list[Part]) -> tuple[Tensor, Sequence[Tensor], float]:
+        """Gives the mean loss over all records of a step, its gradients, and what the records weigh together.
+
+        The gradients carry the factor of the loss scale.
+        """
+        totals = [len(x) if weight is None else float(weight.sum()) for x, _, weight in parts]
+        if len(parts) == 1:
+            self.network.position = (self.step, 0)
+            return *self._gradients(*parts[0]), totals[0]
+        whole = sum(totals)
+        gathered = [torch.zeros_like(tensor) for tensor in self.network.trained]
+        mean: Any = 0.0
+        first = 0
+        for (x, y, weight), total in zip(parts, totals, strict=True):
+            self.network.position = (self.step, first)
+            loss, gradients = self._gradients(x, y, weight)
+            share = total / max(whole, TINY)
+            torch._foreach_add_(gathered, gradients, alpha=share)
+            mean = mean + loss * share
+            first += len(x)
+        return mean, gathered, whole
+
+    def _gradients(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
+        """Gives the mean loss of a batch and its gradients."""
+        if self._half is None:
+            outputs = self.network(x, training=True)
+        else:
+            with torch.autocast(self.device.type, dtype=self._half):
+                outputs = self.network(x, training=True).float()
+        loss = self._loss(outputs, y, weight)
+        scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
+        return loss.detach(), torch.autograd.grad(scaled, self.network.trained)
+
+    def _close(self) -> None:
+        """Takes the open losses into the sums: once for many steps, because a GPU is waited for each time."""
+        if self._open:
+            losses = torch.stack([loss for loss, _ in self._open]).tolist()
+            for loss, (_, total) in zip(losses, self._open, strict=True):
+                self._add(loss, total)
+            self._open.clear()
 
     def _parts(self, feed: Feed, last: int) -> Iterator[list[Part]]:
         """Yields the batches of each step up to `last`."""
@@ -176,17 +228,16 @@ class TorchLearner:
         if feed.arrays is None:
             for step in range(self.step, last):
                 batch = feed.batch(step)
-                yield _cut(batch.x, batch.y, batch.weight, size)
+                yield _cut(batch.x, batch.y, batch.weight, size, self.device)
             return
-        x, y, weight = feed.arrays["x"], feed.arrays["y"], feed.arrays.get("weight")
+        x = feed.arrays["x"]
         row_bytes = max(1, x.nbytes // max(1, len(x)))
         step = self.step
         while step < last:
             count = max(1, BLOCK_BYTES // (row_bytes * max(1, len(feed.indices(step)))))
             until = min(last, step + count)
             rows = feed.span(step, until)
-            block_x, block_y = torch.from_numpy(x[rows]), torch.from_numpy(y[rows])
-            block_weight = None if weight is None else torch.from_numpy(weight[rows])
+            block_x, block_y, block_weight = self._gather(feed.arrays, rows)
             begin = 0
             for number in range(step, until):
                 end = begin + len(feed.indices(number))
@@ -198,34 +249,25 @@ class TorchLearner:
                 begin = end
             step = until
 
-    def _gradients(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, ...]:
-        loss = self._loss(self.network(x, training=True), y, weight)
-        total = len(x) if weight is None else float(weight.sum())
-        self._sum += loss.item() * total
-        self._weight += total
-        gradients: tuple[Tensor, ...] = torch.autograd.grad(loss, self.network.trained)
-        return gradients
-
-    def _accumulated(self, parts: list[Part]) -> list[Tensor]:
-        """Gives the gradient of the mean over all records of the step, batch by batch."""
-        totals = [len(x) if weight is None else float(weight.sum()) for x, _, weight in parts]
-        gathered = [torch.zeros_like(tensor) for tensor in self.network.trained]
-        first = 0
-        for (x, y, weight), total in zip(parts, totals, strict=True):
-            self.network.position = (self.step, first)
-            gradients = self._gradients(x, y, weight)
-            torch._foreach_add_(gathered, gradients, alpha=total / max(sum(totals), TINY))
-            first += len(x)
-        return gathered
+    def _gather(self, arrays: Mapping[str, Array], rows: Array) -> Part:
+        """Gives some records; NumPy gathers them on a CPU, and a GPU from what lies there already."""
+        names = ("x", "y", "weight")
+        if self.device.type == "cpu":
+            x, y, weight = (torch.from_numpy(arrays[n][rows]) if n in arrays else None for n in names)
+        else:
+            if self._resident[0] is not arrays:
+                there = [torch.tensor(arrays[n], device=self.device) if n in arrays else None for n in names]
+                self._resident = (arrays, there)
+            chosen = torch.from_numpy(rows).to(self.device)
+            x, y, weight = (None if one is None else one[chosen] for one in self._resident[1])
+        assert x is not None and y is not None
+        return x, y, weight
 
 
-def _cut(x: Array, y: Array, weight: Array | None, size: int) -> list[Part]:
-    tensors = torch.from_numpy(x), torch.from_numpy(y), None if weight is None else torch.from_numpy(weight)
+def _cut(x: Array, y: Array, weight: Array | None, size: int, device: torch.device) -> list[Part]:
+    left, right = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
+    heavy = None if weight is None else torch.from_numpy(weight).to(device)
     return [
-        (
-            tensors[0][i : i + size],
-            tensors[1][i : i + size],
-            None if tensors[2] is None else tensors[2][i : i + size],
-        )
+        (left[i : i + size], right[i : i + size], None if heavy is None else heavy[i : i + size])
         for i in range(0, len(x), size)
     ]

@@ -11,6 +11,7 @@ from trainwright.backends.torch.layers import Kept, Step, make_step
 from trainwright.base.random import Stream, at, keep_mask, stream
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint, Layer
+from trainwright.train.groups import ParameterOptions, frozen_layers
 
 
 class Network:
@@ -20,24 +21,34 @@ class Network:
         blueprint: The plan.
         weights: Neutral arrays by name; they are copied.
         seed: Of dropout.
+        options: How each trained parameter is trained; what is frozen asks for no gradient.
         device: Where the tensors lie.
 
     Attributes:
+        device: Where the tensors lie.
         tensors: All tensors by name, in the order of the blueprint.
         trained: Those that training changes, as leaves that ask for gradients.
         position: `(step, first)` of the batch that is trained on: `first` is its offset within the step's records.
     """
 
     def __init__(
-        self, blueprint: Blueprint, weights: Mapping[str, Array], *, seed: int = 0, device: str = "cpu"
+        self,
+        blueprint: Blueprint,
+        weights: Mapping[str, Array],
+        *,
+        seed: int = 0,
+        options: Mapping[str, ParameterOptions] | None = None,
+        device: torch.device | None = None,
     ) -> None:
+        options, device = options or {}, device or torch.device("cpu")
+        frozen = {name for name, one in options.items() if one.frozen}
         tensors: dict[str, Tensor] = {}
         for name, parameter in blueprint.parameters.items():
-            tensor = torch.from_numpy(np.array(weights[name], dtype=np.float32)).to(device)
+            tensor = torch.from_numpy(np.array(weights[name], dtype=np.float32))
             if len(parameter.shape) == 4:
                 tensor = tensor.contiguous(memory_format=torch.channels_last)
-            tensors[name] = tensor.requires_grad_(parameter.trained)
-        self._link(blueprint, tensors, seed)
+            tensors[name] = tensor.to(device).requires_grad_(parameter.trained and name not in frozen)
+        self._link(blueprint, tensors, seed, still=frozen_layers(options), device=device)
 
     @classmethod
     def over(cls, blueprint: Blueprint, tensors: Mapping[str, Tensor], *, seed: int = 0) -> "Network":
@@ -46,10 +57,20 @@ class Network:
         network._link(blueprint, dict(tensors), seed)
         return network
 
-    def _link(self, blueprint: Blueprint, tensors: dict[str, Tensor], seed: int) -> None:
+    def _link(
+        self,
+        blueprint: Blueprint,
+        tensors: dict[str, Tensor],
+        seed: int,
+        *,
+        still: frozenset[str] = frozenset(),
+        device: torch.device | None = None,
+    ) -> None:
         self.blueprint = blueprint
+        self.device = device or torch.device("cpu")
         self.tensors = tensors
-        self.trained = [tensors[name] for name, one in blueprint.parameters.items() if one.trained]
+        self.trained = [one for one in tensors.values() if one.requires_grad]
+        self._still = still
         self.position = (0, 0)
         self._steps = [self._make(layer, seed) for layer in blueprint.layers]
         self._training_steps = [
@@ -86,7 +107,10 @@ class Network:
     def _make(self, layer: Layer, seed: int) -> Step:
         if layer.kind == "dropout":
             return self._dropout(layer.options["rate"], stream(seed, "dropout", layer.name))
-        return make_step(layer, self.tensors)
+        step = make_step(layer, self.tensors)
+        if layer.name in self._still:
+            return lambda x, training, kept: step(x, False, kept)
+        return step
 
     def _dropout(self, rate: float, keys: Stream) -> Callable[[Tensor, bool, Kept], Tensor]:
         numbers: dict[torch.Size, Tensor] = {}
