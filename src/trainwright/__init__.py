@@ -31,7 +31,7 @@ _PLACES = {
     "TrainSpec": "trainwright.spec.train",
     "TrainwrightError": "trainwright.base.errors",
     "Use": "trainwright.spec.part",
-    "evaluate_model": "trainwright.evaluation",
+    "evaluate_model": "trainwright.evaluation.version",
     "load_model": "trainwright.model_op",
     "read_experiment": "trainwright.spec.read",
     "reproduce_version": "trainwright.reproduce",

@@ -12,7 +12,7 @@ from trainwright.routines.trained import trained_on
 from trainwright.train.learner import Task
 from trainwright.train.routine import Results, View
 from trainwright.validation.contrastive import supervised_contrastive, triplet
-from trainwright.validation.embedding import neighbour_terms
+from trainwright.validation.embedding import look_around, recall_terms, vote_terms
 from trainwright.validation.neighbours import Metric
 from trainwright.validation.weights import settle_weight, weighted_mean
 
@@ -81,22 +81,20 @@ class EmbeddingScores(SplitRoutine):
             measured["loss"] = score(embedding, y, weight=examples.weight, **trained.pick(option))
         if self._has_classes(trained.loss):
             embedding, y = view.predictions(self.split)["embedding"], self._classes(examples.y)
-            found = neighbour_terms(
+            around = look_around(
                 embedding,
-                y,
                 view.predictions("train")["embedding"],
-                self._classes(view.examples("train").y),
+                reference_y=self._classes(view.examples("train").y),
                 k=self.neighbours,
                 metric=self.metric,
                 among_itself=self.split == "train",
             )
-            nearest = found
-            if self.neighbours != 1:
-                nearest = found
             weight = settle_weight(examples.weight, len(y))
-            measured |= dict(
-                zip(NEIGHBOURS, (float(weighted_mean(one, weight)) for one in nearest), strict=True)
-            )
+            found = (vote_terms(around, y), recall_terms(around, y, k=1))
+            measured |= {
+                name: float(weighted_mean(terms, weight))
+                for name, terms in zip(NEIGHBOURS, found, strict=True)
+            }
         return Results({f"{self.split}/{name}": value for name, value in measured.items()})
 
     def _has_classes(self, loss: str) -> bool:

@@ -3,7 +3,10 @@
 Neighbours vote alike, whatever they weigh; the queries count with their weight. From nan comes nan.
 """
 
+from typing import NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
@@ -11,46 +14,64 @@ from trainwright.validation.neighbours import Metric, distance_blocks, nearest
 from trainwright.validation.weights import Floats, settle_weight, weighted_mean
 
 
-def neighbour_terms(
+class Around(NamedTuple):
+    """The classes of the neighbours of some queries.
+
+    Args:
+        classes: Shape `(records, k)`, of the nearest first.
+        unknown: Whether the neighbours are not known, because of nan, shape `(records,)`.
+    """
+
+    classes: NDArray[np.int64]
+    unknown: NDArray[np.bool_]
+
+
+def look_around(
     queries: Array,
-    y: Array,
     reference: Array,
-    reference_y: Array,
     *,
+    reference_y: Array,
     k: int = 5,
     metric: Metric = "cosine",
     among_itself: bool = False,
-) -> tuple[Floats, Floats]:
-    """Says of each query whether its neighbours vote for its class, and whether one of them is of it.
+) -> Around:
+    """Finds the classes of the `k` nearest neighbours, once for all scores of them.
 
     Args:
         queries: Embeddings, shape `(records, width)`.
-        y: Their classes, shape `(records,)`.
         reference: Embeddings that are asked, shape `(others, width)`.
         reference_y: Their classes, shape `(others,)`.
-        k: How many neighbours; all where there are fewer. A tie of votes goes to the smaller class.
+        k: How many; all where there are fewer.
         metric: `cosine` or `euclidean`.
         among_itself: The reference set is the queries: none is its own neighbour.
-
-    Returns:
-        Both of shape `(records,)`, 1 and 0; nan for a query that is nan, and for all if the reference is.
 
     Raises:
         DataError: If the shapes do not belong together, or there is no neighbour.
     """
-    _check(queries, y)
     _check(reference, reference_y)
     if k < 1:
         raise ValueError(f"k {k} is not at least 1")
-    unknown = np.isnan(queries).any(axis=1) | np.isnan(reference).any()
+    unknown = np.asarray(np.isnan(queries).any(axis=1) | np.isnan(reference).any())
     known = [np.nan_to_num(one) for one in (queries, reference)]
     around = nearest(known[0], known[1], k=k, metric=metric, among_itself=among_itself)
-    classes, number = np.unique(reference_y, return_inverse=True)
-    votes = np.zeros((len(queries), len(classes)), dtype=np.int64)
-    np.add.at(votes, (np.arange(len(queries))[:, None], number[around]), 1)
-    elected = classes[votes.argmax(axis=1)] == y
-    one_of_them = (reference_y[around] == y[:, None]).any(axis=1)
-    return np.where(unknown, np.nan, elected), np.where(unknown, np.nan, one_of_them)
+    return Around(reference_y.astype(np.int64)[around], unknown)
+
+
+def vote_terms(around: Around, y: Array) -> Floats:
+    """Says of each record whether most of its neighbours are of its class; a tie goes to the smaller class.
+
+    Returns:
+        1 and 0, shape `(records,)`; nan where the neighbours are not known.
+    """
+    classes, number = np.unique(around.classes, return_inverse=True)
+    votes = np.zeros((len(y), len(classes)), dtype=np.int64)
+    np.add.at(votes, (np.arange(len(y))[:, None], number.reshape(around.classes.shape)), 1)
+    return np.where(around.unknown, np.nan, classes[votes.argmax(axis=1)] == y)
+
+
+def recall_terms(around: Around, y: Array, *, k: int) -> Floats:
+    """Says of each record whether one of its `k` nearest neighbours is of its class; as `vote_terms`."""
+    return np.where(around.unknown, np.nan, (around.classes[:, :k] == y[:, None]).any(axis=1))
 
 
 def knn_accuracy(
@@ -66,16 +87,16 @@ def knn_accuracy(
     """Measures the share of queries that the majority of their `k` neighbours classifies rightly.
 
     Args:
-        queries: As `neighbour_terms`.
-        y: As `neighbour_terms`.
-        reference: As `neighbour_terms`.
-        reference_y: As `neighbour_terms`.
-        k: As `neighbour_terms`.
-        metric: As `neighbour_terms`.
+        queries: Embeddings, shape `(records, width)`.
+        y: Their classes, shape `(records,)`.
+        reference: As of `look_around`.
+        reference_y: As of `look_around`.
+        k: As of `look_around`.
+        metric: As of `look_around`.
         weight: Of the queries, shape `(records,)`.
 
     Raises:
-        DataError: As `neighbour_terms`, or if the weights are wrong.
+        DataError: As `look_around`, or if the weights are wrong.
 
     Example:
         >>> others, classes = np.array([[0.0], [0.1], [5.0], [5.1]]), np.array([0, 0, 1, 1])
@@ -83,15 +104,16 @@ def knn_accuracy(
         >>> knn_accuracy(np.array([[0.2], [4.9]]), np.array([0, 0]), k=2, **near)
         0.5
     """
-    right, _ = neighbour_terms(queries, y, reference, reference_y, k=k, metric=metric)
-    return float(weighted_mean(right, settle_weight(weight, len(right))))
+    _check(queries, y)
+    around = look_around(queries, reference, reference_y=reference_y, k=k, metric=metric)
+    return float(weighted_mean(vote_terms(around, y), settle_weight(weight, len(y))))
 
 
 def recall_at(
-    k: int,
     queries: Array,
-    *,
     y: Array,
+    *,
+    k: int,
     reference: Array,
     reference_y: Array,
     metric: Metric = "cosine",
@@ -105,8 +127,9 @@ def recall_at(
     Source:
         Oh Song et al., Deep metric learning via lifted structured feature embedding, 2016, section 5.
     """
-    _, found = neighbour_terms(queries, y, reference, reference_y, k=k, metric=metric)
-    return float(weighted_mean(found, settle_weight(weight, len(found))))
+    _check(queries, y)
+    around = look_around(queries, reference, reference_y=reference_y, k=k, metric=metric)
+    return float(weighted_mean(recall_terms(around, y, k=k), settle_weight(weight, len(y))))
 
 
 def silhouette_terms(embedding: Array, y: Array, *, metric: Metric = "euclidean") -> Floats:

@@ -34,7 +34,7 @@ def tally_records(logits: Array, y: Array) -> Tally:
     records, classes = logits.shape[:2]
     chosen = logits.argmax(axis=1).reshape(records, -1)
     offset = np.arange(records)[:, None] * classes
-    nothing = np.isnan(logits.reshape(records, -1)).any(axis=1)[:, None]
+    nothing = np.asarray(np.isnan(logits.reshape(records, -1)).any(axis=1))[:, None]
 
     def count(number: Numbers, kept: NDArray[np.bool_]) -> Floats:
         sums = np.bincount((offset + number)[kept], minlength=records * classes)
