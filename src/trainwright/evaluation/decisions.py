@@ -140,6 +140,7 @@ def judge_labels(
         DataError: If the arrays do not belong together.
     """
     count, width = logits.shape
+    numbers = logits.astype(np.float64)
     losses, right = binary_cross_entropy_terms(logits, y), right_labels(logits, y)
     whole = np.where(np.isnan(right).any(axis=1), np.nan, (right == 1).all(axis=1))
     quick = _measure_tallies(tally_label_draws(logits, y, weight=weight), BY_LABEL_TALLY, count)
@@ -157,11 +158,11 @@ def judge_labels(
         "class_distribution": class_distribution(tally),
     }
     if width <= MOST_CLASSES:
-        arrays |= _curves(logits.astype(np.float64), y.astype(bool), weight)
+        arrays |= _curves(numbers, y.astype(bool), weight)
 
     def describe(one: int) -> dict[str, Any]:
-        said = [labels[n] for n in np.flatnonzero(logits[one] > 0)]
-        return {"target": [labels[n] for n in np.flatnonzero(y[one])], "prediction": said}
+        said, true = (np.flatnonzero(row).tolist() for row in (numbers[one] > 0, y[one]))
+        return {"target": [labels[n] for n in true], "prediction": [labels[n] for n in said]}
 
     return Judgement(
         add_intervals(quick, slow, count=count, work=count * width),

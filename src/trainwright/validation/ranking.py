@@ -252,7 +252,8 @@ def _thin(curve: Floats, points: int) -> Floats:
 def _sort(numbers: Floats) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Gives the order from the highest value down, and where each group of equal values ends."""
     order = np.argsort(-numbers, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(numbers[order]) != 0, True))
+    ranked = numbers[order]
+    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))
     return order, ends
 
 
