@@ -47,7 +47,7 @@ _PLACES = {
     "run_model_building_step": "trainwright.step",
     "build_model": "trainwright.building",
     "count_parameters": "trainwright.building",
-    "evaluate_model": "trainwright.evaluation",
+    "evaluate_model": "trainwright.evaluation.version",
     "load_model": "trainwright.model_op",
     "read_experiment": "trainwright.spec.read",
     "reproduce_version": "trainwright.reproduce",

@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from trainwright.base.errors import SpecError, StoreError
 from trainwright.base.home import home_of
-from trainwright.evaluation import evaluate_version
+from trainwright.evaluation.version import evaluate_version
 from trainwright.plan import Plan, make_plan
 from trainwright.provenance import describe_environment, inexact_fields, write_provenance
 from trainwright.report.page import report_path, write_report

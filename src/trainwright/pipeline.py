@@ -15,7 +15,8 @@ from trainwright.base.tree import Array
 from trainwright.data.dataset import Dataset, Records
 from trainwright.data.outputs import write_arrays
 from trainwright.data.source import SUFFIXES
-from trainwright.evaluation import Interval, judge
+from trainwright.evaluation.judgement import Interval
+from trainwright.evaluation.version import judge
 from trainwright.experiment import Trained, run_experiment
 from trainwright.model_op import ModelOp
 from trainwright.plan import Plan, make_plan

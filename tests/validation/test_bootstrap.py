@@ -5,7 +5,12 @@ import pytest
 from scipy import stats
 
 from trainwright.base.errors import DataError
-from trainwright.validation.bootstrap import bootstrap_interval, mean_score
+from trainwright.validation.bootstrap import (
+    bootstrap_interval,
+    bootstrap_intervals,
+    mean_score,
+    measured_score,
+)
 
 
 @pytest.mark.parametrize("right, n", [(80, 100), (5, 40), (990, 1000), (0, 30), (30, 30)])
@@ -95,3 +100,20 @@ def test_no_records_are_refused():
 def test_wrong_arguments_are_mistakes_of_the_caller(wrong):
     with pytest.raises(ValueError):
         bootstrap_interval(mean_score(np.ones(3)), 3, **wrong)
+
+
+def test_any_measure_of_weights_gives_the_interval_of_its_fast_form():
+    rng = np.random.default_rng(4)
+    values, weight = rng.random(60), rng.random(60)
+    slow = measured_score(lambda mass: float(np.average(values, weights=mass)), weight, 60)
+    found = bootstrap_intervals({"slow": slow, "fast": mean_score(values, weight)}, 60, draws=200)
+    np.testing.assert_allclose(found["slow"], found["fast"], rtol=1e-12)
+
+
+def test_a_draw_that_weighs_nothing_has_no_score():
+    score = measured_score(lambda mass: float(mass.max()), np.array([0.0, 1.0]), 2)
+    assert score(np.array([[2.0, 0.0], [0.0, 2.0]])).tolist() == pytest.approx([np.nan, 2.0], nan_ok=True)
+
+
+def test_a_nan_of_weight_zero_does_not_spoil_a_mean():
+    assert mean_score(np.array([np.nan, 3.0]), np.array([0.0, 1.0]))(np.ones((1, 2))).tolist() == [3.0]

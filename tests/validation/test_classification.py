@@ -126,3 +126,27 @@ def test_a_class_ruled_out_by_minus_infinity_costs_nothing_or_everything():
 def test_what_does_not_belong_together_is_refused(score, logits, y, weight, says):
     with pytest.raises(DataError, match=says):
         score(logits, y, weight=weight)
+
+
+@pytest.mark.parametrize("k", [1, 2, 3])
+@pytest.mark.parametrize("weight", [None, WEIGHT])
+def test_top_k_accuracy_agrees_with_scikit_learn(k, weight):
+    logits = RNG.normal(size=(300, 4))
+    expected = metrics.top_k_accuracy_score(Y, logits, k=k, sample_weight=weight, labels=range(4))
+    assert ours.top_k_accuracy(logits, Y, k=k, weight=weight) == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_first_of_the_top_is_the_prediction_also_where_there_are_ties():
+    for logits in (LOGITS, np.zeros((300, 4))):
+        assert ours.top_k_accuracy(logits, Y, k=1) == ours.accuracy(logits, Y)
+    assert ours.top_k_accuracy(np.zeros((4, 4)), np.arange(4), k=3) == 0.75
+    assert ours.top_k_accuracy(LOGITS, Y, k=4) == 1.0
+
+
+def test_a_nan_is_not_among_the_top_unless_it_weighs_nothing():
+    broken, weight = LOGITS.copy(), np.ones(300)
+    broken[7, 1], weight[7] = np.nan, 0.0
+    assert np.isnan(ours.top_k_accuracy(broken, Y, k=4))
+    assert ours.top_k_accuracy(broken, Y, k=4, weight=weight) == 1.0
+    with pytest.raises(ValueError, match="k 0"):
+        ours.top_k_accuracy(LOGITS, Y, k=0)

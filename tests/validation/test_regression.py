@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+import torch
 from sklearn import metrics
 
 from trainwright.base.errors import DataError
@@ -25,6 +26,7 @@ PAIRS = [
     (ours.rmse, metrics.root_mean_squared_error),
     (ours.mae, metrics.mean_absolute_error),
     (ours.r2, metrics.r2_score),
+    (ours.mape, metrics.mean_absolute_percentage_error),
 ]
 
 
@@ -94,3 +96,12 @@ def test_residual_quantiles_are_those_of_the_sorted_residuals():
 def test_what_does_not_belong_together_is_refused(score, guess, y, weight, says):
     with pytest.raises(DataError, match=says):
         score(guess, y, weight=weight)
+
+
+@pytest.mark.parametrize("delta", [0.5, 1.0, 20.0])
+def test_the_huber_loss_agrees_with_torch(delta):
+    tensors = [torch.from_numpy(one) for one in (GUESS, Y)]
+    expected = torch.nn.functional.huber_loss(*tensors, delta=delta, reduction="none").mean(1).numpy()
+    found = ours.huber(GUESS, Y, delta=delta, weight=WEIGHT)
+    assert found == pytest.approx(np.average(expected, weights=WEIGHT), rel=1e-12)
+    assert np.isnan(ours.huber(GUESS * np.nan, Y))

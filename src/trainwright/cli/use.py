@@ -58,7 +58,7 @@ def evaluate(
     as_json: JsonOption = False,
 ) -> None:
     """Measure a version on a file, or on a split of its own data."""
-    from trainwright.evaluation import evaluate_model
+    from trainwright.evaluation.version import evaluate_model
 
     scores = evaluate_model(ref, data=data, split=split, home=home_of(store))
     if as_json:

@@ -2,5 +2,8 @@
 
 CATALOG = {
     "ClassificationScores": "trainwright.routines.classification:ClassificationScores",
+    "EmbeddingScores": "trainwright.routines.embedding:EmbeddingScores",
+    "MultiLabelScores": "trainwright.routines.multilabel:MultiLabelScores",
     "RegressionScores": "trainwright.routines.regression:RegressionScores",
+    "SegmentationScores": "trainwright.routines.segmentation:SegmentationScores",
 }

@@ -1,5 +1,7 @@
-"""What all routines check: their cadence, and the output they read."""
+"""What all routines check: their cadence, the output they read, and the scores they are asked for."""
 
+import difflib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from trainwright.base.errors import SpecError
@@ -37,6 +39,30 @@ def check_output(task: Task | None, output: str, *, routine: str) -> None:
         )
 
 
+def check_extra(extra: Sequence[str], known: Iterable[str]) -> tuple[str, ...]:
+    """Checks the names of scores that are asked for besides the usual ones.
+
+    Raises:
+        ValueError: If one is unknown (the nearest is named) or asked for twice.
+
+    Example:
+        >>> check_extra(["mcc"], ["mcc", "brier"])
+        ('mcc',)
+        >>> check_extra(["brie"], ["mcc", "brier"])
+        Traceback (most recent call last):
+        ValueError: extra: unknown score 'brie', nearest: 'brier'
+    """
+    names, choice = list(known), tuple(extra) if not isinstance(extra, str) else (extra,)
+    for name in choice:
+        if name not in names:
+            near = difflib.get_close_matches(str(name), names, n=1)
+            hint = f"nearest: {near[0]!r}" if near else f"known: {', '.join(names)}"
+            raise ValueError(f"extra: unknown score {name!r}, {hint}")
+    if len(set(choice)) < len(choice):
+        raise ValueError(f"extra: a score is asked for twice: {', '.join(choice)}")
+    return choice
+
+
 @dataclass(frozen=True, kw_only=True)
 class SplitRoutine:
     """The part that all routines share: which split they look at, and how often.
@@ -58,3 +84,7 @@ class SplitRoutine:
     def every(self) -> Period:
         """Says how often."""
         return read_period(self.every_n_epochs, self.every_n_steps)
+
+    def name_all(self, scores: Iterable[str]) -> tuple[str, ...]:
+        """Puts the split before each score; on train, the loss is the loop's own."""
+        return tuple(name for name in (f"{self.split}/{one}" for one in scores) if name != "train/loss")

@@ -12,6 +12,27 @@ from trainwright.base.tree import Array
 from trainwright.validation.weights import Floats, settle_weight, weighted_mean
 
 
+def check_classes(logits: Array, y: Array, weight: Array | None) -> tuple[NDArray[np.int64], Floats]:
+    """Gives class numbers as int64 and weights as float64, once they fit the logits.
+
+    Raises:
+        DataError: If the shapes do not belong together, or a class number or a weight is out of range.
+    """
+    if logits.ndim != 2 or logits.shape[1] == 0 or logits.dtype.kind not in "iuf":
+        raise DataError(f"logits are numbers of shape (records, classes), not {logits.dtype} {logits.shape}")
+    if y.shape != (len(logits),) or y.dtype.kind not in "iu":
+        raise DataError(
+            f"class numbers are integers, one per record ({len(logits)}), not {y.dtype} {y.shape}"
+        )
+    weights = settle_weight(weight, len(logits))
+    truth = y.astype(np.int64)
+    if truth.min() < 0 or truth.max() >= logits.shape[1]:
+        raise DataError(
+            f"class numbers go from {truth.min()} to {truth.max()}, the logits have {logits.shape[1]}"
+        )
+    return truth, weights
+
+
 def log_probabilities(logits: Array) -> Floats:
     r"""Gives :math:`z_k - \log \sum_j e^{z_j}`, shifted by the largest logit so that nothing overflows.
 
@@ -57,7 +78,7 @@ def cross_entropy(logits: Array, y: Array, *, weight: Array | None = None) -> fl
         >>> print(f"{cross_entropy(np.zeros((2, 4)), np.array([0, 3])) / np.log(4):.3f}")
         1.000
     """
-    truth, weights = _check(logits, y, weight)
+    truth, weights = check_classes(logits, y, weight)
     losses = -log_probabilities(logits)[np.arange(len(truth)), truth]
     return float(weighted_mean(losses, weights))
 
@@ -81,7 +102,7 @@ def confusion_matrix(logits: Array, y: Array, *, weight: Array | None = None) ->
         array([[1., 0.],
                [1., 0.]])
     """
-    truth, weights = _check(logits, y, weight)
+    truth, weights = check_classes(logits, y, weight)
     classes = logits.shape[1]
     counted = weights > 0
     numbers = logits.astype(np.float64)
@@ -129,17 +150,42 @@ def macro_f1(logits: Array, y: Array, *, weight: Array | None = None) -> float:
     return float((2 * np.diag(table)[there] / both[there]).mean())
 
 
-def _check(logits: Array, y: Array, weight: Array | None) -> tuple[NDArray[np.int64], Floats]:
-    if logits.ndim != 2 or logits.shape[1] == 0 or logits.dtype.kind not in "iuf":
-        raise DataError(f"logits are numbers of shape (records, classes), not {logits.dtype} {logits.shape}")
-    if y.shape != (len(logits),) or y.dtype.kind not in "iu":
-        raise DataError(
-            f"class numbers are integers, one per record ({len(logits)}), not {y.dtype} {y.shape}"
-        )
-    weights = settle_weight(weight, len(logits))
-    truth = y.astype(np.int64)
-    if truth.min() < 0 or truth.max() >= logits.shape[1]:
-        raise DataError(
-            f"class numbers go from {truth.min()} to {truth.max()}, the logits have {logits.shape[1]}"
-        )
-    return truth, weights
+def in_top(logits: Array, y: Array, k: int) -> NDArray[np.bool_]:
+    """Says of each record whether its class is among the `k` of the largest logits.
+
+    Args:
+        logits: Shape `(records, classes)`, without nan.
+        y: Class numbers from 0, shape `(records,)`.
+        k: At least 1.
+
+    Example:
+        >>> in_top(np.array([[3.0, 2.0, 2.0], [3.0, 2.0, 2.0]]), np.array([1, 2]), 2)
+        array([ True, False])
+    """
+    if k < 1:
+        raise ValueError(f"k {k} is not at least 1")
+    numbers, truth = logits.astype(np.float64), y.astype(np.int64)
+    own = numbers[np.arange(len(truth)), truth][:, None]
+    earlier = np.arange(numbers.shape[1]) < truth[:, None]
+    ahead = (numbers > own) | ((numbers == own) & earlier)
+    there: NDArray[np.bool_] = ahead.sum(axis=1) < k
+    return there
+
+
+def top_k_accuracy(logits: Array, y: Array, *, k: int = 5, weight: Array | None = None) -> float:
+    """Measures the share of records whose class is among the `k` of the largest logits.
+
+    Returns:
+        1 where there are no more than `k` classes.
+
+    Raises:
+        DataError: As `cross_entropy`.
+
+    Example:
+        >>> top_k_accuracy(np.array([[3.0, 2.0, 1.0], [3.0, 2.0, 1.0]]), np.array([1, 2]), k=2)
+        0.5
+    """
+    truth, weights = check_classes(logits, y, weight)
+    numbers = logits.astype(np.float64)
+    right = np.where(np.isnan(numbers).any(axis=1), np.nan, in_top(numbers, truth, k))
+    return float(weighted_mean(right, weights))

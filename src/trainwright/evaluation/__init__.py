@@ -1,0 +1,1 @@
+"""Judges versions on records: scores with intervals, and what a report draws."""

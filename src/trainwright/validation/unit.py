@@ -1,0 +1,40 @@
+"""Brings what a model says about a target back to the unit of the target."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from trainwright.base.tree import Array
+
+Invert = Callable[[Array], Array]
+
+
+def invert_variance(variance: Array, invert: Invert) -> Array:
+    r"""Multiplies a variance by the squared slope of an affine inverse, :math:`(f(1) - f(0))^2`.
+
+    Args:
+        variance: Of the target as the model sees it, shape `(records, outputs)`.
+        invert: Takes targets back to their unit; affine in each output.
+
+    Example:
+        >>> invert_variance(np.array([[2.0]]), lambda y: 3 * y + 1)
+        array([[18.]])
+    """
+    at_one, at_zero = (invert(make(variance)).astype(np.float64) for make in (np.ones_like, np.zeros_like))
+    found: Array = np.square(at_one - at_zero) * variance.astype(np.float64)
+    return found
+
+
+def invert_quantiles(quantiles: Array, invert: Invert) -> Array:
+    """Takes each level back by itself; a falling inverse turns their order round, so they are sorted again.
+
+    Args:
+        quantiles: Shape `(records, levels, outputs)`.
+        invert: Takes targets of shape `(records, outputs)` back to their unit.
+
+    Example:
+        >>> invert_quantiles(np.array([[[0.0], [1.0]]]), lambda y: 3 * y + 1).tolist()
+        [[[1.0], [4.0]]]
+    """
+    levels = [invert(quantiles[:, one]) for one in range(quantiles.shape[1])]
+    return np.sort(np.stack(levels, axis=1), axis=1)
