@@ -5,6 +5,7 @@ from typing import Any
 
 from trainwright.base.errors import SpecError
 from trainwright.models.blueprint import Blueprint, Kind, Layer, Parameter
+from trainwright.models.heads import raw_outputs
 from trainwright.spec.model import ModelSpec
 
 MOST_CHANNELS = 16  # two axes whose first is at most this long are (channels, length), otherwise an image
@@ -35,8 +36,9 @@ def build_blueprint(spec: ModelSpec) -> Blueprint:
         _mlp(plan, spec)
     else:
         _cnn(plan, spec)
-    plan.dense("output", spec.output_dim, bias=True)
-    return Blueprint(tuple(spec.input_shape), spec.output_dim, tuple(plan.layers), plan.parameters)
+    width = raw_outputs(spec.head, spec.output_dim, quantiles=spec.quantiles)
+    plan.dense("output", width, bias=True)
+    return Blueprint(tuple(spec.input_shape), width, tuple(plan.layers), plan.parameters)
 
 
 class _Plan:

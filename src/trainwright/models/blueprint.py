@@ -64,6 +64,11 @@ class Blueprint:
     parameters: Mapping[str, Parameter]
 
     @property
+    def output_shape(self) -> tuple[int, ...]:
+        """Gives the shape of what the network gives for one record."""
+        return (self.output_dim,)
+
+    @property
     def has_convolutions(self) -> bool:
         """Says whether any layer is a convolution."""
         return any(layer.kind == "conv" for layer in self.layers)

@@ -41,7 +41,9 @@ class ModelSpec(Part):
     Args:
         architecture: `mlp`: dense layers on flattened features. `cnn`: stages of convolution, normalisation,
             max pooling by two and activation, then the mean over positions and one dense layer.
-        task_type: `classification` or `regression`; `auto` decides by the target's values.
+        task_type: What is predicted; `auto` decides by the target's values.
+        head: Regression: `point`, a normal distribution (`mean_variance`) or `quantiles`.
+        quantiles: Levels of `head: quantiles`, sorted, 0.5 among them.
         input_shape: Shape of one record without the batch axis. `cnn`: (length,), (channels, length),
             (height, width) or (channels, height, width); two axes are taken for (channels, length) when the
             first is at most 16, otherwise for an image. Left out, it is taken from the data.
@@ -57,7 +59,9 @@ class ModelSpec(Part):
     rules: ClassVar[tuple[Rule, ...]] = (_kernel_goes_with_cnn, _kernel_is_odd, _one_input_shape)
 
     architecture: Literal["mlp", "cnn"]
-    task_type: Literal["classification", "regression"] | Auto = "auto"
+    task_type: Literal["classification", "multi_label", "segmentation", "regression", "embedding"] | Auto = "auto"
+    head: Literal["point", "mean_variance", "quantiles"] = "point"
+    quantiles: list[Annotated[float, Field(gt=0.0, lt=1.0)]] | None = None
     input_shape: list[Count] | Auto = "auto"
     input_dim: Count | None = None
     output_dim: Count | Auto = "auto"

@@ -1,18 +1,26 @@
 """Decides every `auto` of a spec, once, when a run begins."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from trainwright.base.errors import BackendError, SpecError
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.losses import SELF_SUPERVISED, Loss, fitting_losses
 from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
 
 REQUIRED = {"torch": ("torch",), "equinox": ("jax", "equinox", "optax")}
 EXTRA = {"torch": "torch", "equinox": "jax"}
-ROUTINE = {"classification": "ClassificationScores", "regression": "RegressionScores"}
+ROUTINE = {
+    "classification": "ClassificationScores",
+    "multi_label": "MultiLabelScores",
+    "segmentation": "SegmentationScores",
+    "regression": "RegressionScores",
+    "embedding": "EmbeddingScores",
+}
+EMBEDDING_DIM = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,23 +29,28 @@ class Facts:
 
     Args:
         input_shape: Of one record after preprocessing.
-        output_dim: Number of classes, or of regression targets.
-        task_type: `classification` or `regression`.
+        output_dim: Number of classes, of labels, or of regression targets; None where the data do not say, as for an
+            embedding.
+        task_type: Of `model.task_type`, without `auto`.
         content_digest: Of the data.
         features: Names of feature columns, or of the array.
         target: Name of the target column or array.
         installed: Backends that could be used.
         threads: The number of threads each backend is already bound to, where it is.
+        class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
+        has_target: Whether there is a target; only an embedding can do without.
     """
 
     input_shape: tuple[int, ...]
-    output_dim: int
+    output_dim: int | None
     task_type: str
     content_digest: str
     features: str | list[str]
     target: str
     installed: tuple[str, ...]
     threads: Mapping[str, int]
+    class_weights: Sequence[float] = ()
+    has_target: bool = True
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -77,8 +90,11 @@ def _decide_model(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         faults.append(
             f"model.input_dim: {model.input_dim} contradicts the data, whose records have {math.prod(shape)} features"
         )
-    if model.output_dim not in ("auto", facts.output_dim):
-        what = "classes" if facts.task_type == "classification" else "targets"
+    output_dim = facts.output_dim
+    if output_dim is None:
+        output_dim = EMBEDDING_DIM if model.output_dim == "auto" else model.output_dim
+    if model.output_dim not in ("auto", output_dim):
+        what = {"regression": "targets", "multi_label": "labels"}.get(facts.task_type, "classes")
         faults.append(
             f"model.output_dim: {model.output_dim} contradicts the data, which has {facts.output_dim} {what}"
         )
@@ -89,7 +105,7 @@ def _decide_model(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
     return {
         "task_type": facts.task_type,
         "input_shape": shape,
-        "output_dim": facts.output_dim,
+        "output_dim": output_dim,
         "kernel_size": (model.kernel_size or 3) if model.architecture == "cnn" else None,
     }
 
@@ -110,9 +126,6 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
             f"JAX was imported with {threads}" if backend in facts.threads else "1: fastest for small models"
         )
         why["train.threads"] = bound
-    loss = train.loss
-    if loss == "auto":
-        loss = "cross_entropy" if facts.task_type == "classification" else "mse"
     routines = train.routines
     if routines == "auto":
         routines = [Use(use=ROUTINE[facts.task_type])]
@@ -123,10 +136,43 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         "backend": backend,
         "device": "cpu",
         "threads": threads,
-        "loss": loss,
+        "loss": _decide_loss(experiment, facts, why),
         "routines": [one.tree() for one in routines],
         "callbacks": [one.tree() for one in callbacks],
     }
+
+
+def _decide_loss(experiment: Experiment, facts: Facts, why: dict[str, str]) -> Any:
+    loss, model, task = experiment.train.loss, experiment.model, facts.task_type
+    if loss == "auto":
+        if task == "embedding" and not facts.has_target:
+            name = "nt_xent" if getattr(experiment.data, "augment", ()) else "reconstruction"
+            why["train.loss"] = f"{name}: there is no target"
+            return name
+        fitting = fitting_losses(task, model.head)
+        if not fitting:
+            raise SpecError(f"model.head: {model.head!r} is for regression, this is {task}; leave it out")
+        return fitting[0]
+    name = loss if isinstance(loss, str) else loss.name
+    if task == "embedding" and not facts.has_target and name not in SELF_SUPERVISED:
+        choices = " or ".join(SELF_SUPERVISED)
+        raise SpecError(f"train.loss: {name!r} compares classes, and there is no target; write {choices}")
+    return loss if isinstance(loss, str) else _weigh_classes(loss, facts, why)
+
+
+def _weigh_classes(loss: Loss, facts: Facts, why: dict[str, str]) -> dict[str, Any]:
+    assert not isinstance(loss, str)
+    tree = loss.tree()
+    given = tree.get("class_weights")
+    if given == "balanced":
+        tree["class_weights"] = list(facts.class_weights)
+        why["train.loss.class_weights"] = "balanced: by the classes of the train split"
+    elif given is not None and len(given) != facts.output_dim:
+        raise SpecError(
+            f"train.loss.class_weights: it has {len(given)} numbers, the target has {facts.output_dim} classes; "
+            "write one for each, in their sorted order, or 'balanced'"
+        )
+    return tree
 
 
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from trainwright.spec.losses import Loss
 from trainwright.spec.part import Auto, Broken, Part, Rule, Use
 
 Count = Annotated[int, Field(ge=1)]
@@ -197,7 +198,7 @@ class TrainSpec(Part):
         optimizer: Update rule and its rate.
         schedule: How the rate changes over the run.
         clip_norm: The largest norm of the whole gradient; larger ones are scaled down.
-        loss: `cross_entropy` or `mse`; `auto` goes by the task type.
+        loss: What is minimised: a name, or a mapping with the name and its options; `auto` goes by task type and head.
         best: By which metric the `best` version is chosen.
         restore_best: Whether the tag `final` points to the best version instead of the last.
         routines: What is measured while training; `auto` measures the val split after each epoch.
@@ -215,7 +216,7 @@ class TrainSpec(Part):
     optimizer: Optimizer = AdamW(name="adamw")
     schedule: Schedule = Constant(name="constant")
     clip_norm: Rate | None = None
-    loss: Literal["cross_entropy", "mse"] | Auto = "auto"
+    loss: Loss | Auto = "auto"
     best: BestSpec = BestSpec()
     restore_best: bool = False
     routines: list[Use] | Auto = "auto"
