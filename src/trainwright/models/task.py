@@ -3,8 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
+from trainwright.models.heads import decode
+from trainwright.spec.losses import FITTING, HEADS, LossPart, spell_out
 from trainwright.spec.train import TrainSpec
+
+OUTPUT = {
+    "classification": "logits",
+    "multi_label": "logits",
+    "segmentation": "logits",
+    "regression": "y",
+    "embedding": "embedding",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,11 +26,19 @@ class ModelTask:
         blueprint: The network.
         train: The resolved training spec.
         epochs: Passes over the train split: the horizon of the schedule.
+        quantiles: Levels of the loss `quantile`, sorted, 0.5 among them.
+
+    Example:
+        >>> plan = Blueprint((2,), 6, (), {})
+        >>> task = ModelTask(plan, TrainSpec(loss="quantile"), 1, quantiles=(0.1, 0.5, 0.9))
+        >>> task.task_type, task.head, dict(task.outputs)
+        ('regression', 'quantiles', {'y': (2,), 'quantiles': (3, 2)})
     """
 
     blueprint: Blueprint
     train: TrainSpec
     epochs: int
+    quantiles: tuple[float, ...] = ()
 
     @property
     def backend(self) -> str:
@@ -27,7 +46,53 @@ class ModelTask:
         return self.train.backend
 
     @property
+    def loss(self) -> LossPart:
+        """Gives the loss with all its options."""
+        assert self.train.loss != "auto"
+        return spell_out(self.train.loss)
+
+    @property
+    def task_type(self) -> str:
+        """Says what is predicted; the loss tells it, and the classes of pixels are told by their space."""
+        if self.loss.name == "cross_entropy":
+            return "classification" if len(self.blueprint.output_shape) == 1 else "segmentation"
+        return next(task for task, losses in FITTING.items() if self.loss.name in losses)
+
+    @property
+    def head(self) -> str:
+        """Says what the numbers of a regression mean: `point`, `mean_variance` or `quantiles`."""
+        return HEADS.get(self.loss.name, "point")
+
+    @property
     def outputs(self) -> Mapping[str, tuple[int, ...]]:
-        """Gives the shape of each output for one record: `logits` of a classifier, `y` of a regression."""
-        name = "logits" if self.train.loss == "cross_entropy" else "y"
-        return {name: (self.blueprint.output_dim,)}
+        """Gives the shape of each output for one record, the main one first.
+
+        Classes and labels: `logits`. Regression: `y`, and `variance` or `quantiles` by its head. Otherwise
+        `embedding`.
+        """
+        count, *space = self.blueprint.output_shape
+        name = OUTPUT[self.task_type]
+        if self.head == "mean_variance":
+            return {"y": (count // 2, *space), "variance": (count // 2, *space)}
+        if self.head == "quantiles":
+            levels = len(self.quantiles)
+            return {"y": (count // levels, *space), "quantiles": (levels, count // levels, *space)}
+        return {name: (count, *space)}
+
+    def decode(self, raw: Array) -> dict[str, Array]:
+        """Names what the network gives when it predicts, shape `(records, outputs, ...)`."""
+        return name_outputs(OUTPUT[self.task_type], raw, head=self.head, quantiles=self.quantiles)
+
+
+def name_outputs(
+    output: str, raw: Array, *, head: str = "point", quantiles: tuple[float, ...] = ()
+) -> dict[str, Array]:
+    """Names what a network gives when it predicts.
+
+    Args:
+        output: `logits`, `y` or `embedding`.
+        raw: Shape `(records, outputs, ...)`.
+        head: Of a regression.
+        quantiles: Levels of the head `quantiles`.
+    """
+    return decode(head, raw, quantiles=quantiles) if output == "y" else {output: raw}

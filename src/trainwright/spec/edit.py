@@ -135,6 +135,8 @@ def _put(node: Json, annotation: Any, path: tuple[str, ...], value: Json) -> Jso
         number = int(key)
         item = _put(node[number], inside(annotation, node, number), rest, value)
         return [*node[:number], item, *node[number + 1 :]]
+    if isinstance(node, str) and node in variants(annotation):
+        node = {str(tag_of(annotation)): node}  # `loss: huber` is short for `loss: {name: huber}`
     if node is not None and not isinstance(node, dict):
         raise _NowhereError(f"no field {show(key)}: {show(node)} is a single value")
     held = node or {}

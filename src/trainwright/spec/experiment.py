@@ -5,24 +5,53 @@ from typing import Any, ClassVar
 
 from trainwright.base.digest import digest_json
 from trainwright.spec.data import DataSpec
+from trainwright.spec.losses import FITTING, fitting_losses
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.part import Broken, Name, Part, Rule
 from trainwright.spec.train import TrainSpec
 
 
 def _target_operators(experiment: Any) -> Iterator[Broken]:
-    if experiment.model.task_type == "classification" and experiment.data.target_operators:
+    task = experiment.model.task_type
+    if task not in ("auto", "regression") and experiment.data.target_operators:
         cure = "classes are not shifted or scaled; leave it out, or set model.task_type: regression"
-        yield Broken(("data", "target_operators"), f"it does not go with task_type 'classification'; {cure}")
+        yield Broken(("data", "target_operators"), f"it does not go with task_type {task!r}; {cure}")
 
 
-def _loss(experiment: Any) -> Iterator[Broken]:
-    task, loss = experiment.model.task_type, experiment.train.loss
-    fitting = {"classification": "cross_entropy", "regression": "mse"}.get(task, "auto")
-    if "auto" not in (fitting, loss) and loss != fitting:
-        yield Broken(
-            ("train", "loss"), f"{loss!r} does not go with task_type {task!r}; write {fitting!r} or 'auto'"
-        )
+def _head(experiment: Any) -> Iterator[Broken]:
+    task, head = experiment.model.task_type, experiment.model.head
+    if task not in ("auto", "regression") and head != "point":
+        cure = "it is for regression; leave it out"
+        yield Broken(("model", "head"), f"{head!r} does not go with task_type {task!r}; {cure}")
+
+
+def _name_of(loss: Any) -> Any:
+    return loss if isinstance(loss, str) else loss.name
+
+
+def _loss_fits_the_task(experiment: Any) -> Iterator[Broken]:
+    task, name = experiment.model.task_type, _name_of(experiment.train.loss)
+    if "auto" not in (task, name) and name not in FITTING[task]:
+        fitting = ", ".join(map(repr, FITTING[task]))
+        text = f"{name!r} does not go with task_type {task!r}; write {fitting} or 'auto'"
+        yield Broken(("train", "loss"), text)
+
+
+def _loss_fits_the_head(experiment: Any) -> Iterator[Broken]:
+    task, head, name = experiment.model.task_type, experiment.model.head, _name_of(experiment.train.loss)
+    # Another task has no such head or no such loss, and is told so by the rules above.
+    if task not in ("auto", "regression") or name not in FITTING["regression"]:
+        return
+    if name not in fitting_losses("regression", head):
+        fitting = ", ".join(map(repr, fitting_losses("regression", head)))
+        text = f"{name!r} does not go with model.head {head!r}; write {fitting} or 'auto'"
+        yield Broken(("train", "loss"), text)
+
+
+def _views(experiment: Any) -> Iterator[Broken]:
+    if _name_of(experiment.train.loss) == "nt_xent" and not getattr(experiment.data, "augment", ()):
+        text = "'nt_xent' compares two augmented views of a record; say in data.augment how they differ"
+        yield Broken(("train", "loss"), text)
 
 
 class Experiment(Part):
@@ -40,7 +69,13 @@ class Experiment(Part):
         0
     """
 
-    rules: ClassVar[tuple[Rule, ...]] = (_target_operators, _loss)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _target_operators,
+        _head,
+        _loss_fits_the_task,
+        _loss_fits_the_head,
+        _views,
+    )
 
     name: Name
     seed: int = 0

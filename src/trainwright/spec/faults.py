@@ -22,6 +22,7 @@ from trainwright.spec.fields import (
     options,
     show,
     tag_of,
+    tagged,
     variants,
 )
 from trainwright.spec.part import Part
@@ -112,7 +113,7 @@ class _Errors:
         within = {spot.path[:length] for spot, _ in located for length in range(len(spot.path))}
         self.kept: dict[tuple[Path, str], tuple[_Spot, ErrorDetails]] = {}
         for spot, detail in located:
-            several = len(_values(spot.annotation)) > 1 and tag_of(spot.annotation) is None
+            several = len(_values(spot.annotation)) > 1 and tagged(spot.annotation) is not spot.annotation
             if not (several and spot.path in within):
                 kind = detail["type"] if detail["type"] in _KINDS else "value"
                 self.kept.setdefault((spot.path, kind), (spot, detail))
@@ -135,7 +136,11 @@ def _locate(root: type[Part], detail: ErrorDetails) -> _Spot:
     for left, key in zip(range(len(detail["loc"]), 0, -1), detail["loc"], strict=True):
         parts = variants(annotation)
         found = _values(annotation)
-        if parts:
+        if parts and tagged(annotation) is not annotation:
+            # The name of an option, such as `literal['mse']`. Only the parts lead further.
+            if left > 1 or detail["type"].startswith("union_tag"):
+                annotation = tagged(annotation)
+        elif parts:
             annotation = parts.get(str(key))
         elif len(found) > 1 and not isinstance(key, int):
             # The name of an option, such as `list[int]`. Only lists lead further.
@@ -209,7 +214,7 @@ def _not_taken(value: Any, annotation: Any) -> str:
             return f"{show(value)} is text; write true or false, without quotes"
         if words and not kinds & {str} and (near := _near(value, words)):
             return f"{show(value)} is not {describe(annotation)}; nearest: {near}"
-        if any(is_part(kind) for kind in kinds):
+        if any(is_part(kind) for kind in kinds) and not words:
             return f"{show(value)} is text; write {_mapping_like(annotation, value)}"
     if value is None:
         return f"nothing is given (null); it takes {describe(annotation)}"
@@ -261,6 +266,8 @@ class _Seen:
 
     def __getattr__(self, name: str) -> Any:
         part, tree, path, faulty = self._of
+        if name not in part.model_fields:
+            raise AttributeError(name)
         field, place = part.model_fields[name], (*path, name)
         if name not in tree:
             if field.is_required():

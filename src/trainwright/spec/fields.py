@@ -49,11 +49,19 @@ def options(annotation: Any) -> tuple[Option, ...]:
     return tuple(_options(annotation, ()))
 
 
+def tagged(annotation: Any) -> Any:
+    """Gives the part of an annotation that takes one of several parts, chosen by a tag; None where there is none.
+
+    It is the annotation itself, unless other values, such as the bare name of a loss, may stand there too.
+    """
+    if get_origin(annotation) in (Union, types.UnionType):
+        return next((one for one in get_args(annotation) if tagged(one) is not None), None)
+    return annotation if _tag(annotation) is not None else None
+
+
 def tag_of(annotation: Any) -> str | None:
     """Names the field by which one of several parts is chosen, such as the `name` of an optimizer."""
-    notes = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
-    tags = [note.discriminator for note in notes if isinstance(note, FieldInfo)]
-    return next((tag for tag in tags if isinstance(tag, str)), None)
+    return _tag(tagged(annotation))
 
 
 def variants(annotation: Any) -> dict[str, type[Part]]:
@@ -98,12 +106,14 @@ def describe(annotation: Any) -> str:
         >>> describe(fields_of(TrainSpec)["threads"])
         "a whole number >= 1 or 'auto'"
     """
-    found = options(annotation)
     names = variants(annotation)
-    if names:
+    if names and tagged(annotation) is annotation:
         return f"a mapping with {tag_of(annotation)}: {describe(Literal[tuple(names)])}"
+    found = [option for option in options(annotation) if option.kind not in names.values()]
     text = any(option.kind is str for option in found)
     words = [word for option in found if not (text and option.kind is Literal) for word in _words(option)]
+    if names:
+        words.append(f"a mapping with {tag_of(annotation)} and options")
     return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
@@ -118,6 +128,12 @@ def show(value: Any) -> str:
         return repr(value if len(value) <= SHOWN else f"{value[: SHOWN - 3]}...")
     line = json.dumps(_short(value), default=lambda odd: type(odd).__name__, skipkeys=True)
     return line if len(line) <= SHOWN else f"{line[: SHOWN - 3]}..."
+
+
+def _tag(annotation: Any) -> str | None:
+    notes = get_args(annotation)[1:] if get_origin(annotation) is Annotated else ()
+    tags = [note.discriminator for note in notes if isinstance(note, FieldInfo)]
+    return next((tag for tag in tags if isinstance(tag, str)), None)
 
 
 def _short(value: Any) -> Any:

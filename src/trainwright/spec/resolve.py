@@ -7,6 +7,7 @@ from typing import Any
 from trainwright.base.errors import BackendError, SpecError
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.losses import SELF_SUPERVISED, Loss, fitting_losses
 from trainwright.spec.model_settle import settle_model
 from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
@@ -22,7 +23,13 @@ LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
         "train.device": ("cuda",),
     },
 }
-ROUTINE = {"classification": "ClassificationScores", "regression": "RegressionScores"}
+ROUTINE = {
+    "classification": "ClassificationScores",
+    "multi_label": "MultiLabelScores",
+    "segmentation": "SegmentationScores",
+    "regression": "RegressionScores",
+    "embedding": "EmbeddingScores",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +38,9 @@ class Facts:
 
     Args:
         input_shape: Of one record after preprocessing.
-        output_shape: Of one target as the network should give it, such as (classes,) or (targets,).
-        task_type: What is learnt, by the target.
+        output_shape: Of one target as the network should give it, such as (classes,) or (targets,); None where the
+            data do not say, as for an embedding.
+        task_type: Of `model.task_type`, without `auto`.
         content_digest: Of the data.
         features: Names of feature columns, or of the array.
         target: Name of the target array or column, or of the target columns.
@@ -44,10 +52,12 @@ class Facts:
         installed: Backends that could be used.
         threads: The number of threads each backend is already bound to, where it is.
         cuda: Whether torch can use a GPU.
+        class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
+        has_target: Whether there is a target; only an embedding can do without.
     """
 
     input_shape: tuple[int, ...]
-    output_shape: tuple[int, ...]
+    output_shape: tuple[int, ...] | None
     task_type: str
     content_digest: str
     features: str | list[str]
@@ -60,6 +70,8 @@ class Facts:
     vocabulary_size: int | None = None
     categories: Sequence[int] | None = None
     cuda: bool = False
+    class_weights: Sequence[float] = ()
+    has_target: bool = True
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -132,9 +144,6 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
             f"JAX was imported with {threads}" if backend in facts.threads else "1: fastest for small models"
         )
         why["train.threads"] = bound
-    loss = train.loss
-    if loss == "auto":
-        loss = "cross_entropy" if facts.task_type == "classification" else "mse"
     routines = train.routines
     if routines == "auto":
         routines = [Use(use=ROUTINE[facts.task_type])]
@@ -146,7 +155,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         "device": device,
         "precision": "float32" if train.precision == "auto" else train.precision,
         "threads": threads,
-        "loss": loss,
+        "loss": _decide_loss(experiment, facts, why),
         "routines": [one.tree() for one in routines],
         "callbacks": [one.tree() for one in callbacks],
     }
@@ -171,6 +180,39 @@ def lacking(backend: str, train: TrainSpec) -> str | None:
         if word in missing.get(where, ())
     )
     return next(found, None)
+
+
+def _decide_loss(experiment: Experiment, facts: Facts, why: dict[str, str]) -> Any:
+    loss, model, task = experiment.train.loss, experiment.model, facts.task_type
+    if loss == "auto":
+        if task == "embedding" and not facts.has_target:
+            name = "nt_xent" if getattr(experiment.data, "augment", ()) else "reconstruction"
+            why["train.loss"] = f"{name}: there is no target"
+            return name
+        fitting = fitting_losses(task, model.head)
+        if not fitting:
+            raise SpecError(f"model.head: {model.head!r} is for regression, this is {task}; leave it out")
+        return fitting[0]
+    name = loss if isinstance(loss, str) else loss.name
+    if task == "embedding" and not facts.has_target and name not in SELF_SUPERVISED:
+        choices = " or ".join(SELF_SUPERVISED)
+        raise SpecError(f"train.loss: {name!r} compares classes, and there is no target; write {choices}")
+    return loss if isinstance(loss, str) else _weigh_classes(loss, facts, why)
+
+
+def _weigh_classes(loss: Loss, facts: Facts, why: dict[str, str]) -> dict[str, Any]:
+    assert not isinstance(loss, str)
+    tree = loss.tree()
+    given = tree.get("class_weights")
+    if given == "balanced":
+        tree["class_weights"] = list(facts.class_weights)
+        why["train.loss.class_weights"] = "balanced: by the classes of the train split"
+    elif given is not None and facts.output_shape is not None and len(given) != facts.output_shape[0]:
+        raise SpecError(
+            f"train.loss.class_weights: it has {len(given)} numbers, the target has {facts.output_shape[0]} classes; "
+            "write one for each, in their sorted order, or 'balanced'"
+        )
+    return tree
 
 
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:

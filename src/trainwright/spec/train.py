@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from trainwright.spec.losses import Loss
 from trainwright.spec.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, Count, Ema, Group, Rate, RMSprop
 from trainwright.spec.part import Auto, Broken, Part, Rule, Use
 from trainwright.spec.schedule import (
@@ -94,7 +95,7 @@ class TrainSpec(Part):
         clip_value: The largest absolute value of an element of the gradient; it comes before `clip_norm`.
         clip_norm: The largest norm of the whole gradient; larger ones are scaled down.
         ema: Averages the weights over steps; null keeps the last ones.
-        loss: `cross_entropy` or `mse`; `auto` goes by the task type.
+        loss: What is minimised: a name, or a mapping with the name and its options; `auto` goes by task type and head.
         best: By which metric the `best` version is chosen.
         restore_best: Whether the tag `final` points to the best version instead of the last.
         routines: What is measured while training; `auto` measures the val split after each epoch.
@@ -116,7 +117,7 @@ class TrainSpec(Part):
     clip_value: Rate | None = None
     clip_norm: Rate | None = None
     ema: Ema | None = None
-    loss: Literal["cross_entropy", "mse"] | Auto = "auto"
+    loss: Loss | Auto = "auto"
     best: BestSpec = BestSpec()
     restore_best: bool = False
     routines: list[Use] | Auto = "auto"
