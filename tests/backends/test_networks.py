@@ -237,3 +237,31 @@ def test_predicting_needs_no_weights_of_training_layers():
     assert not any(name.startswith(("decoder", "projection")) for name in plain.parameters)
     network = Network(trained, weights)
     assert run(network, make_records(EXTRA["reconstruction"])).shape == (6, 16)
+
+
+@pytest.mark.parametrize("name", ["transformer of tokens", "transformer of columns", "ragged cnn"])
+def test_both_learners_train_to_the_same_weights(name):
+    from contracts.learner import EverySteps, go_on
+    from trainwright.backends.equinox.backend import EquinoxBackend
+    from trainwright.backends.torch.backend import TorchBackend
+    from trainwright.models.task import ModelTask
+    from trainwright.spec.train import SGD, TrainSpec
+    from trainwright.train.feed import ArrayFeed
+    from trainwright.train.learner import Resolved
+
+    x = make_records(MODELS[name], 12)
+    feed = ArrayFeed({"x": x, "y": np.arange(12) % 3}, batch_size=4, seed=0)
+    blueprint, trained = make_blueprint(MODELS[name]), []
+    for kind, backend in (("torch", TorchBackend()), ("equinox", EquinoxBackend())):
+        spec = TrainSpec(
+            backend=kind, batch_size=4, loss="cross_entropy", optimizer=SGD(name="sgd", lr=0.1, momentum=0.9)
+        )
+        learner = backend.prepare(ModelTask(blueprint, spec, 1), feed, seed=7, run_on=Resolved())
+        start = learner.weights()
+        for parameter, value in blueprint.initial(7).items():
+            np.testing.assert_array_equal(start[parameter], value)
+        learner.train(feed, EverySteps(3, end=3), go_on)
+        trained.append(learner.weights())
+    for parameter, value in trained[0].items():
+        assert not np.array_equal(value, start[parameter]), parameter
+        assert close(value, trained[1][parameter]), parameter
