@@ -92,11 +92,18 @@ class ModelOp:
             description["task_type"],
         )
         self.preparation = Preparation.from_spec(description["preparation"], OPERATORS)
-        blueprint = build_blueprint(ModelSpec.model_validate(description["model"]))
         run_on = Resolved(device=description["device"], threads=description["threads"])
         backend = find(description["backend"], BACKENDS, where="train.backend")()
         self._output = description["output"]
-        self._predictor: Predictor = backend.predictor(blueprint, weights, output=self._output, run_on=run_on)
+        model = ModelSpec.model_validate(description["model"])
+        self._predictor: Predictor = backend.predictor(
+            build_blueprint(model),
+            weights,
+            output=self._output,
+            run_on=run_on,
+            head=model.head,
+            quantiles=model.quantiles or (),
+        )
 
     @classmethod
     def load(cls, registry: Registry, ref: str) -> "ModelOp":

@@ -59,7 +59,9 @@ class ModelSpec(Part):
     rules: ClassVar[tuple[Rule, ...]] = (_kernel_goes_with_cnn, _kernel_is_odd, _one_input_shape)
 
     architecture: Literal["mlp", "cnn"]
-    task_type: Literal["classification", "multi_label", "segmentation", "regression", "embedding"] | Auto = "auto"
+    task_type: Literal["classification", "multi_label", "segmentation", "regression", "embedding"] | Auto = (
+        "auto"
+    )
     head: Literal["point", "mean_variance", "quantiles"] = "point"
     quantiles: list[Annotated[float, Field(gt=0.0, lt=1.0)]] | None = None
     input_shape: list[Count] | Auto = "auto"

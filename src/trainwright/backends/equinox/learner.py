@@ -42,14 +42,16 @@ def make_network(blueprint: Blueprint, weights: Mapping[str, Array], *, seed: in
 _evaluate = jax.jit(lambda network, x: network(x)[0])
 
 
-def predict(network: Network, x: Array, *, output: str, batch_size: int | None) -> dict[str, Array]:
+def predict(network: Network, x: Array, *, batch_size: int | None) -> Array:
     """Predicts in batches of one fixed size; the last one is filled up, so that there is one compilation.
 
     Args:
         network: It is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
-        output: Name of the output.
         batch_size: Records at once; 1024 unless given.
+
+    Returns:
+        What the network gives, shape `(records, outputs, ...)`.
     """
     size = batch_size or PREDICT_BATCH
     parts = []
@@ -58,8 +60,8 @@ def predict(network: Network, x: Array, *, output: str, batch_size: int | None) 
         missing = size - len(piece)
         filled = np.pad(piece, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) if missing else piece
         parts.append(np.asarray(_evaluate(network, jnp.asarray(filled)))[: len(piece)])
-    empty = np.empty((0, network.blueprint.output_dim), dtype=np.float32)
-    return {output: np.concatenate(parts) if parts else empty}
+    empty = np.empty((0, *network.blueprint.output_shape), dtype=np.float32)
+    return np.concatenate(parts) if parts else empty
 
 
 class EquinoxLearner:
@@ -79,7 +81,6 @@ class EquinoxLearner:
         self._programs = programs_of(task)
         network = make_network(task.blueprint, task.blueprint.initial(seed), seed=seed)
         self._training = Training(network, self._programs.optimizer.init(network.trained))
-        self._output = next(iter(task.outputs))
         self._sum, self._weight = 0.0, 0.0
         self._steps = task.epochs * feed.steps_per_epoch
         self._plan: tuple[int, Any] = (-1, None)
@@ -106,7 +107,7 @@ class EquinoxLearner:
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
         """Predicts in evaluation mode; leaves the state untouched."""
         assert isinstance(x, np.ndarray)
-        return predict(self._training.network, x, output=self._output, batch_size=batch_size)
+        return self.task.decode(predict(self._training.network, x, batch_size=batch_size))
 
     def state(self) -> Tree:
         """Gives all that the next step depends on, as a copy."""
@@ -168,13 +169,13 @@ class EquinoxLearner:
                 self._training, losses = self._programs.stretch(
                     self._training, self._data, order, scaled, inside, until, offset
                 )
-                self._add(feed, np.asarray(losses)[inside:until].tolist(), offset + inside)
+                self._add(np.asarray(losses)[inside:until])
                 self.step = offset + until
             else:
                 rate = float(scales[inside]) * self.rate_scale
                 parts = self._parts(feed)
                 self._training, loss = self._programs.single(self._training, parts, self.step, rate)
-                self._add(feed, [float(loss)], self.step)
+                self._add(np.asarray(loss)[None])
                 self.step += 1
 
     def _plan_of(self, feed: Feed, offset: int) -> Any:
@@ -210,11 +211,8 @@ class EquinoxLearner:
             for i in range(0, len(batch.x), size)
         ]
 
-    def _add(self, feed: Feed, losses: list[float], first: int) -> None:
+    def _add(self, losses: Array) -> None:
         # One addition per step in float64, in the order of the steps: the sum does not depend on the cuts.
-        weights = None if feed.arrays is None else feed.arrays.get("weight")
-        for number, loss in enumerate(losses, first):
-            chosen = feed.indices(number)
-            total = float(len(chosen)) if weights is None else float(weights[chosen].sum())
-            self._sum += loss * total
-            self._weight += total
+        for loss, mass in losses.tolist():
+            self._sum += loss * mass
+            self._weight += mass

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from trainwright.backends.torch.loss import LOSSES, TINY
+from trainwright.backends.torch.loss import TINY, Objective
 from trainwright.backends.torch.network import Network
 from trainwright.backends.torch.optimizer import Optimizer, clip_by_norm
 from trainwright.base.errors import BackendError
@@ -39,14 +39,16 @@ def threads_of(run_on: Resolved) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def predict(network: Network, x: Array, *, output: str, batch_size: int | None) -> dict[str, Array]:
+def predict(network: Network, x: Array, *, batch_size: int | None) -> Array:
     """Predicts in batches of one fixed size, because the last bits may depend on the size.
 
     Args:
         network: In any state; it is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
-        output: Name of the output.
         batch_size: Records at once; 1024 unless given.
+
+    Returns:
+        What the network gives, shape `(records, outputs, ...)`.
     """
     size = batch_size or PREDICT_BATCH
     with torch.inference_mode():
@@ -54,8 +56,8 @@ def predict(network: Network, x: Array, *, output: str, batch_size: int | None) 
             network(torch.from_numpy(np.ascontiguousarray(x[i : i + size])), training=False).numpy()
             for i in range(0, len(x), size)
         ]
-    empty = np.empty((0, network.blueprint.output_dim), dtype=np.float32)
-    return {output: np.concatenate(parts) if parts else empty}
+    empty = np.empty((0, *network.blueprint.output_shape), dtype=np.float32)
+    return np.concatenate(parts) if parts else empty
 
 
 class TorchLearner:
@@ -79,8 +81,7 @@ class TorchLearner:
             name: self.network.tensors[name] for name, one in blueprint.parameters.items() if one.trained
         }
         self.optimizer = Optimizer(train.optimizer, trained)
-        self._loss = LOSSES[train.loss]
-        self._output = next(iter(task.outputs))
+        self._objective = Objective(task)
         self._sum, self._weight = 0.0, 0.0
         self._steps = task.epochs * feed.steps_per_epoch
 
@@ -103,7 +104,7 @@ class TorchLearner:
         """Predicts in evaluation mode; leaves the state untouched."""
         assert isinstance(x, np.ndarray)
         with threads_of(self.run_on):
-            return predict(self.network, x, output=self._output, batch_size=batch_size)
+            return self.task.decode(predict(self.network, x, batch_size=batch_size))
 
     def state(self) -> Tree:
         """Gives all that the next step depends on, as a copy."""
@@ -199,8 +200,9 @@ class TorchLearner:
             step = until
 
     def _gradients(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, ...]:
-        loss = self._loss(self.network(x, training=True), y, weight)
-        total = len(x) if weight is None else float(weight.sum())
+        outputs = self.network(self._objective.enter(x), training=True)
+        loss = self._objective(outputs, x, y, weight)
+        total = self._objective.mass(x, y, weight)
         self._sum += loss.item() * total
         self._weight += total
         gradients: tuple[Tensor, ...] = torch.autograd.grad(loss, self.network.trained)
@@ -208,14 +210,14 @@ class TorchLearner:
 
     def _accumulated(self, parts: list[Part]) -> list[Tensor]:
         """Gives the gradient of the mean over all records of the step, batch by batch."""
-        totals = [len(x) if weight is None else float(weight.sum()) for x, _, weight in parts]
+        totals = [self._objective.mass(*part) for part in parts]
         gathered = [torch.zeros_like(tensor) for tensor in self.network.trained]
         first = 0
         for (x, y, weight), total in zip(parts, totals, strict=True):
             self.network.position = (self.step, first)
             gradients = self._gradients(x, y, weight)
             torch._foreach_add_(gathered, gradients, alpha=total / max(sum(totals), TINY))
-            first += len(x)
+            first += len(x) * self._objective.views
         return gathered
 
 
