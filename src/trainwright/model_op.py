@@ -29,6 +29,7 @@ def describe(
     schema: InputSchema,
     *,
     output: str,
+    loss: str,
     backend: str,
     run_on: Resolved,
 ) -> dict[str, Any]:
@@ -44,6 +45,7 @@ def describe(
         "kinds": schema.kinds,
         "missing": schema.missing,
         "output": output,
+        "loss": loss,
         "backend": backend,
         "threads": run_on.threads,
         "device": run_on.device,
@@ -77,11 +79,18 @@ class ModelOp:
             description["missing"],
         )
         self.preparation = Preparation.from_spec(description["preparation"], OPERATORS)
-        blueprint = build_blueprint(ModelSpec.model_validate(description["model"]))
         run_on = Resolved(device=description["device"], threads=description["threads"])
         backend = find(description["backend"], BACKENDS, where="train.backend")()
         self._output = description["output"]
-        self._predictor: Predictor = backend.predictor(blueprint, weights, output=self._output, run_on=run_on)
+        model = ModelSpec.model_validate(description["model"])
+        self._predictor: Predictor = backend.predictor(
+            build_blueprint(model, loss=description["loss"]),
+            weights,
+            output=self._output,
+            run_on=run_on,
+            head=model.head,
+            quantiles=model.quantiles or (),
+        )
 
     @classmethod
     def load(cls, registry: Registry, ref: str) -> "ModelOp":

@@ -10,8 +10,11 @@ from trainwright.backends.equinox.threads import threads_in_force
 from trainwright.backends.torch.driver import cuda_is_there
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.extras import installed
+from trainwright.base.tree import Array
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
+from trainwright.data.balance import balance_classes, balance_labels
+from trainwright.data.check import NO_CLASS
 from trainwright.data.dataset import Dataset, Records, open_dataset
 from trainwright.data.encoding import settle_columns
 from trainwright.data.inputs import InputSchema
@@ -20,11 +23,13 @@ from trainwright.model_op import describe
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
+from trainwright.ops.multilabels import MultiLabels
 from trainwright.registration import with_registered_data
 from trainwright.routines import CATALOG as ROUTINES
 from trainwright.spec.build import build, find, own_code_from
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.losses import spell_out
 from trainwright.spec.resolve import REQUIRED, Facts, resolve
 from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
@@ -95,6 +100,7 @@ class Plan:
             self.preparation,
             schema,
             output=output,
+            loss=self.task.loss.name,
             backend=backend,
             run_on=self.run_on,
         )
@@ -163,11 +169,11 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     columns = _columns(experiment, dataset)
     preparation = fit_preparation(dataset, experiment.data, catalog=OPERATORS, columns=columns)
     encoded = {name: preparation.encode(dataset.part(name)) for name in dataset.splits}
-    classes = dataset.task_type == "classification"
     y = encoded["train"].y
+    assert y is not None
     facts = Facts(
         input_shape=encoded["train"].x.shape[1:],
-        output_shape=(_count_classes(preparation),) if classes or y is None else y.shape[1:],
+        output_shape=preparation.output_shape(y),
         task_type=dataset.task_type,
         content_digest=dataset.content_digest,
         features=list(dataset.features) if dataset.features is not None else _array_name(experiment),
@@ -176,11 +182,15 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         installed=tuple(name for name, needs in REQUIRED.items() if all(installed(one) for one in needs)),
         threads=_bound_threads(),
         cuda=installed("torch") and cuda_is_there(),
+        class_weights=_balanced(experiment, preparation, y),
+        has_target=not (y == NO_CLASS).all(),
     )
     resolved, why = resolve(experiment, facts)
     train = resolved.train
     run_on = Resolved(device=train.device, threads=int(train.threads))
-    task = ModelTask(build_blueprint(resolved.model), train, train.epochs)
+    levels = tuple(resolved.model.quantiles or ())
+    blueprint = build_blueprint(resolved.model, loss=spell_out(train.loss).name)
+    task = ModelTask(blueprint, train, train.epochs, quantiles=levels)
     arrays = _arrays(encoded["train"])
     feed = ArrayFeed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
     check_schedule(train.schedule, steps=train.epochs * feed.steps_per_epoch)
@@ -221,8 +231,15 @@ def _wanted(experiment: Experiment, callbacks: Sequence[Callback]) -> dict[str, 
     return wanted
 
 
-def _count_classes(preparation: Preparation) -> int:
-    return len(preparation.targets.values)  # type: ignore[attr-defined]
+def _balanced(experiment: Experiment, preparation: Preparation, y: Array) -> list[float]:
+    """Gives balanced weights of classes where they are asked for."""
+    if getattr(experiment.train.loss, "class_weights", None) != "balanced":
+        return []
+    if isinstance(preparation.targets, MultiLabels):
+        return balance_labels(y, preparation.targets.names)
+    shape = preparation.output_shape(y)
+    assert shape is not None
+    return balance_classes(y, shape[0])
 
 
 def _array_name(experiment: Experiment) -> str:

@@ -8,6 +8,7 @@ from trainwright.base.errors import StoreError
 from trainwright.base.names import check_name
 from trainwright.models.assemble import build_blueprint
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.losses import spell_out
 from trainwright.store.datasets import call
 from trainwright.store.datasets import rows as dataset_rows
 from trainwright.store.records import RunRow, VersionRow
@@ -80,6 +81,11 @@ def find_recorded(registry: Registry, resolved: Experiment) -> RunRow | None:
     return same[-1] if same else None
 
 
+def _count(spec: Experiment) -> int:
+    assert spec.train.loss != "auto"
+    return build_blueprint(spec.model, loss=spell_out(spec.train.loss).name).count_parameters()
+
+
 def _judged(registry: Registry, run: RunRow) -> VersionRow:
     version = registry.best(run.id) or registry.final(run.id)
     if version is None:
@@ -96,7 +102,7 @@ def _metadata(
         "model_family": FAMILY,
         "title": title or f"DL-{spec.model.architecture}-{links.get('trained_on', 'unknown')}",
         "architecture": spec.model.architecture,
-        "parameter_count": build_blueprint(spec.model).count_parameters(),
+        "parameter_count": _count(spec),
         "training_config": spec.train.tree(),
         "training_metrics": dict(version.metrics),
         "evaluation_metrics": dict(evaluation),

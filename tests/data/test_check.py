@@ -2,7 +2,15 @@ import numpy as np
 import pytest
 
 from trainwright.base.errors import DataError
-from trainwright.data.check import check_finite, check_ids, check_weight, infer_task_type, settle_target
+from trainwright.data.check import (
+    NO_CLASS,
+    check_finite,
+    check_ids,
+    check_weight,
+    infer_task_type,
+    settle_target,
+    without_target,
+)
 
 MANY = np.arange(100)
 
@@ -21,12 +29,49 @@ MANY = np.arange(100)
         (np.repeat(MANY[:20] * 5, 2), "classification"),
         (np.repeat(MANY[:21] * 5, 2), "regression"),
         (np.tile([0.0, 1.0], 50), "regression"),
-        (np.tile([[0, 1]], (50, 1)), "regression"),  # two targets
+        (np.tile([[0, 2]], (50, 1)), "regression"),  # two targets
+        (np.tile([[0, 1], [1, 1]], (50, 1)), "multi_label"),
+        (np.tile([[False, True], [True, True]], (5, 1)), "multi_label"),
+        (np.tile([[0.0, 1.0], [1.0, 1.0]], (50, 1)), "regression"),
+        (np.zeros((4, 5, 6), dtype=np.uint8), "segmentation"),
+        (np.zeros((4, 5, 6), dtype=bool), "segmentation"),
+        (np.zeros((4, 2, 5, 6)), "regression"),  # from field to field
         (np.tile([[0], [1]], (50, 1)), "classification"),
     ],
 )
 def test_the_task_type_goes_by_the_values(y, expected):
     assert infer_task_type(y) == expected
+
+
+@pytest.mark.parametrize("kind", [int, bool])
+def test_classes_in_columns_of_their_own_are_not_taken_for_labels(kind):
+    with pytest.raises(DataError, match=r"data.target: .*argmax.*task_type: multi_label"):
+        infer_task_type(np.eye(3, dtype=kind)[[0, 2, 1, 1]])
+
+
+@pytest.mark.parametrize(
+    ("y", "task_type", "kind"),
+    [
+        (np.array([[1, 0], [1, 1]]), "multi_label", np.float32),
+        (np.array([[True, False], [True, True]]), "multi_label", np.float32),
+        (np.array([1.0, 0.0]), "multi_label", np.float32),
+        (np.array([[[0, 7], [7, 7]]]), "segmentation", np.int64),
+        (np.array([[[0.0, 7.0], [7.0, 7.0]]]), "segmentation", np.int64),
+        (np.array([[0, 1, 1], [1, 2, 2]]), "segmentation", np.int64),  # of places along a line
+        (np.array([3.0, 4.0]), "embedding", np.int64),
+        (np.array(["a", "b"]), "embedding", "<U1"),
+        (np.ones((2, 1, 3, 3), np.float32), "regression", np.float64),
+    ],
+)
+def test_targets_of_every_task_keep_their_values(y, task_type, kind):
+    found = settle_target(y, task_type, at="")
+    assert found.dtype == kind
+    assert found.shape == (y.reshape(-1, 1).shape if task_type == "multi_label" and y.ndim == 1 else y.shape)
+    assert (found.reshape(y.shape) == y).all()
+
+
+def test_records_without_a_target_have_no_class():
+    assert without_target(3).tolist() == [NO_CLASS] * 3
 
 
 @pytest.mark.parametrize(
@@ -52,7 +97,17 @@ def test_a_target_takes_the_form_of_its_task(y, task_type, expected):
         (np.array(["x", "x"]), "classification", "all 2 records are of one class, 'x'"),
         (np.array([[7], [7]]), "classification", "one class, 7"),
         (np.array(["x", "y"]), "regression", "regression needs numbers"),
-        (np.zeros((2, 2, 2)), "regression", "regression needs shape"),
+        (np.zeros((2, 2, 0)), "regression", "regression needs shape"),
+        (np.array([[0, 1], [2, 1]]), "multi_label", "record 1 holds 2 for label 0"),
+        (np.array([[0.0, 0.5]]), "multi_label", "record 0 holds 0.5 for label 1"),
+        (np.array([["a", "b"]]), "multi_label", "text such as 'a'"),
+        (np.zeros((2, 2, 2)), "multi_label", r"shape \(records, labels\)"),
+        (np.array([0, 1]), "segmentation", "a class for each pixel"),
+        (np.array([[["a"]]]), "segmentation", "text such as 'a'"),
+        (np.array([[[0.0, 1.0], [1.0, 0.5]]]), "segmentation", "record 0 holds 0.5; for quantities"),
+        (np.ones((3, 2, 2), int), "segmentation", "all 12 pixels are of one class, 1"),
+        (np.array([0.5, 1.0]), "embedding", "record 0 holds 0.5; a loss such as reconstruction"),
+        (np.zeros((2, 3)), "embedding", "one class per record"),
         (np.zeros((2, 0)), "regression", "regression needs shape"),
     ],
 )

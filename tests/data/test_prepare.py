@@ -1,6 +1,6 @@
 import sys
 import types
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from data.making import blobs
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.jsontext import read_json, write_json
+from trainwright.data.check import without_target
 from trainwright.data.dataset import Records, open_dataset
 from trainwright.data.prepare import Preparation, fit_preparation
 from trainwright.ops import CATALOG
@@ -185,3 +186,59 @@ def test_what_float32_cannot_hold_is_refused(value):
 def test_what_is_no_preparation_is_refused(tree):
     with pytest.raises(DataError, match="a preparation"):
         Preparation.from_spec(tree, CATALOG)
+
+
+IMAGES = np.random.default_rng(1).normal(size=(60, 1, 4, 5))
+PIXELS = np.where(IMAGES[:, 0] > 0, 255, 0) + (IMAGES[:, 0] > 1)
+LABELS = (X[:, :2] > X[:, :2].mean(0)).astype(int)
+
+
+@pytest.mark.parametrize(
+    ("x", "y", "task_type", "encoded", "outputs"),
+    [
+        (X, np.array(["emu", "ant", "cat"])[Y], "classification", np.array([2, 0, 1])[Y], 3),
+        (X, LABELS, "multi_label", LABELS.astype(np.float32), 2),
+        (IMAGES, PIXELS, "segmentation", np.searchsorted([0, 255, 256], PIXELS), 3),
+        (X, X[:, :2] * 3, "regression", (X[:, :2] * 3).astype(np.float32), 2),
+        (IMAGES, IMAGES * 2, "regression", (IMAGES * 2).astype(np.float32), 1),
+        (X, Y + 5, "embedding", Y, None),
+    ],
+)
+def test_every_task_has_targets_a_model_can_take(opened, x, y, task_type, encoded, outputs):
+    data, spec = opened(task_type, x=x, y=y)
+    made = fit_preparation(data, spec, catalog=CATALOG)
+    found = made.encode(data.records).y
+
+    assert found.dtype == encoded.dtype and found.flags.c_contiguous
+    np.testing.assert_array_equal(found, encoded)
+    assert made.count_outputs(found) == outputs
+    again = Preparation.from_spec(read_json(write_json(made.spec)), CATALOG)
+    np.testing.assert_array_equal(again.encode(data.records).y, found)
+
+
+def test_labels_are_called_by_their_target(opened):
+    data, spec = opened("multi_label", y=LABELS)
+    assert fit_preparation(data, spec, catalog=CATALOG).targets.names == ("y[0]", "y[1]")
+
+
+def test_an_embedding_without_a_target_has_no_classes(opened):
+    data, spec = opened("embedding")
+    records = replace(data.records, y=without_target(60))
+    made = fit_preparation(replace(data, records=records), spec, catalog=CATALOG)
+    assert made.encode(records).y.tolist() == [-1] * 60 and made.targets == Sequential()
+
+
+def test_a_class_that_no_pixel_of_train_has_is_told(opened):
+    data, spec = opened("segmentation", x=IMAGES, y=PIXELS)
+    made = fit_preparation(data, spec, catalog=CATALOG)
+    with pytest.raises(DataError, match="pixels are counted over all records: record 0 has the class 7"):
+        made.encode(replace(data.records, y=np.full_like(PIXELS, 7)))
+
+
+@pytest.mark.parametrize(
+    ("task_type", "x", "y"), [("multi_label", X, LABELS), ("segmentation", IMAGES, PIXELS)]
+)
+def test_only_quantities_have_target_operators(opened, task_type, x, y):
+    data, spec = opened(task_type, x=x, y=y, target_operators=STANDARDIZE)
+    with pytest.raises(SpecError, match="data.target_operators: they are for regression"):
+        fit_preparation(data, spec, catalog=CATALOG)

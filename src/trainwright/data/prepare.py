@@ -10,15 +10,18 @@ from numpy.typing import NDArray
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.jsontext import Json
 from trainwright.base.tree import Array
-from trainwright.data.check import TASK_TYPES
+from trainwright.data.check import NO_CLASS, TASK_TYPES
 from trainwright.data.dataset import Dataset, Records
 from trainwright.data.frame import Frame
 from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
+from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Operator, Sequential, from_spec
 from trainwright.spec.build import build, find
 from trainwright.spec.data import ColumnSpec, DataSpec
 from trainwright.spec.part import Use
+
+CLASSES = ("classification", "segmentation", "embedding")
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,8 @@ class Preparation:
 
     Args:
         inputs: Applied to the features.
-        targets: Applied to the target: `Labels` for classes.
-        task_type: `classification` or `regression`.
+        targets: Applied to the target: `Labels` for classes, of pixels too, `MultiLabels` for labels.
+        task_type: One of `TASK_TYPES`.
 
     Example:
         >>> plain = Preparation(Sequential(), Sequential(), "regression")
@@ -63,16 +66,16 @@ class Preparation:
         """Prepares records for a model.
 
         Returns:
-            Contiguous float32 features; int64 class numbers or float32 targets of shape `(records, outputs)`;
-            float32 weights.
+            Contiguous float32 features; int64 class numbers of shape `(records, ...)`, -1 where an embedding has no
+            target, or float32 targets of shape `(records, outputs, ...)`; float32 weights.
 
         Raises:
             DataError: If the records have another shape than those it was fitted on, a class is unknown, or a
                 value comes out that float32 cannot hold.
         """
         y: Array | None = None
-        if records.y is not None and self.task_type == "classification":
-            y = np.ascontiguousarray(self.targets(records.y), dtype=np.int64)
+        if records.y is not None and self.task_type in CLASSES:
+            y = np.ascontiguousarray(_number_classes(self.targets, records.y), dtype=np.int64)
         elif records.y is not None:
             y = _to_float32(self.targets(_matrix(records.y)), "target")
         features = records.x.columns if isinstance(records.x, Frame) else records.x
@@ -82,6 +85,21 @@ class Preparation:
             weight=None if records.weight is None else _to_float32(records.weight, "weight"),
             ids=records.ids,
         )
+
+    def output_shape(self, y: Array) -> tuple[int, ...] | None:
+        """Gives the shape of one target as a network should give it: classes, labels or targets first, then space.
+
+        Args:
+            y: Encoded.
+
+        Returns:
+            None for an embedding: the data do not say how long it is.
+        """
+        if self.task_type == "embedding":
+            return None
+        if isinstance(self.targets, Labels):
+            return (len(self.targets.values or ()), *y.shape[1:])
+        return y.shape[1:]
 
 
 def fit_preparation(
@@ -99,15 +117,15 @@ def fit_preparation(
         SpecError: If an operator is unknown or is none, or a class target has operators.
         DataError: If an operator cannot be fitted.
     """
-    if dataset.task_type == "classification" and spec.target_operators:
+    if dataset.task_type != "regression" and spec.target_operators:
         raise SpecError(
             "data.target_operators: they are for regression; classes are numbered, leave them out"
         )
     train = dataset.part("train")
     assert train.y is not None
     inputs = _fit_inputs(train.x, spec, catalog, columns)
-    if dataset.task_type == "classification":
-        return Preparation(inputs, Labels().fit(train.y), dataset.task_type)
+    if dataset.task_type != "regression":
+        return Preparation(inputs, _fit_classes(dataset, train.y), dataset.task_type)
     targets = _fit(spec.target_operators, _matrix(train.y), catalog, where="data.target_operators")
     # Predictions go back through the operators: one that cannot is found before training, not after.
     targets.invert(targets(_matrix(train.y)[:1]))
@@ -152,6 +170,25 @@ def _fit(uses: Sequence[Use], x: Array, catalog: Mapping[str, str], *, where: st
                 f"{at}: {use.use} made {len(x)} records of {before}; an operator keeps their number"
             )
     return Sequential(tuple(steps))
+
+
+def _fit_classes(dataset: Dataset, y: Array) -> Operator:
+    if dataset.task_type == "multi_label":
+        target = dataset.target
+        several = [f"{target}[{number}]" for number in range(y.shape[1])]
+        return MultiLabels(tuple(several if isinstance(target, str) else target)).fit(y)
+    if dataset.task_type == "embedding" and (y == NO_CLASS).all():
+        return Sequential()
+    return Labels().fit(y.reshape(-1))
+
+
+def _number_classes(labels: Operator, y: Array) -> Array:
+    if y.ndim == 1:
+        return labels(y)
+    try:
+        return labels(y.reshape(-1)).reshape(y.shape)
+    except DataError as error:
+        raise DataError(f"the target, whose pixels are counted over all records: {error}") from error
 
 
 def _matrix(y: Array) -> Array:

@@ -1,6 +1,6 @@
 """A spec-built model together with all that its training needs."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from trainwright.base.tree import Array
@@ -85,7 +85,7 @@ class ModelTask:
 
 
 def name_outputs(
-    output: str, raw: Array, *, head: str = "point", quantiles: tuple[float, ...] = ()
+    output: str, raw: Array, *, head: str = "point", quantiles: Sequence[float] = ()
 ) -> dict[str, Array]:
     """Names what a network gives when it predicts.
 

@@ -7,6 +7,7 @@ CATALOG = {
     "DateParts": "trainwright.ops.columns:DateParts",
     "Labels": "trainwright.ops.labels:Labels",
     "MinMax": "trainwright.ops.scaling:MinMax",
+    "MultiLabels": "trainwright.ops.multilabels:MultiLabels",
     "Sequential": "trainwright.ops.operator:Sequential",
     "Standardize": "trainwright.ops.scaling:Standardize",
 }

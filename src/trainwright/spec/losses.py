@@ -22,7 +22,7 @@ class CrossEntropy(Part):
 
     Args:
         name: Chooses it.
-        label_smoothing: Part of the probability that is spread evenly over all classes (Szegedy et al. 2016, section 7).
+        label_smoothing: Part of the probability that is spread over all classes (Szegedy et al. 2016, section 7).
         class_weights: One per class, in the order of the classes; they multiply the weights of records. `balanced` is
             n / (classes * count) in train.
     """

@@ -1,7 +1,7 @@
 """The door of the Equinox backend; the threads are set before JAX is imported."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainwright.backends.equinox.threads import own_threads, threads_in_force
@@ -9,7 +9,7 @@ from trainwright.base.errors import BackendError
 from trainwright.base.extras import require
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
-from trainwright.models.task import ModelTask
+from trainwright.models.task import ModelTask, name_outputs
 from trainwright.spec.resolve import lacking
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Learner, Predictor, Resolved, Task
@@ -33,15 +33,22 @@ class EquinoxBackend:
         return learner
 
     def predictor(
-        self, blueprint: Blueprint, weights: Mapping[str, Array], *, output: str, run_on: Resolved
+        self,
+        blueprint: Blueprint,
+        weights: Mapping[str, Array],
+        *,
+        output: str,
+        run_on: Resolved,
+        head: str = "point",
+        quantiles: Sequence[float] = (),
     ) -> Predictor:
-        """Makes a trained network that only predicts."""
+        """Makes a trained network that only predicts; its outputs are named as by the task it was trained for."""
         loaded = _load(run_on)
         network = loaded.make_network(blueprint, weights, seed=0)
 
         def call(x: Array, *, batch_size: int | None = None) -> dict[str, Array]:
-            found: dict[str, Array] = loaded.predict(network, x, output=output, batch_size=batch_size)
-            return found
+            raw = loaded.predict(network, x, batch_size=batch_size)
+            return name_outputs(output, raw, head=head, quantiles=quantiles)
 
         return call
 

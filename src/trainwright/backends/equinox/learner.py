@@ -23,14 +23,16 @@ PREDICT_BATCH = 1024
 _evaluate = jax.jit(lambda network, x: network(x)[0])
 
 
-def predict(network: Network, x: Array, *, output: str, batch_size: int | None) -> dict[str, Array]:
+def predict(network: Network, x: Array, *, batch_size: int | None) -> Array:
     """Predicts in batches of one fixed size; the last one is filled up, so that there is one compilation.
 
     Args:
         network: It is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
-        output: Name of the output.
         batch_size: Records at once; 1024 unless given.
+
+    Returns:
+        What the network gives, shape `(records, outputs, ...)`.
     """
     size = batch_size or PREDICT_BATCH
     parts = []
@@ -40,7 +42,7 @@ def predict(network: Network, x: Array, *, output: str, batch_size: int | None) 
         filled = np.pad(piece, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) if missing else piece
         parts.append(np.asarray(_evaluate(network, jnp.asarray(filled)))[: len(piece)])
     empty = np.empty((0, *network.blueprint.output_shape), dtype=np.float32)
-    return {output: np.concatenate(parts) if parts else empty}
+    return np.concatenate(parts) if parts else empty
 
 
 class EquinoxLearner(Stepping):
@@ -61,9 +63,8 @@ class EquinoxLearner(Stepping):
         names = [name for name, one in task.blueprint.parameters.items() if one.trained]
         options = settle_groups(task.train.groups, names, optimizer=task.train.optimizer)
         self._still = frozen_layers(options)
-        self._programs = programs_of(task.train, options)
+        self._programs = programs_of(task, options)
         self._training = self._programs.begin(self._network(task.blueprint.initial(seed)))
-        self._output = next(iter(task.outputs))
         self._plan: tuple[int, Any] = (-1, None)
         self._data: Any = None
         if feed.arrays is not None and not task.blueprint.has_convolutions:
@@ -76,7 +77,7 @@ class EquinoxLearner(Stepping):
         assert isinstance(x, np.ndarray)
         network = self._training.network
         served = eqx.tree_at(lambda one: one.trained, network, self._served())
-        return predict(served, x, output=self._output, batch_size=batch_size)
+        return self.task.decode(predict(served, x, batch_size=batch_size))
 
     def weights(self) -> dict[str, Array]:
         """Gives the weights as copies, by neutral name and in neutral layout; averaged ones if there are any."""
@@ -131,13 +132,13 @@ class EquinoxLearner(Stepping):
                 self._training, losses = self._programs.stretch(
                     self._training, self._data, order, scaled, inside, until, offset
                 )
-                self._add_each(feed, np.asarray(losses)[inside:until].tolist(), offset + inside)
+                self._add_each(np.asarray(losses)[inside:until])
                 self.step = offset + until
             else:
                 rate = float(scales[inside]) * self.rate_scale
                 parts = self._parts(feed)
                 self._training, loss = self._programs.single(self._training, parts, self.step, rate)
-                self._add_each(feed, [float(loss)], self.step)
+                self._add_each(np.asarray(loss)[None])
                 self.step += 1
 
     def _plan_of(self, feed: Feed, offset: int) -> Any:
@@ -166,8 +167,6 @@ class EquinoxLearner(Stepping):
             for i in range(0, len(batch.x), size)
         ]
 
-    def _add_each(self, feed: Feed, losses: list[float], first: int) -> None:
-        weights = None if feed.arrays is None else feed.arrays.get("weight")
-        for number, loss in enumerate(losses, first):
-            chosen = feed.indices(number)
-            self._add(loss, float(len(chosen)) if weights is None else float(weights[chosen].sum()))
+    def _add_each(self, losses: Array) -> None:
+        for loss, mass in losses.tolist():
+            self._add(loss, mass)

@@ -9,13 +9,14 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from trainwright.backends.equinox.loss import TINY, Objective
 from trainwright.backends.equinox.network import Network
 from trainwright.base.errors import BackendError
+from trainwright.models.task import ModelTask
 from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, RMSprop
 from trainwright.spec.train import TrainSpec
 from trainwright.train.groups import ParameterOptions
 
-TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
 Parts = list[tuple[jax.Array, jax.Array, jax.Array | None]]  # x, y, weight of each batch of a step
 
 
@@ -94,28 +95,20 @@ class Training(eqx.Module):
     average: Gradients | None = None
 
 
-def loss_of(outputs: jax.Array, y: jax.Array, weight: jax.Array | None, *, kind: str) -> jax.Array:
-    """Gives the mean loss over records, weighted where they have weights."""
-    if kind == "cross_entropy":
-        each = optax.softmax_cross_entropy_with_integer_labels(outputs, y)
-    else:
-        each = jnp.square(outputs - y).mean(1)
-    return each.mean() if weight is None else (each * weight).sum() / jnp.maximum(weight.sum(), TINY)
-
-
 class Programs:
     """The compiled programs of one task.
 
     Args:
-        train: The resolved training spec.
+        task: What is trained.
         options: Of each parameter.
     """
 
-    def __init__(self, train: TrainSpec, options: Mapping[str, ParameterOptions]) -> None:
+    def __init__(self, task: ModelTask, options: Mapping[str, ParameterOptions]) -> None:
+        train = task.train
         self.options = {name: one for name, one in options.items() if not one.frozen}
         self.optimizer = make_optimizer(train, self.options)
         self._ema = train.ema
-        self._kind = train.loss
+        self._objective = Objective(task)
         self._batch_size = train.batch_size
         self._single = jax.jit(self._step, donate_argnums=0)
         self._stretch = jax.jit(self._loop, donate_argnums=0)
@@ -133,7 +126,11 @@ class Programs:
         return None if self._ema is None else jax.tree.map(jnp.copy, self.free(network))
 
     def single(self, training: Training, parts: Parts, step: int, rate: float) -> tuple[Training, jax.Array]:
-        """Makes one step of given batches; the loss is the mean over all its records."""
+        """Makes one step of given batches.
+
+        Returns:
+            What changed, and the mean loss over all records of the step with what they weigh, shape `(2,)`.
+        """
         return self._single(training, parts, jnp.int32(step), jnp.float32(rate))
 
     def stretch(
@@ -158,6 +155,9 @@ class Programs:
             first: First step within the epoch.
             last: One past the last step within the epoch.
             offset: Number of the epoch's first step within the run.
+
+        Returns:
+            What changed, and loss and weight of each step of the epoch as of `single`, shape `(steps, 2)`.
         """
         bounds = jnp.array([first, last, offset], dtype=jnp.int32)
         return self._stretch(training, data, order, rates, bounds)
@@ -172,10 +172,10 @@ class Programs:
             x, y, weight = part
             trained = network.trained | changing
             whole = eqx.tree_at(lambda n: (n.trained, n.running), network, (trained, running))
-            outputs, after = whole(x, position=(step, first))
-            return loss_of(outputs, y, weight, kind=self._kind), after
+            outputs, after = whole(self._objective.enter(x), position=(step, first))
+            return self._objective(outputs, x, y, weight), after
 
-        totals = [x.shape[0] if weight is None else weight.sum() for x, _, weight in parts]
+        totals = [self._objective.mass(*part) for part in parts]
         total = sum(totals[1:], totals[0])
         running, first, loss, gradients = network.running, 0, jnp.zeros(()), None
         for part, records in zip(parts, totals, strict=True):
@@ -189,13 +189,15 @@ class Programs:
                 found = jax.tree.map(lambda g, s=share: g * s, found)
             gradients = found if gradients is None else jax.tree.map(jnp.add, gradients, found)
             loss = loss + value
-            first += part[0].shape[0]
+            first += part[0].shape[0] * self._objective.views
         updates, moments = self.optimizer.update(gradients, training.moments, free)
         rates = {name: rate * one.lr_scale for name, one in self.options.items()}
         free = {name: weight - rates[name] * updates[name] for name, weight in free.items()}
         trained = network.trained | free
         changed = eqx.tree_at(lambda n: (n.trained, n.running), network, (trained, running))
-        return Training(changed, moments, self._average(training.average, free, step)), loss
+        return Training(changed, moments, self._average(training.average, free, step)), jnp.stack(
+            [loss, jnp.float32(total)]
+        )
 
     def _average(self, average: Gradients | None, free: Gradients, step: Any) -> Gradients | None:
         if average is None or self._ema is None:
@@ -223,14 +225,23 @@ class Programs:
             now, loss = self._step(now, parts, bounds[2] + number, rates[number])
             return now, losses.at[number].set(loss)
 
-        return jax.lax.fori_loop(bounds[0], bounds[1], body, (training, jnp.zeros(order.shape[0])))
+        return jax.lax.fori_loop(bounds[0], bounds[1], body, (training, jnp.zeros((order.shape[0], 2))))
 
 
 _PROGRAMS: dict[str, Programs] = {}
 
 
-def programs_of(train: TrainSpec, options: Mapping[str, ParameterOptions]) -> Programs:
+def programs_of(task: ModelTask, options: Mapping[str, ParameterOptions]) -> Programs:
     """Gives the programs of a task; tasks that differ in nothing a program depends on share one compilation."""
-    chosen = (train.optimizer, train.clip_value, train.clip_norm, train.ema, train.loss, train.batch_size)
+    train = task.train
+    chosen = (
+        train.optimizer,
+        train.clip_value,
+        train.clip_norm,
+        train.ema,
+        task.loss,
+        task.quantiles,
+        train.batch_size,
+    )
     key = repr((chosen, sorted(options.items()) if train.groups else None))
-    return _PROGRAMS.setdefault(key, Programs(train, options))
+    return _PROGRAMS.setdefault(key, Programs(task, options))

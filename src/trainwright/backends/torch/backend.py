@@ -1,6 +1,6 @@
 """The door of the torch backend."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -12,7 +12,7 @@ from trainwright.backends.torch.network import Network
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
-from trainwright.models.task import ModelTask
+from trainwright.models.task import ModelTask, name_outputs
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Predictor, Resolved, Task
 
@@ -33,16 +33,27 @@ class TorchBackend:
         return TorchLearner(task, feed, seed=seed, run_on=run_on)
 
     def predictor(
-        self, blueprint: Blueprint, weights: Mapping[str, Array], *, output: str, run_on: Resolved
+        self,
+        blueprint: Blueprint,
+        weights: Mapping[str, Array],
+        *,
+        output: str,
+        run_on: Resolved,
+        head: str = "point",
+        quantiles: Sequence[float] = (),
     ) -> Predictor:
-        """Makes a trained network that only predicts; one that was trained on a GPU works without one too."""
+        """Makes a trained network that only predicts; its outputs are named as by the task it was trained for.
+
+        One that was trained on a GPU works without one too.
+        """
         if run_on.device == "cuda" and not torch.cuda.is_available():
             run_on = replace(run_on, device="cpu")
         network = Network(blueprint, weights, device=torch.device(run_on.device))
 
         def call(x: Array, *, batch_size: int | None = None) -> dict[str, Array]:
             with working(run_on):
-                return predict(network, x, output=output, batch_size=batch_size)
+                raw = predict(network, x, batch_size=batch_size)
+            return name_outputs(output, raw, head=head, quantiles=quantiles)
 
         return call
 

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainwright.backends.torch.device import device_of, working
 from trainwright.backends.torch.lbfgs import LBFGS
-from trainwright.backends.torch.loss import LOSSES, TINY
+from trainwright.backends.torch.loss import TINY, Objective
 from trainwright.backends.torch.network import Network
 from trainwright.backends.torch.optimizer import Optimizer, clip_by_norm, clip_by_value
 from trainwright.backends.torch.scaler import LossScale
@@ -30,14 +30,16 @@ HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 Part = tuple[Tensor, Tensor, Tensor | None]  # x, y, weight
 
 
-def predict(network: Network, x: Array, *, output: str, batch_size: int | None) -> dict[str, Array]:
+def predict(network: Network, x: Array, *, batch_size: int | None) -> Array:
     """Predicts in batches of one fixed size, because the last bits may depend on the size.
 
     Args:
         network: In any state; it is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
-        output: Name of the output.
         batch_size: Records at once; 1024 unless given.
+
+    Returns:
+        What the network gives, shape `(records, outputs, ...)`.
     """
     size = batch_size or PREDICT_BATCH
     with torch.inference_mode():
@@ -50,7 +52,7 @@ def predict(network: Network, x: Array, *, output: str, batch_size: int | None) 
             for i in range(0, len(x), size)
         ]
     empty = np.empty((0, *network.blueprint.output_shape), dtype=np.float32)
-    return {output: np.concatenate(parts) if parts else empty}
+    return np.concatenate(parts) if parts else empty
 
 
 class TorchLearner(Stepping):
@@ -87,8 +89,7 @@ class TorchLearner(Stepping):
             self.averaged = Network(blueprint, self.network.arrays(), options=options, device=self.device)
         self.loss_scale = LossScale() if train.precision == "float16" else None
         self._half = HALVES.get(train.precision)
-        self._loss = LOSSES[train.loss]
-        self._output = next(iter(task.outputs))
+        self._objective = Objective(task)
         self._open: list[tuple[Tensor, float]] = []  # losses that are not in the sums yet
         self._resident: tuple[Any, list[Tensor | None]] = (None, [])
 
@@ -101,7 +102,7 @@ class TorchLearner(Stepping):
         """Predicts in evaluation mode, by the averaged weights if there are any; leaves the state untouched."""
         assert isinstance(x, np.ndarray)
         with working(self.run_on):
-            return predict(self._served(), x, output=self._output, batch_size=batch_size)
+            return self.task.decode(predict(self._served(), x, batch_size=batch_size))
 
     def weights(self) -> dict[str, Array]:
         """Gives the weights as copies, by neutral name and in neutral layout; averaged ones if there are any."""
@@ -186,7 +187,7 @@ class TorchLearner(Stepping):
 
         The gradients carry the factor of the loss scale.
         """
-        totals = [len(x) if weight is None else float(weight.sum()) for x, _, weight in parts]
+        totals = [self._objective.mass(*part) for part in parts]
         if len(parts) == 1:
             self.network.position = (self.step, 0)
             return *self._gradients(*parts[0]), totals[0]
@@ -200,17 +201,18 @@ class TorchLearner(Stepping):
             share = total / max(whole, TINY)
             torch._foreach_add_(gathered, gradients, alpha=share)
             mean = mean + loss * share
-            first += len(x)
+            first += len(x) * self._objective.views
         return mean, gathered, whole
 
     def _gradients(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Gives the mean loss of a batch and its gradients."""
+        rows = self._objective.enter(x)
         if self._half is None:
-            outputs = self.network(x, training=True)
+            outputs = self.network(rows, training=True)
         else:
             with torch.autocast(self.device.type, dtype=self._half):
-                outputs = self.network(x, training=True).float()
-        loss = self._loss(outputs, y, weight)
+                outputs = self.network(rows, training=True).float()
+        loss = self._objective(outputs, x, y, weight)
         scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
         return loss.detach(), torch.autograd.grad(scaled, self.network.trained)
 

@@ -1,27 +1,228 @@
 """Losses of spec-built models in torch: means over records, weighted where records have weights."""
 
+import math
 from collections.abc import Callable
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainwright.base.errors import BackendError
+from trainwright.models.heads import LEAST_VARIANCE
+from trainwright.models.task import ModelTask
+from trainwright.spec import losses
+
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
-Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+FAR = 1e9  # beside it, the similarity of unit vectors is nothing; finite, so that gradients stay so
+Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # outputs, target, weight of the records
 
 
-def cross_entropy(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
-    """Gives the mean negative log-likelihood; outputs are logits `(records, classes)`, y class numbers."""
-    if weight is None:
-        return F.cross_entropy(outputs, y)
-    return (F.cross_entropy(outputs, y, reduction="none") * weight).sum() / weight.sum().clamp(min=TINY)
+class Objective:
+    """What a step makes smaller: the loss of a task, between what the network gives and what it should have given.
+
+    The losses that compare records with one another (`supervised_contrastive`, `triplet`, `nt_xent`) compare those of
+    one batch: with `accumulate`, those of each part by itself.
+
+    Args:
+        task: What is trained.
+
+    Attributes:
+        views: How often each record is there: twice for `nt_xent`.
+    """
+
+    def __init__(self, task: ModelTask) -> None:
+        spec = task.loss
+        self._loss = _choose(spec, task.quantiles)
+        self._to_inputs = isinstance(spec, losses.Reconstruction)
+        self.views = 2 if isinstance(spec, losses.NTXent) else 1
+        weights = spec.class_weights if isinstance(spec, losses.CrossEntropy) else None
+        self._class_weights = None if weights is None else torch.tensor(weights)
+
+    def enter(self, x: Tensor) -> Tensor:
+        """Gives what the network is asked about: the views of a record become rows, one after another.
+
+        Raises:
+            BackendError: If the records have no two views.
+        """
+        if self.views == 1:
+            return x
+        if x.dim() < 3 or x.shape[1] != self.views:
+            raise BackendError(
+                f"nt_xent takes records of shape (2, ...), two views, not {tuple(x.shape[1:])}"
+            )
+        return x.flatten(0, 1)
+
+    def __call__(self, outputs: Tensor, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+        """Gives the mean loss over the records of a batch.
+
+        Args:
+            outputs: What the network gives in training for `enter(x)`.
+            x: Inputs.
+            y: Targets.
+            weight: Of the records, shape `(records,)`.
+        """
+        return self._loss(outputs, x if self._to_inputs else y, weight)
+
+    def mass(self, x: Tensor, y: Tensor, weight: Tensor | None) -> float:
+        """Gives what a batch weighs among others: its records, times their weights and those of their classes."""
+        if self._class_weights is None:
+            return len(x) if weight is None else float(weight.sum())
+        return float(_sum(_by_record(self._class_weights.to(y.device)[y]), weight))
+
+
+def cross_entropy(
+    outputs: Tensor,
+    y: Tensor,
+    weight: Tensor | None,
+    *,
+    smoothing: float = 0.0,
+    class_weights: Tensor | None = None,
+) -> Tensor:
+    """Gives the mean negative log-likelihood of classes.
+
+    Args:
+        outputs: Logits, shape `(records, classes, ...)`.
+        y: Class numbers, shape `(records, ...)`.
+        weight: Of the records.
+        smoothing: Part of the probability that is spread over all classes.
+        class_weights: They multiply the weights of records; the mean is over these products.
+    """
+    if class_weights is None and weight is None:
+        return F.cross_entropy(outputs, y, label_smoothing=smoothing)
+    if class_weights is not None:
+        class_weights = class_weights.to(device=outputs.device, dtype=outputs.dtype)
+    each = F.cross_entropy(outputs, y, class_weights, reduction="none", label_smoothing=smoothing)
+    mass = each.new_ones(len(y)) if class_weights is None else _by_record(class_weights[y])
+    return _sum(_by_record(each), weight) / _sum(mass, weight).clamp(min=TINY)
+
+
+def binary_cross_entropy(
+    outputs: Tensor, y: Tensor, weight: Tensor | None, *, positive: Tensor | None = None
+) -> Tensor:
+    """Gives the mean negative log-likelihood over records and labels; `positive` is what a positive weighs."""
+    if positive is not None:
+        positive = positive.to(device=outputs.device, dtype=outputs.dtype)
+    each = F.binary_cross_entropy_with_logits(outputs, y, pos_weight=positive, reduction="none")
+    return _mean(_by_record(each), weight)
 
 
 def mse(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
-    """Gives the mean squared error over records and outputs; both have shape `(records, outputs)`."""
+    """Gives the mean squared error over records and outputs; both have shape `(records, outputs, ...)`."""
     if weight is None:
         return F.mse_loss(outputs, y)
-    return (torch.square(outputs - y).mean(1) * weight).sum() / weight.sum().clamp(min=TINY)
+    return _mean(_by_record(torch.square(outputs - y)), weight)
 
 
-LOSSES: dict[str, Loss] = {"cross_entropy": cross_entropy, "mse": mse}
+def mae(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+    """Gives the mean absolute error over records and outputs."""
+    return _mean(_by_record(torch.abs(outputs - y)), weight)
+
+
+def huber(outputs: Tensor, y: Tensor, weight: Tensor | None, *, delta: float) -> Tensor:
+    """Gives the mean over records and outputs of what is quadratic up to `delta`, then linear."""
+    return _mean(_by_record(F.huber_loss(outputs, y, reduction="none", delta=delta)), weight)
+
+
+def gaussian_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+    """Gives the mean negative log-likelihood of normal distributions; outputs are means, then raw spreads."""
+    mean, spread = outputs.chunk(2, dim=1)
+    variance = F.softplus(spread) + LEAST_VARIANCE
+    each = 0.5 * (variance.log() + torch.square(y - mean) / variance + math.log(2 * math.pi))
+    return _mean(_by_record(each), weight)
+
+
+def quantile(outputs: Tensor, y: Tensor, weight: Tensor | None, *, levels: tuple[float, ...]) -> Tensor:
+    """Gives the mean pinball loss over records, levels and targets; outputs are all targets at the first level, ..."""
+    by_level = outputs.reshape(len(outputs), len(levels), *y.shape[1:])
+    error = y.unsqueeze(1) - by_level
+    tau = torch.tensor(levels, dtype=error.dtype, device=error.device).view(-1, *[1] * (y.dim() - 1))
+    return _mean(_by_record(torch.maximum(tau * error, (tau - 1) * error)), weight)
+
+
+def supervised_contrastive(
+    outputs: Tensor, y: Tensor, weight: Tensor | None, *, temperature: float
+) -> Tensor:
+    """Gives the mean over the records that have another of their class in the batch (the loss "out")."""
+    close = _similarity(outputs)
+    itself = torch.eye(len(y), dtype=torch.bool, device=y.device)
+    same = (y[:, None] == y[None, :]) & ~itself
+    close = (close / temperature).masked_fill(itself, -FAR)
+    log_chance = close - close.logsumexp(1, keepdim=True)
+    others = same.sum(1)
+    each = -(log_chance * same).sum(1) / others.clamp(min=1)
+    return _mean(each, _only(others > 0, weight))
+
+
+def triplet(outputs: Tensor, y: Tensor, weight: Tensor | None, *, margin: float) -> Tensor:
+    """Gives the mean over the records that have others of their class, and of another class, in the batch."""
+    distance = (2 - 2 * _similarity(outputs)).clamp(min=1e-12).sqrt()
+    same = y[:, None] == y[None, :]
+    other_class = ~same
+    same = same & ~torch.eye(len(y), dtype=torch.bool, device=y.device)
+    farthest = distance.masked_fill(~same, 0.0).amax(1)
+    nearest = distance.masked_fill(~other_class, FAR).amin(1)
+    complete = same.any(1) & other_class.any(1)
+    each = torch.relu(torch.where(complete, farthest - nearest + margin, 0.0))
+    return _mean(each, _only(complete, weight))
+
+
+def nt_xent(outputs: Tensor, y: Tensor, weight: Tensor | None, *, temperature: float) -> Tensor:
+    """Gives the mean over records of how hard the two views, neighbouring rows, are to find among all rows."""
+    del y
+    rows = torch.arange(len(outputs), device=outputs.device)
+    itself = rows[:, None] == rows[None, :]
+    close = (_similarity(outputs) / temperature).masked_fill(itself, -FAR)
+    each = F.cross_entropy(close, rows ^ 1, reduction="none")
+    return _mean(each.view(-1, 2).mean(1), weight)
+
+
+def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
+    match spec:
+        case losses.CrossEntropy():
+            weights = None if spec.class_weights is None else torch.tensor(spec.class_weights)
+            return partial(cross_entropy, smoothing=spec.label_smoothing, class_weights=weights)
+        case losses.BinaryCrossEntropy():
+            weights = None if spec.class_weights is None else torch.tensor(spec.class_weights)
+            return partial(binary_cross_entropy, positive=weights)
+        case losses.MeanSquaredError():
+            return mse
+        case losses.MeanAbsoluteError():
+            return mae
+        case losses.Huber():
+            return partial(huber, delta=spec.delta)
+        case losses.GaussianNLL():
+            return gaussian_nll
+        case losses.QuantileLoss():
+            return partial(quantile, levels=levels)
+        case losses.SupervisedContrastive():
+            return partial(supervised_contrastive, temperature=spec.temperature)
+        case losses.Triplet():
+            return partial(triplet, margin=spec.margin)
+        case losses.Reconstruction():
+            return lambda outputs, x, weight: mse(outputs.flatten(1), x.flatten(1), weight)
+        case losses.NTXent():
+            return partial(nt_xent, temperature=spec.temperature)
+
+
+def _similarity(outputs: Tensor) -> Tensor:
+    """Gives the cosines between all rows; not by a norm, whose gradient at zero is no number."""
+    rows = outputs.float()
+    unit = rows * torch.rsqrt(rows.square().sum(1, keepdim=True).clamp(min=1e-24))
+    return unit @ unit.T
+
+
+def _only(chosen: Tensor, weight: Tensor | None) -> Tensor:
+    return chosen.float() if weight is None else chosen * weight
+
+
+def _by_record(each: Tensor) -> Tensor:
+    return each if each.dim() == 1 else each.flatten(1).mean(1)
+
+
+def _sum(each: Tensor, weight: Tensor | None) -> Tensor:
+    return each.sum() if weight is None else (each * weight).sum()
+
+
+def _mean(each: Tensor, weight: Tensor | None) -> Tensor:
+    return each.mean() if weight is None else (each * weight).sum() / weight.sum().clamp(min=TINY)

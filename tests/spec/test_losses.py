@@ -1,0 +1,193 @@
+"""Losses in a spec: by name or with options, and only where they can work."""
+
+import types
+from typing import get_args
+
+import pytest
+
+from trainwright.spec.data import DataSpec
+from trainwright.spec.edit import edit
+from trainwright.spec.experiment import Experiment, _views
+from trainwright.spec.faults import find_faults
+from trainwright.spec.fields import chosen, describe, fields_of
+from trainwright.spec.losses import FITTING, HEADS, Huber, LossName, fitting_losses, spell_out
+from trainwright.spec.model import ModelSpec
+from trainwright.spec.part import Use
+from trainwright.spec.read import check_tree
+from trainwright.spec.train import TrainSpec
+from trainwright.spec.write import write_yaml
+
+NAMES = get_args(LossName)
+
+
+def tree(loss, **model):
+    found = {"name": "a", "data": {"path": "a.csv"}, "model": {"architecture": "mlp", **model}}
+    return {**found, "train": {"loss": loss}}
+
+
+def lines(*arguments, **model):
+    return [str(fault) for fault in find_faults(tree(*arguments, **model), Experiment)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_name_stands_for_the_loss_with_its_defaults(name):
+    assert spell_out(name) == TrainSpec.model_validate({"loss": {"name": name}}).loss
+    assert spell_out(name).name == name
+    assert spell_out(spell_out(name)) is not None
+
+
+def test_what_is_not_decided_cannot_be_spelt_out():
+    with pytest.raises(ValueError, match="not decided"):
+        spell_out("auto")
+
+
+def test_every_loss_trains_some_task():
+    assert {name for fitting in FITTING.values() for name in fitting} == set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("task", "head", "first"),
+    [
+        ("classification", "point", "cross_entropy"),
+        ("multi_label", "point", "binary_cross_entropy"),
+        ("segmentation", "point", "cross_entropy"),
+        ("regression", "point", "mse"),
+        ("regression", "mean_variance", "gaussian_nll"),
+        ("regression", "quantiles", "quantile"),
+        ("embedding", "point", "supervised_contrastive"),
+    ],
+)
+def test_a_task_with_a_head_has_a_usual_loss(task, head, first):
+    assert fitting_losses(task, head)[0] == first
+
+
+@pytest.mark.parametrize(
+    ("loss", "line"),
+    [
+        ("hubr", "train.loss: 'hubr' is not 'cross_entropy', "),
+        (3, "train.loss: 3 is not 'cross_entropy', "),
+        (None, "train.loss: nothing is given (null); it takes 'cross_entropy', "),
+        ({}, "train.loss.name: required field is missing; it takes 'cross_entropy', "),
+        ({"name": "hubr"}, "train.loss.name: 'hubr' is not 'cross_entropy', "),
+        ({"name": "huber", "delta": 0.0}, "train.loss.delta: 0.0 is not a number > 0"),
+        (
+            {"name": "huber", "delta": "2"},
+            "train.loss.delta: '2' is text; write the number without quotes: 2",
+        ),
+        ({"name": "huber", "dleta": 2}, "train.loss.dleta: unknown key 'dleta', nearest: 'delta'"),
+        ({"name": "mse", "delta": 2}, "train.loss.delta: unknown key 'delta', known: name"),
+        ({"name": "mse", "class_weights": "balanced"}, "train.loss.class_weights: unknown key"),
+        ({"name": "mse", "label_smoothing": 0.1}, "train.loss.label_smoothing: unknown key"),
+        (
+            {"name": "cross_entropy", "label_smoothing": 1.0},
+            "train.loss.label_smoothing: 1.0 is not a number",
+        ),
+        ({"name": "cross_entropy", "class_weights": "balance"}, "train.loss.class_weights: 'balance' is not"),
+        (
+            {"name": "cross_entropy", "class_weights": [1, -1]},
+            "train.loss.class_weights.1: -1 is not a number",
+        ),
+        ({"name": "cross_entropy", "class_weights": [0, 0.0]}, "train.loss.class_weights: no class weighs"),
+        ({"name": "triplet", "margin": 0}, "train.loss.margin: 0 is not a number > 0"),
+        ({"name": "nt_xent", "temperature": -1.0}, "train.loss.temperature: -1.0 is not a number > 0"),
+    ],
+)
+def test_a_wrong_loss_gives_one_line_with_the_cure(loss, line):
+    (found,) = (
+        lines(loss) if not (isinstance(loss, dict) and loss.get("name") == "nt_xent") else lines(loss)[:1]
+    )
+    assert found.startswith(line)
+
+
+def test_a_misspelt_loss_is_told_its_nearest():
+    assert lines("hubr")[0].endswith("nearest: 'huber'")
+
+
+def test_a_loss_says_what_it_takes():
+    words = describe(fields_of(TrainSpec)["loss"])
+    assert words.startswith("'cross_entropy', ") and words.endswith(
+        "'auto' or a mapping with name and options"
+    )
+    assert chosen(fields_of(TrainSpec)["loss"], {"name": "huber"}) is Huber
+
+
+@pytest.mark.parametrize(
+    ("loss", "model", "line"),
+    [
+        (
+            "mse",
+            {"task_type": "classification"},
+            "train.loss: 'mse' does not go with task_type 'classification'",
+        ),
+        ({"name": "huber"}, {"task_type": "embedding"}, "train.loss: 'huber' does not go with task_type"),
+        (
+            "cross_entropy",
+            {"task_type": "multi_label"},
+            "train.loss: 'cross_entropy' does not go with task_type",
+        ),
+        (
+            "triplet",
+            {"task_type": "regression"},
+            "train.loss: 'triplet' does not go with task_type 'regression'",
+        ),
+        ("mse", {"head": "mean_variance"}, "train.loss: 'mse' does not go with model.head 'mean_variance'"),
+        ("gaussian_nll", {"head": "point"}, "train.loss: 'gaussian_nll' does not go with model.head 'point'"),
+        (
+            {"name": "huber", "delta": 2.0},
+            {"head": "quantiles", "quantiles": [0.5], "task_type": "regression"},
+            "train.loss: 'huber' does not go with model.head 'quantiles'; write 'quantile' or 'auto'",
+        ),
+        (
+            "auto",
+            {"task_type": "segmentation", "head": "mean_variance"},
+            "model.head: 'mean_variance' does not go with task_type 'segmentation'",
+        ),
+        ("nt_xent", {"task_type": "embedding"}, "train.loss: 'nt_xent' compares two augmented views"),
+    ],
+)
+def test_a_loss_that_cannot_work_is_refused_with_the_reason(loss, model, line):
+    (found,) = lines(loss, **model)
+    assert found.startswith(line)
+
+
+@pytest.mark.parametrize("task", FITTING)
+@pytest.mark.parametrize("name", NAMES)
+def test_exactly_the_losses_of_a_task_are_taken(task, name):
+    head = HEADS.get(name, "point") if task == "regression" else "point"
+    quantiles = {"quantiles": [0.1, 0.5, 0.9]} if head == "quantiles" else {}
+    refused = [one for one in lines(name, task_type=task, head=head, **quantiles) if "augment" not in one]
+    assert bool(refused) == (name not in FITTING[task])
+
+
+def test_two_views_need_something_that_makes_them_differ():
+    def experiment(augment):
+        data = types.SimpleNamespace(augment=augment)
+        return types.SimpleNamespace(data=data, train=TrainSpec(loss="nt_xent"))
+
+    assert [*_views(experiment([]))] and not [*_views(experiment([Use(use="HorizontalFlip")]))]
+
+
+def base(loss="auto"):
+    return Experiment(
+        name="a", data=DataSpec(path="a.csv"), model=ModelSpec(architecture="mlp"), train=TrainSpec(loss=loss)
+    )
+
+
+@pytest.mark.parametrize("loss", ["huber", Huber(name="huber", delta=3.0)])
+def test_an_option_can_be_changed_by_path(loss):
+    assert edit(base(loss), {"train.loss.delta": 2.0}).train.loss == Huber(name="huber", delta=2.0)
+
+
+def test_another_name_drops_the_options_of_the_old_one():
+    assert edit(base(Huber(name="huber", delta=3.0)), {"train.loss.name": "mae"}).train.loss == spell_out(
+        "mae"
+    )
+    assert edit(base(Huber(name="huber", delta=3.0)), {"train.loss": "mae"}).train.loss == "mae"
+
+
+@pytest.mark.parametrize("loss", ["mae", Huber(name="huber", delta=3.0)])
+def test_a_loss_comes_back_from_yaml(loss):
+    from trainwright.spec.text import read_text
+
+    text = write_yaml(base(loss))
+    assert check_tree(read_text(text).value) == base(loss)
