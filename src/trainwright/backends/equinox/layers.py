@@ -188,7 +188,8 @@ def _embed_columns(x: jax.Array, name: str, options: Options, arrays: Arrays, ke
     coded = [column for column, count in enumerate(counts) if count]
     parts = []
     if numeric:
-        parts.append(x[:, jnp.array(numeric), None] * arrays[f"{name}.scale"] + arrays[f"{name}.shift"])
+        values = x[:, jnp.array(numeric)] if coded else x
+        parts.append(values[:, :, None] * arrays[f"{name}.scale"] + arrays[f"{name}.shift"])
     if coded:
         sizes = jnp.array([counts[column] for column in coded])
         codes = x[:, jnp.array(coded)]

@@ -225,7 +225,8 @@ def _embed_columns(name: str, options: Options, tensors: Tensors) -> Step:
     def embed(x: Tensor, training: bool, kept: Kept) -> Tensor:
         parts = []
         if scale is not None and shift is not None:
-            parts.append(x[:, numeric, None] * scale + shift)
+            values = x[:, numeric] if coded else x
+            parts.append(values[:, :, None] * scale + shift)
         if table is not None:
             codes = x[:, coded]
             # What is no code of its column is the unknown one, 0.
