@@ -194,15 +194,25 @@ def test_dates_in_rows_are_dates():
 
 
 def test_neither_pandas_nor_polars_is_needed():
-    code = (
-        "import sys; sys.modules['pandas'] = sys.modules['polars'] = None\n"
-        "import pyarrow as pa\n"
-        "from trainwright.data.frames import table_of\n"
-        "class Streaming:\n"
-        "    def __arrow_c_stream__(self, schema=None): return pa.table({'a': [1]}).__arrow_c_stream__(schema)\n"
-        "for one in (Streaming(), {'a': [1]}, [{'a': 1}], pa.table({'a': [1]})):\n"
-        "    assert table_of(one, name='t').numbers('a').tolist() == [1]\n"
-    )
+    code = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ("pandas", "polars"):
+            raise ModuleNotFoundError(name)
+
+sys.meta_path.insert(0, Absent())
+import pyarrow as pa
+from trainwright.data.frames import table_of
+
+class Streaming:
+    def __arrow_c_stream__(self, schema=None):
+        return pa.table({"a": [1]}).__arrow_c_stream__(schema)
+
+for one in (Streaming(), {"a": [1]}, [{"a": 1}], pa.table({"a": [1]})):
+    assert table_of(one, name="t").numbers("a").tolist() == [1]
+"""
     subprocess.run([sys.executable, "-c", code], check=True)
 
 

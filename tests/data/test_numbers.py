@@ -121,4 +121,4 @@ def test_a_million_texts_take_about_a_second():
     values = parse_numbers(texts, decimal=mark)
     spent = time.process_time() - start
     assert mark == "." and values[123_456] == 123_456.56
-    assert spent < 5
+    assert spent < 3

@@ -25,8 +25,8 @@ def table_of(value: Any, *, name: str) -> Table:
     left out.
 
     Args:
-        value: One of: anything that streams Arrow columns (`__arrow_c_stream__`: pandas, polars and pyarrow tables,
-            DuckDB relations); a lazy frame with `collect`; columns by name, as lists or arrays of shape `(records,)`;
+        value: One of: anything that streams Arrow columns (`__arrow_c_stream__`, as pandas, polars and pyarrow
+            tables do); a lazy frame with `collect`; columns by name, as lists or arrays of shape `(records,)`;
             a list of rows, as `read_json_rows` takes them.
         name: For messages.
 
