@@ -1,7 +1,9 @@
 """Tables that are in memory already, or in an Arrow file: frames, columns, rows."""
 
 import json
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +25,8 @@ def table_of(value: Any, *, name: str) -> Table:
     left out.
 
     Args:
-        value: One of: anything that streams Arrow columns (`__arrow_c_stream__`: pandas, polars and pyarrow tables,
-            DuckDB relations); a lazy frame with `collect`; columns by name, as lists or arrays of shape `(records,)`;
+        value: One of: anything that streams Arrow columns (`__arrow_c_stream__`, as pandas, polars and pyarrow
+            tables do); a lazy frame with `collect`; columns by name, as lists or arrays of shape `(records,)`;
             a list of rows, as `read_json_rows` takes them.
         name: For messages.
 
@@ -51,8 +53,9 @@ def table_of(value: Any, *, name: str) -> Table:
             "a dict of columns or a list of rows"
         )
     try:
-        # Older pandas frames do not stream; pyarrow knows them too. One thread, as in reading CSV.
-        arrow = pa.table(value, nthreads=1)
+        with _without_their_deprecations():
+            # Older pandas frames do not stream; pyarrow knows them too. One thread, as in reading CSV.
+            arrow = pa.table(value, nthreads=1)
     except _REFUSALS as error:
         reason = "; ".join(str(one) for one in error.args)
         raise DataError(f"{name}: it cannot be taken for a table: {reason}") from error
@@ -85,7 +88,8 @@ def read_json_rows(rows: Sequence[Any], *, name: str = "rows") -> Table:
         if differs:
             has, lacks = (number, 0) if differs[0] in row else (0, number)
             raise DataError(
-                f"{name}: row {has} has a column {differs[0]!r}, row {lacks} has not; write null where there is no value"
+                f"{name}: row {has} has a column {differs[0]!r}, row {lacks} has not; "
+                "write null where there is no value"
             )
     return _table(_from_columns({key: [row[key] for row in rows] for key in rows[0]}, name), name)
 
@@ -107,6 +111,14 @@ def read_arrow(path: Path) -> Table:
     return _table(arrow, path.name)
 
 
+@contextmanager
+def _without_their_deprecations() -> Iterator[None]:
+    """Keeps quiet what pandas tells pyarrow about pyarrow's use of pandas, which nobody here can mend."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
 def _streams(value: Any) -> bool:
     return hasattr(value, "__arrow_c_stream__")
 
@@ -117,12 +129,11 @@ def _from_columns(columns: Mapping[Any, Any], name: str) -> Any:
         if not isinstance(column, str):
             raise DataError(f"{name}: the column {column!r} has a name that is no text; write it in quotes")
         arrays[column] = _column(values, f"{name}: column {column!r}")
-    lengths = {column: len(array) for column, array in arrays.items()}
-    first = next(iter(lengths), None)
-    for column, length in lengths.items():
-        if length != lengths[first]:
+    first = next(iter(arrays), "")
+    for column, array in arrays.items():
+        if len(array) != len(arrays[first]):
             raise DataError(
-                f"{name}: column {column!r} has {length} values, column {first!r} has {lengths[first]}; "
+                f"{name}: column {column!r} has {len(array)} values, column {first!r} has {len(arrays[first])}; "
                 "give all the same number"
             )
     return pa.table(arrays)
@@ -136,7 +147,8 @@ def _column(values: Any, at: str) -> Any:
             raise DataError(f"{at} has shape {values.shape}; a column has one axis, (records,)")
         values = values.astype(values.dtype.newbyteorder("="), copy=False)
     try:
-        return pa.chunked_array(values) if _streams(values) else pa.array(values)
+        with _without_their_deprecations():
+            return pa.chunked_array(values) if _streams(values) else pa.array(values)
     except _REFUSALS as error:
         raise DataError(f"{at} cannot be read: {error}; give all its values one type") from error
 

@@ -153,7 +153,7 @@ def _list_images(folder: Path) -> dict[str, Path]:
 
 
 def _check_link(path: Path, inside: str, root: Path) -> None:
-    target = path.resolve()
+    target = Path(os.path.realpath(path))  # which, unlike `resolve`, also ends on a circle of links
     if not target.is_relative_to(root):
         raise DataError(f"{root.name}: the link {inside!r} leaves the folder; put a copy in its place")
     if path.is_dir():

@@ -256,7 +256,7 @@ def _from_arrow(column: Any) -> Ragged:
             raise DataError(
                 f"record {_record(first, lengths)}: a step has {widths[first]} channels, the first has {widths[0]}"
             )
-        shape = (len(lengths) and len(widths), int(widths[0]) if len(widths) else 1)
+        shape: tuple[int, ...] = (len(widths), int(widths[0]) if len(widths) else 1)
     else:
         shape = (len(values),)
     numeric = (pa.types.is_integer, pa.types.is_floating, pa.types.is_boolean)
