@@ -44,6 +44,7 @@ def describe(
         "task_type": schema.task_type,
         "kinds": schema.kinds,
         "missing": schema.missing,
+        "ragged": schema.ragged,
         "output": output,
         "loss": loss,
         "backend": backend,
@@ -77,6 +78,7 @@ class ModelOp:
             description["task_type"],
             description["kinds"],
             description["missing"],
+            description["ragged"],
         )
         self.preparation = Preparation.from_spec(description["preparation"], OPERATORS)
         run_on = Resolved(device=description["device"], threads=description["threads"])

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.threads import threads_in_force
 from trainwright.backends.torch.driver import cuda_is_there
@@ -19,10 +21,12 @@ from trainwright.data.dataset import Dataset, Records, open_dataset
 from trainwright.data.encoding import settle_columns
 from trainwright.data.inputs import InputSchema
 from trainwright.data.prepare import Preparation, fit_preparation
+from trainwright.data.sequences import Sequences
 from trainwright.model_op import describe
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
+from trainwright.ops.columns import Columns
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.registration import with_registered_data
 from trainwright.routines import CATALOG as ROUTINES
@@ -87,11 +91,12 @@ class Plan:
         kinds = [str(one.kind) for one in data.columns if one.role == "feature"]
         schema = InputSchema(
             data.features,
-            self.dataset.records.x.shape[1:],
+            self._shape(),
             list(self.dataset.target) if isinstance(self.dataset.target, tuple) else self.dataset.target,
             self.dataset.task_type,
             kinds if self.dataset.features is not None else None,
             data.missing,
+            isinstance(self.dataset.records.x, Sequences),
         )
         output = next(iter(self.task.outputs))
         backend = self.experiment.train.backend
@@ -104,6 +109,11 @@ class Plan:
             backend=backend,
             run_on=self.run_on,
         )
+
+    def _shape(self) -> tuple[int, ...]:
+        """Gives the shape of one raw record; sequences are padded to one length."""
+        shape = self.dataset.records.x.shape[1:]
+        return shape if self.preparation.length is None else (*shape[:-1], self.preparation.length)
 
     def retention(self) -> tuple[int | None, int | None]:
         """Gives how many of the last and of the best versions are kept: the widest wish of all checkpoints."""
@@ -167,7 +177,13 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     if len(dataset.splits.get("val", ())) == 0:
         raise DataError("data.split.val: no validation records; give a fraction above 0 or name the records")
     columns = _columns(experiment, dataset)
-    preparation = fit_preparation(dataset, experiment.data, catalog=OPERATORS, columns=columns)
+    preparation = fit_preparation(
+        dataset,
+        experiment.data,
+        catalog=OPERATORS,
+        columns=columns,
+        tokens=_holds_tokens(experiment, dataset),
+    )
     encoded = {name: preparation.encode(dataset.part(name)) for name in dataset.splits}
     y = encoded["train"].y
     assert y is not None
@@ -179,6 +195,10 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         features=list(dataset.features) if dataset.features is not None else _array_name(experiment),
         target=list(dataset.target) if isinstance(dataset.target, tuple) else dataset.target,
         columns=columns,
+        integers=preparation.vocabulary_size is not None,
+        ragged=isinstance(dataset.records.x, Sequences) and preparation.vocabulary_size is None,
+        vocabulary_size=preparation.vocabulary_size,
+        categories=_categories(preparation, columns),
         installed=tuple(name for name, needs in REQUIRED.items() if all(installed(one) for one in needs)),
         threads=_bound_threads(),
         cuda=installed("torch") and cuda_is_there(),
@@ -212,6 +232,21 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
             )
     check_metrics(task, routines, wanted=_wanted(resolved, callbacks))
     return Plan(resolved, why, folder, dataset, preparation, splits, task, feed, routines, callbacks, run_on)
+
+
+def _holds_tokens(experiment: Experiment, dataset: Dataset) -> bool:
+    """Says whether an array of integers holds token ids: a transformer takes rows of integers for them."""
+    x, model = dataset.records.x, experiment.model
+    whole = isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype.kind in "iu"
+    return whole and model.architecture == "transformer" and model.input in ("auto", "tokens")
+
+
+def _categories(preparation: Preparation, columns: Sequence[ColumnSpec]) -> list[int] | None:
+    """Gives the number of categories of each input of a table, 0 for a number."""
+    side = preparation.inputs
+    if not columns or not isinstance(side, Columns):
+        return None
+    return list(side.categories)
 
 
 def _columns(experiment: Experiment, dataset: Dataset) -> list[ColumnSpec]:

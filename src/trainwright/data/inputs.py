@@ -10,9 +10,10 @@ import numpy as np
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.check import check_finite, check_ids, check_weight
-from trainwright.data.dataset import Records
+from trainwright.data.dataset import Features, Records
 from trainwright.data.frame import Frame, is_blank
 from trainwright.data.roles import Missing, Raw, Roles, nearest
+from trainwright.data.sequences import Sequences
 from trainwright.data.source import TABLES, find_place, read_source
 from trainwright.spec.data import ColumnSpec
 
@@ -28,6 +29,7 @@ class InputSchema:
         task_type: As in the model's spec.
         kinds: Of a table: what each feature column is, in order; None for an array.
         missing: What becomes of records without a value.
+        ragged: Whether the records are sequences of different lengths.
     """
 
     features: str | list[str]
@@ -36,6 +38,7 @@ class InputSchema:
     task_type: str
     kinds: list[str] | None = None
     missing: Missing = "error"
+    ragged: bool = False
 
     @property
     def targets(self) -> list[str]:
@@ -64,7 +67,7 @@ def read_inputs(
         DataError: If a column or array is missing, the records have another shape, or values are not finite.
     """
     found = find_place(path.name, path.parent, at="")
-    if (found.suffix.lower() in TABLES) == (schema.kinds is None):
+    if not schema.ragged and (found.suffix.lower() in TABLES) == (schema.kinds is None):
         took = f"the array {schema.features!r}" if schema.kinds is None else "columns of a table"
         raise DataError(f"{found.name}: the model was trained on {took}; bring them in a file of that kind")
     features = "x" if found.suffix.lower() == ".npy" else schema.features
@@ -94,12 +97,17 @@ def _roles(schema: InputSchema, features: Any, target: Any, weight: str | None, 
 
 def _records(raw: Raw, name: str, schema: InputSchema) -> Records:
     count, at = len(raw.x), f"{name}: "
-    if raw.x.shape[1:] != schema.shape:
+    if isinstance(raw.x, Sequences):
+        alike = raw.x.shape[1:-1] == schema.shape[:-1]  # any length can be padded or cut
+    else:
+        alike = raw.x.shape[1:] == schema.shape
+    if not alike:
         raise DataError(f"{at}records have shape {raw.x.shape[1:]}, the model takes {schema.shape}")
     if count == 0:
         raise DataError(f"{at}it has no records")
     if not isinstance(raw.x, Frame):
-        check_finite(raw.x, at=at, what=f"the array {raw.features!r}")
+        values = raw.x.values if isinstance(raw.x, Sequences) else raw.x
+        check_finite(values, at=at, what=f"the array {raw.features!r}")
     if raw.y is not None:
         if raw.y.ndim == 0 or len(raw.y) != count:
             raise DataError(
@@ -116,19 +124,24 @@ def _records(raw: Raw, name: str, schema: InputSchema) -> Records:
     )
 
 
-def take_inputs(value: Any, *, schema: InputSchema) -> Array | Frame:
+def take_inputs(value: Any, *, schema: InputSchema) -> Features:
     """Takes records that are in memory for the inputs of a model.
 
     Args:
-        value: An array of records; for a model of a table, a mapping from column names to values (a data frame is one),
+        value: An array of records; a list of sequences, for a model of sequences of different lengths; for a model of a table, a mapping from column names to values (a data frame is one),
             or an array with the columns in their order if all are numeric.
         schema: What the model takes.
 
     Raises:
         DataError: If a column is missing, or the records have another shape than in training.
     """
-    if isinstance(value, Frame):
+    if isinstance(value, Frame | Sequences):
         return value
+    if schema.ragged:
+        from trainwright.data.ragged import ragged_of
+
+        ragged = ragged_of(value)
+        return Sequences(ragged.values, ragged.lengths)
     if schema.kinds is None:
         x = np.asarray(value)
         if x.shape[1:] != schema.shape:

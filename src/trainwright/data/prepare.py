@@ -11,8 +11,9 @@ from trainwright.base.errors import DataError, SpecError
 from trainwright.base.jsontext import Json
 from trainwright.base.tree import Array
 from trainwright.data.check import NO_CLASS, TASK_TYPES
-from trainwright.data.dataset import Dataset, Records
+from trainwright.data.dataset import Dataset, Features, Records
 from trainwright.data.frame import Frame
+from trainwright.data.sequences import Sequences
 from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
@@ -32,6 +33,8 @@ class Preparation:
         inputs: Applied to the features.
         targets: Applied to the target: `Labels` for classes, of pixels too, `MultiLabels` for labels.
         task_type: One of `TASK_TYPES`.
+        length: To which sequences of different lengths are padded; longer ones lose their end. None for other records.
+        vocabulary_size: The largest token id plus one; None unless the records are token ids.
 
     Example:
         >>> plain = Preparation(Sequential(), Sequential(), "regression")
@@ -43,11 +46,19 @@ class Preparation:
     inputs: Operator
     targets: Operator
     task_type: str
+    length: int | None = None
+    vocabulary_size: int | None = None
 
     @property
     def spec(self) -> dict[str, Json]:
         """Describes the preparation, with all it has learnt, as JSON values."""
-        return {"inputs": self.inputs.spec, "targets": self.targets.spec, "task_type": self.task_type}
+        return {
+            "inputs": self.inputs.spec,
+            "targets": self.targets.spec,
+            "task_type": self.task_type,
+            "length": self.length,
+            "vocabulary_size": self.vocabulary_size,
+        }
 
     @classmethod
     def from_spec(cls, tree: Json, catalog: Mapping[str, str]) -> "Preparation":
@@ -56,17 +67,22 @@ class Preparation:
         Raises:
             DataError: If it is not the spec of a preparation.
         """
-        if not isinstance(tree, dict) or set(tree) != {"inputs", "targets", "task_type"}:
-            raise DataError("a preparation is described by inputs, targets and task_type")
+        fields = {"inputs", "targets", "task_type", "length", "vocabulary_size"}
+        if not isinstance(tree, dict) or set(tree) != fields:
+            raise DataError(f"a preparation is described by {', '.join(sorted(fields))}")
         if tree["task_type"] not in TASK_TYPES:
             raise DataError(f"a preparation has an unknown task type, {tree['task_type']!r}")
-        return cls(from_spec(tree["inputs"], catalog), from_spec(tree["targets"], catalog), tree["task_type"])
+        numbers: Any = [tree["length"], tree["vocabulary_size"]]
+        if any(one is not None and (type(one) is not int or one < 1) for one in numbers):
+            raise DataError("the length and the vocabulary of a preparation are positive numbers")
+        inputs, targets = (from_spec(tree[name], catalog) for name in ("inputs", "targets"))
+        return cls(inputs, targets, tree["task_type"], *numbers)
 
     def encode(self, records: Records) -> Records:
         """Prepares records for a model.
 
         Returns:
-            Contiguous float32 features; int64 class numbers of shape `(records, ...)`, -1 where an embedding has no
+            Contiguous float32 features, or int32 token ids; int64 class numbers of shape `(records, ...)`, -1 where an embedding has no
             target, or float32 targets of shape `(records, outputs, ...)`; float32 weights.
 
         Raises:
@@ -78,13 +94,23 @@ class Preparation:
             y = np.ascontiguousarray(_number_classes(self.targets, records.y), dtype=np.int64)
         elif records.y is not None:
             y = _to_float32(self.targets(_matrix(records.y)), "target")
-        features = records.x.columns if isinstance(records.x, Frame) else records.x
         return Records(
-            x=_to_float32(self.inputs(features), "feature"),
+            x=self._features(records.x),
             y=y,
             weight=None if records.weight is None else _to_float32(records.weight, "weight"),
             ids=records.ids,
         )
+
+    def _features(self, x: Features) -> Array:
+        if isinstance(x, Frame):
+            return _to_float32(self.inputs(x.columns), "feature")
+        if self.vocabulary_size is not None:
+            ids: Any = _pad(x, self.length).values if isinstance(x, Sequences) else x
+            return _check_tokens(ids, self.vocabulary_size)
+        if isinstance(x, Sequences):
+            flat = self.inputs(x.values.reshape(len(x.values), -1))
+            return _to_float32(_pad(Sequences(flat, x.lengths), self.length).values, "feature")
+        return _to_float32(self.inputs(x), "feature")
 
     def output_shape(self, y: Array) -> tuple[int, ...] | None:
         """Gives the shape of one target as a network should give it: classes, labels or targets first, then space.
@@ -103,7 +129,12 @@ class Preparation:
 
 
 def fit_preparation(
-    dataset: Dataset, spec: DataSpec, *, catalog: Mapping[str, str], columns: Sequence[ColumnSpec] = ()
+    dataset: Dataset,
+    spec: DataSpec,
+    *,
+    catalog: Mapping[str, str],
+    columns: Sequence[ColumnSpec] = (),
+    tokens: bool = False,
 ) -> Preparation:
     """Fits the preprocessing of a spec on the train split alone.
 
@@ -112,6 +143,7 @@ def fit_preparation(
         spec: What the user says.
         catalog: Of operators.
         columns: Of a table: what each column is, decided.
+        tokens: Whether an array of integers, shape `(records, length)`, holds token ids.
 
     Raises:
         SpecError: If an operator is unknown or is none, or a class target has operators.
@@ -123,19 +155,55 @@ def fit_preparation(
         )
     train = dataset.part("train")
     assert train.y is not None
-    inputs = _fit_inputs(train.x, spec, catalog, columns)
+    whole = dataset.records.x
+    length = None
+    if isinstance(whole, Sequences):
+        length, tokens = min(spec.max_length or whole.longest, whole.longest), whole.tokens
+    vocabulary = _vocabulary_size(train.x) if tokens else None
+    if tokens and spec.operators not in ("auto", []):
+        raise SpecError("data.operators: token ids are names, not quantities; leave them out")
+    inputs = Sequential() if tokens else _fit_inputs(train.x, spec, catalog, columns)
     if dataset.task_type != "regression":
-        return Preparation(inputs, _fit_classes(dataset, train.y), dataset.task_type)
+        targets: Operator = _fit_classes(dataset, train.y)
+        return Preparation(inputs, targets, dataset.task_type, length, vocabulary)
     targets = _fit(spec.target_operators, _matrix(train.y), catalog, where="data.target_operators")
     # Predictions go back through the operators: one that cannot is found before training, not after.
     targets.invert(targets(_matrix(train.y)[:1]))
-    return Preparation(inputs, targets, dataset.task_type)
+    return Preparation(inputs, targets, dataset.task_type, length, vocabulary)
+
+
+def _vocabulary_size(x: Features) -> int:
+    ids: Any = x.values if isinstance(x, Sequences) else x
+    if ids.min() < 0:
+        raise DataError(f"data.features: a token id is {ids.min()}; ids begin at 1, and 0 is the padding")
+    return int(ids.max()) + 1
+
+
+def _check_tokens(ids: Any, size: int) -> Array:
+    bad = np.argwhere((ids < 0) | (ids >= size))
+    if len(bad):
+        record, place = bad[0].tolist()
+        raise DataError(
+            f"record {record} holds the token id {ids[record, place]}, which was not there in training "
+            f"(ids below {size} were)"
+        )
+    return np.ascontiguousarray(ids, dtype=np.int32)
+
+
+def _pad(x: Sequences, length: int | None) -> Any:
+    from trainwright.data.ragged import pad_sequences, pad_tokens
+
+    assert length is not None
+    pad = pad_tokens if x.tokens else pad_sequences
+    return pad((x.values, x.lengths), min_length=length, max_length=length)
 
 
 def _fit_inputs(
-    x: Array | Frame, spec: DataSpec, catalog: Mapping[str, str], columns: Sequence[ColumnSpec]
+    x: Features, spec: DataSpec, catalog: Mapping[str, str], columns: Sequence[ColumnSpec]
 ) -> Operator:
     uses = [] if spec.operators == "auto" else spec.operators
+    if isinstance(x, Sequences):
+        return _fit(uses, x.values.reshape(len(x.values), -1), catalog, where="data.operators")
     if not isinstance(x, Frame):
         return _fit(uses, x, catalog, where="data.operators")
     of: dict[str, Operator] = {}
