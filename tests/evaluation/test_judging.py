@@ -303,7 +303,7 @@ def test_slow_scores_have_fewer_draws_and_say_how_many():
         return counts @ np.arange(5.0) / 5
 
     quick, slow = {"q": measure(score, 5)}, {"s": measure(score, 5)}
-    for work, draws in ((1, 1000), (2**27 // 300, 300), (2**40, 100)):
+    for work, draws in ((1, 1000), (2**26 // 300, 300), (2**40, 100)):
         asked.clear()
         found = add_intervals(quick, slow, count=5, work=work)
         assert sum(asked) == 1000 + draws

@@ -16,7 +16,7 @@ from trainwright.validation.weights import Floats, settle_weight
 
 DRAWS = 1000
 FEWEST_DRAWS = 100
-WORK = 2**27  # numbers that the draws of a slow score may go through
+WORK = 2**26  # numbers that the draws of a slow score may go through
 SAMPLES = 8
 
 
@@ -73,7 +73,7 @@ def add_intervals(
         quick: By name.
         slow: By name.
         count: Number of records.
-        work: Numbers that one draw of a slow score goes through; there are `2**27 / work` draws of these, at
+        work: Numbers that one draw of a slow score goes through; there are `2**26 / work` draws of these, at
             least 100 and at most 1000.
     """
     few = max(FEWEST_DRAWS, min(DRAWS, WORK // max(1, work)))
