@@ -50,7 +50,7 @@ def make_optimizer(train: TrainSpec, options: Mapping[str, ParameterOptions]) ->
             chain += [*decay, _scale_by_sum(spec)]
         case _:
             raise BackendError(f"train.optimizer: equinox has no {spec.name!r}")
-    return optax.chain(*chain)
+    return optax.chain(*chain) if chain else optax.identity()
 
 
 def _add_decay(decays: Mapping[str, float]) -> list[optax.GradientTransformation]:
@@ -232,5 +232,5 @@ _PROGRAMS: dict[str, Programs] = {}
 def programs_of(train: TrainSpec, options: Mapping[str, ParameterOptions]) -> Programs:
     """Gives the programs of a task; tasks that differ in nothing a program depends on share one compilation."""
     chosen = (train.optimizer, train.clip_value, train.clip_norm, train.ema, train.loss, train.batch_size)
-    key = repr((chosen, sorted(options.items()) if train.groups else None))
+    key = repr((chosen, list(options.items())))
     return _PROGRAMS.setdefault(key, Programs(train, options))
