@@ -1,9 +1,11 @@
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
 pytest.importorskip("equinox")
 
-from contracts.learner import EverySteps, LearnerContract, go_on
+from contracts.learner import VARIANTS, EverySteps, LearnerContract, go_on
 from trainwright.backends.equinox.backend import EquinoxBackend
 from trainwright.backends.equinox.threads import own_threads
 from trainwright.base.errors import BackendError
@@ -11,6 +13,12 @@ from trainwright.base.errors import BackendError
 
 class TestEquinox(LearnerContract):
     backend = "equinox"
+    lacks: ClassVar[dict[str, str]] = {
+        "lbfgs": "equinox has no 'lbfgs'",
+        "lbfgs without line search": "equinox has no 'lbfgs'",
+        "bfloat16": "equinox has no 'bfloat16'",
+        "float16": "equinox has no 'float16'",
+    }
 
     def make_backend(self):
         return EquinoxBackend()
@@ -25,6 +33,39 @@ class TestEquinox(LearnerContract):
     def test_jax_s_threads_cannot_change_once_it_is_imported(self):
         with pytest.raises(BackendError, match="NPROC=7"):
             own_threads(7)
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [
+        "rmsprop",
+        "rmsprop, centered, with momentum",
+        "adagrad",
+        "groups",
+        "frozen",
+        "frozen norm",
+        "ema",
+        "ema without warm-up",
+        "clipping by value",
+        "constant with warm-up",
+    ],
+)
+def test_both_backends_train_alike_with_an_option(variant):
+    pytest.importorskip("torch")
+    from trainwright.backends.torch.backend import TorchBackend
+
+    class Torch(LearnerContract):
+        backend = "torch"
+
+        def make_backend(self):
+            return TorchBackend()
+
+    (ours, feed), (theirs, _) = (one.learner(3, **VARIANTS[variant]) for one in (TestEquinox(), Torch()))
+    for learner in (ours, theirs):
+        learner.train(feed, EverySteps(2, end=8), go_on)
+    expected = theirs.weights()
+    for name, array in ours.weights().items():
+        np.testing.assert_allclose(array, expected[name], atol=2e-4, err_msg=name)
 
 
 @pytest.mark.parametrize(

@@ -88,11 +88,11 @@ ONE = [
     ("data.features", ["a", 1], "data.features.1: 1 is not text"),
     ("train.routines", [{"use": 3}], "train.routines.0.use: 3 is not text"),
     ("train.optimizer", "adamw", "train.optimizer: 'adamw' is text; write {name: adamw}"),
-    ("train.optimizer", 3, "train.optimizer: 3 is not a mapping with name: 'sgd', 'adam' or 'adamw'"),
+    ("train.optimizer", 3, "train.optimizer: 3 is not a mapping with name: 'sgd', 'adam', 'adamw',"),
     (
         "train.optimizer.name",
         "adamx",
-        "train.optimizer.name: 'adamx' is not 'sgd', 'adam' or 'adamw'; nearest",
+        "train.optimizer.name: 'adamx' is not 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad' or 'lbfgs'; nearest",
     ),
     ("train.schedule.name", 3, "train.schedule.name: 3 is not 'constant', 'cosine',"),
     # names
@@ -164,6 +164,42 @@ RULES = [
     (
         {"train.schedule": {"name": "cosine", "warmup_epochs": 11}},
         "train.schedule.warmup_epochs: the warm-up of 11",
+    ),
+    (
+        {"train.schedule": {"name": "linear", "warmup_epochs": 1, "warmup_steps": 3}},
+        "train.schedule.warmup_steps: the warm-up is given twice",
+    ),
+    (
+        {"train.schedule": {"name": "multi_step", "milestones": []}},
+        "train.schedule.milestones: there are none",
+    ),
+    (
+        {"train.schedule": {"name": "multi_step", "milestones": [3, 3]}},
+        "train.schedule.milestones: [3, 3] do not rise",
+    ),
+    (
+        {"train.groups": [{"match": "*.bias", "frozen": True, "lr_scale": 0.5}]},
+        "train.groups.0.lr_scale: a frozen parameter is not updated",
+    ),
+    (
+        {"train.groups": [{"match": "*", "frozen": True, "weight_decay": 0.5}]},
+        "train.groups.0.weight_decay: a frozen parameter is not updated",
+    ),
+    (
+        {"train.optimizer": {"name": "lbfgs"}, "train.clip_value": 1.0},
+        "train.clip_value: lbfgs needs the gradient",
+    ),
+    (
+        {"train.optimizer": {"name": "lbfgs"}, "train.precision": "bfloat16"},
+        "train.precision: lbfgs compares losses",
+    ),
+    (
+        {"train.optimizer": {"name": "lbfgs"}, "train.groups": [{"match": "*", "lr_scale": 0.5}]},
+        "train.groups.0.lr_scale: lbfgs moves all parameters",
+    ),
+    (
+        {"train.optimizer": {"name": "lbfgs"}, "train.groups": [{"match": "*", "weight_decay": 0.5}]},
+        "train.groups.0.weight_decay: lbfgs moves all parameters",
     ),
     ({"train.best": {"metric": "test/loss"}}, "train.best.metric: a version chosen by test records"),
     (
@@ -280,3 +316,8 @@ def test_a_key_of_a_million_letters_is_told_short():
 )
 def test_a_path_is_written_on_one_line(path, text):
     assert spell(path) == text
+
+
+def test_lbfgs_takes_no_clipped_gradient():
+    (found,) = lines(changed({"train.optimizer": {"name": "lbfgs"}, "train.clip_norm": 1.0}))
+    assert found.startswith("train.clip_norm: lbfgs needs the gradient as it is; leave it out")

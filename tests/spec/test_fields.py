@@ -25,7 +25,10 @@ from trainwright.spec.train import SGD, AdamW, Cosine, TrainSpec
         (list[Annotated[int, Field(ge=1)]] | Literal["auto"], "a list (each a whole number >= 1) or 'auto'"),
         (Use, "a mapping with use, args"),
         (dict[str, Any], "a mapping"),
-        (fields_of(TrainSpec)["optimizer"], "a mapping with name: 'sgd', 'adam' or 'adamw'"),
+        (
+            fields_of(TrainSpec)["optimizer"],
+            "a mapping with name: 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad' or 'lbfgs'",
+        ),
     ],
 )
 def test_a_place_says_what_it_takes(annotation, words):
@@ -59,7 +62,14 @@ def test_a_value_shows_which_part_it_describes(part, path, value, expected):
 
 
 def test_the_variants_of_an_optimizer_go_by_name():
-    assert list(variants(fields_of(TrainSpec)["optimizer"])) == ["sgd", "adam", "adamw"]
+    assert list(variants(fields_of(TrainSpec)["optimizer"])) == [
+        "sgd",
+        "adam",
+        "adamw",
+        "rmsprop",
+        "adagrad",
+        "lbfgs",
+    ]
     assert variants(fields_of(TrainSpec)["best"]) == {}
 
 

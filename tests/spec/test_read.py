@@ -156,7 +156,8 @@ def test_all_faults_are_told_at_once_with_line_and_column():
         "a.yaml:10:48: train.optimizer.nesterov: it needs momentum; add momentum: 0.9, or leave nesterov out",
         "a.yaml:11:3: train.epoch: unknown key 'epoch', nearest: 'epochs'",
         "a.yaml:12:3: train.epoch: the key 'epoch' is given twice, first in line 11; keep one",
-        "a.yaml:14:11: train.schedule.name: 'cosin' is not 'constant', 'cosine', 'one_cycle' or 'plateau'; "
+        "a.yaml:14:11: train.schedule.name: 'cosin' is not 'constant', 'cosine', 'one_cycle', 'step', "
+        "'multi_step', 'exponential', 'linear', 'polynomial' or 'plateau'; "
         "nearest: 'cosine'",
         "a.yaml:16:7: train.callbacks.0.use: required field is missing; it takes text",
         "a.yaml:17:7: train.callbacks.1: the tag '!x' is not allowed; write the plain value",

@@ -133,7 +133,7 @@ def test_a_description_of_several_lines_is_one_sentence():
     assert field_descriptions(AdamW)["lr"] == "The rate."
     assert (
         field_descriptions(Cosine)["warmup_epochs"]
-        == "Epochs (parts too) over which the rate rises from zero."
+        == "Epochs (parts too) over which the rate rises from zero, step by step."
     )
     train = SCHEMA["$defs"]["TrainSpec"]["properties"]["accumulate"]["description"]
     assert "\n" not in train and "  " not in train

@@ -278,7 +278,13 @@ class _Seen:
             return _Seen(inner, tree[name], place, faulty)
         if any(one[: len(place)] == place for one in faulty):
             raise _UnseenError
-        return tree[name]
+        if not isinstance(tree[name], list):
+            return tree[name]
+        kind = inside(fields_of(part)[name], tree[name], 0)
+        return [
+            item if (inner := chosen(kind, item)) is None else _Seen(inner, item, (*place, number), faulty)
+            for number, item in enumerate(tree[name])
+        ]
 
 
 def _broken(part: type[Part], tree: Any, path: Path, faulty: set[Path]) -> Iterator[Fault]:

@@ -56,19 +56,18 @@ def _warmup(train: Any) -> Iterator[Broken]:
         yield Broken(("schedule", "warmup_epochs"), f"{text}; write a smaller number")
 
 
-def _line_search(train: Any) -> Iterator[Broken]:
-    """A line search compares exact losses along one direction, so nothing may bend the gradient."""
-    if train.optimizer.name != "lbfgs":
-        return
-    for field in ("clip_norm", "clip_value"):
-        if getattr(train, field) is not None:
-            yield Broken(
-                (field,), "lbfgs needs the gradient as it is; leave it out, or use another optimizer"
-            )
-    if train.precision not in ("auto", "float32"):
-        text = "lbfgs compares losses in their last digits; write float32, or use another optimizer"
-        yield Broken(("precision",), text)
-    for number, group in enumerate(train.groups):
+def _unbent(field: str, *fitting: Any, why: str) -> Rule:
+    """A line search compares exact losses along one direction for all, so nothing may bend or round its gradient."""
+
+    def rule(train: Any) -> Iterator[Broken]:
+        if train.optimizer.name == "lbfgs" and getattr(train, field) not in fitting:
+            yield Broken((field,), f"lbfgs {why}; leave it out, or use another optimizer")
+
+    return rule
+
+
+def _one_direction(train: Any) -> Iterator[Broken]:
+    for number, group in enumerate(train.groups if train.optimizer.name == "lbfgs" else ()):
         for field, usual in (("weight_decay", None), ("lr_scale", 1.0)):
             if getattr(group, field) != usual:
                 text = (
@@ -102,7 +101,13 @@ class TrainSpec(Part):
         callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
     """
 
-    rules: ClassVar[tuple[Rule, ...]] = (_warmup, _line_search)
+    rules: ClassVar[tuple[Rule, ...]] = (
+        _warmup,
+        _unbent("clip_value", None, why="needs the gradient as it is"),
+        _unbent("clip_norm", None, why="needs the gradient as it is"),
+        _unbent("precision", "auto", "float32", why="compares losses in their last digits"),
+        _one_direction,
+    )
 
     backend: Literal["torch", "equinox"] | Auto = "auto"
     device: Literal["cpu", "cuda"] | Auto = "auto"

@@ -51,7 +51,7 @@ def make_optimizer(train: TrainSpec, options: Mapping[str, ParameterOptions]) ->
             chain += [*decay, _scale_by_sum(spec)]
         case _:
             raise BackendError(f"train.optimizer: equinox has no {spec.name!r}")
-    return optax.chain(*chain)
+    return optax.chain(*chain) if chain else optax.identity()
 
 
 def _add_decay(decays: Mapping[str, float]) -> list[optax.GradientTransformation]:
@@ -243,5 +243,5 @@ def programs_of(task: ModelTask, options: Mapping[str, ParameterOptions]) -> Pro
         task.quantiles,
         train.batch_size,
     )
-    key = repr((chosen, sorted(options.items()) if train.groups else None))
+    key = repr((chosen, list(options.items())))
     return _PROGRAMS.setdefault(key, Programs(task, options))

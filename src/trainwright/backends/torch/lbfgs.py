@@ -90,10 +90,10 @@ class LBFGS:
     def load_state(self, tree: Mapping[str, Any]) -> None:
         """Takes back what `state` gave."""
         pairs, move, gradient = (
-            torch.from_numpy(np.array(tree[key])).to(self._move.device)
-            for key in ("pairs", "move", "gradient")
+            torch.tensor(tree[key], device=self._move.device) for key in ("pairs", "move", "gradient")
         )
-        self._pairs = [(one[0], one[1]) for one in pairs]
+        # Tensors of their own: the last bits of a product depend on where in memory its factors begin.
+        self._pairs = [(one[0].clone(), one[1].clone()) for one in pairs]
         self._move, self._gradient, self._started = move, gradient, tree["started"]
 
     def _direction(self, slope: Tensor) -> Tensor:

@@ -79,6 +79,7 @@ class TorchLearner(Stepping):
             blueprint, blueprint.initial(seed), seed=seed, options=options, device=self.device
         )
         trained = {name: one for name, one in self.network.tensors.items() if one.requires_grad}
+        self._moving = frozenset(trained)
         self.optimizer: Optimizer | LBFGS
         if isinstance(train.optimizer, spec.LBFGS):
             self.optimizer = LBFGS(train.optimizer, trained)
@@ -91,6 +92,7 @@ class TorchLearner(Stepping):
         self._half = HALVES.get(train.precision)
         self._objective = Objective(task)
         self._open: list[tuple[Tensor, float]] = []  # losses that are not in the sums yet
+        self._keeps_records = self.device.type != "cpu"
         self._resident: tuple[Any, list[Tensor | None]] = (None, [])
 
     def train(self, feed: Feed, clock: Clock, tell: Callable[[Learner], Answer]) -> None:
@@ -117,8 +119,7 @@ class TorchLearner(Stepping):
     def _arrays(self) -> dict[str, Any]:
         found: dict[str, Any] = {"weights": self.network.arrays(), "optimizer": self.optimizer.state()}
         if self.averaged is not None:
-            moving = {name for name, one in self.averaged.tensors.items() if one.requires_grad}
-            found["ema"] = {name: one for name, one in self.averaged.arrays().items() if name in moving}
+            found["ema"] = {n: one for n, one in self.averaged.arrays().items() if n in self._moving}
         if self.loss_scale is not None:
             found["loss_scale"] = self.loss_scale.state()
         return found
@@ -127,7 +128,7 @@ class TorchLearner(Stepping):
         self.network.load(kept["weights"])
         self.optimizer.load_state(kept["optimizer"])
         if self.averaged is not None:
-            self.averaged.load(kept["weights"] | kept["ema"])
+            self.averaged.load(kept["weights"] | {name: kept["ema"][name] for name in self._moving})
         if self.loss_scale is not None:
             self.loss_scale.load_state(kept["loss_scale"])
 
@@ -254,7 +255,7 @@ class TorchLearner(Stepping):
     def _gather(self, arrays: Mapping[str, Array], rows: Array) -> Part:
         """Gives some records; NumPy gathers them on a CPU, and a GPU from what lies there already."""
         names = ("x", "y", "weight")
-        if self.device.type == "cpu":
+        if not self._keeps_records:
             x, y, weight = (torch.from_numpy(arrays[n][rows]) if n in arrays else None for n in names)
         else:
             if self._resident[0] is not arrays:
