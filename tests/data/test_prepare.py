@@ -240,5 +240,5 @@ def test_a_class_that_no_pixel_of_train_has_is_told(opened):
 )
 def test_only_quantities_have_target_operators(opened, task_type, x, y):
     data, spec = opened(task_type, x=x, y=y, target_operators=STANDARDIZE)
-    with pytest.raises(SpecError, match="data.target_operators: they are for regression"):
+    with pytest.raises(SpecError, match=r"data\.target_operators: they are for regression"):
         fit_preparation(data, spec, catalog=CATALOG)

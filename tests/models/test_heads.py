@@ -66,3 +66,8 @@ def test_a_head_has_as_many_outputs_as_it_decodes(head, count):
 def test_what_is_no_head_or_does_not_divide_is_an_error(head, raw, levels):
     with pytest.raises(ValueError, match=r"head|divide|pairs"):
         decode(head, raw, quantiles=levels)
+
+
+def test_a_lost_quantile_loses_the_median():
+    found = decode("quantiles", np.array([[np.nan, 1.0, 2.0]]), quantiles=[0.1, 0.5, 0.9])
+    assert np.isnan(found["y"]).all() and np.isnan(found["quantiles"]).all()

@@ -58,7 +58,7 @@ def test_an_embedding_is_as_long_as_it_is_asked_to_be(asked):
 def test_records_without_a_target_are_learnt_from_alone():
     resolved, why = resolve(experiment(), facts("embedding", has_target=False))
     assert resolved.train.loss == "reconstruction" and "no target" in why["train.loss"]
-    with pytest.raises(SpecError, match="train.loss: 'triplet' compares classes, and there is no target"):
+    with pytest.raises(SpecError, match=r"train\.loss: 'triplet' compares classes, and there is no target"):
         resolve(experiment("triplet"), facts("embedding", has_target=False))
 
 

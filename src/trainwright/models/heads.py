@@ -62,5 +62,7 @@ def decode(head: str, raw: Array, *, quantiles: Sequence[float] | None = None) -
     if raw.shape[1] % len(quantiles):
         raise ValueError(f"{raw.shape[1]} outputs do not divide among {len(quantiles)} levels")
     levels = raw.reshape(len(raw), len(quantiles), raw.shape[1] // len(quantiles), *raw.shape[2:])
-    levels = np.sort(levels, axis=1)
+    # Sorting moves nan to the end, where it would leave a median that looks sound.
+    lost = np.isnan(levels).any(axis=1, keepdims=True)
+    levels = np.where(lost, raw.dtype.type(np.nan), np.sort(levels, axis=1))
     return {"y": levels[:, list(quantiles).index(0.5)], "quantiles": levels}

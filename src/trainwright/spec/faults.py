@@ -111,6 +111,7 @@ class _Errors:
         located = [(_locate(root, detail), detail) for detail in details]
         self.paths = {spot.path for spot, detail in located if detail["type"] != "rules"}
         within = {spot.path[:length] for spot, _ in located for length in range(len(spot.path))}
+        within |= {spot.path for spot, detail in located if detail["type"] == "rules"}
         self.kept: dict[tuple[Path, str], tuple[_Spot, ErrorDetails]] = {}
         for spot, detail in located:
             several = len(_values(spot.annotation)) > 1 and tagged(spot.annotation) is not spot.annotation

@@ -121,7 +121,7 @@ def mae(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
 
 def huber(outputs: jax.Array, y: jax.Array, weight: Weight, *, delta: float) -> jax.Array:
     """Gives the mean over records and outputs of what is quadratic up to `delta`, then linear."""
-    return _mean(_by_record(optax.huber_loss(outputs, y, delta)), weight)
+    return _mean(_by_record(optax.huber_loss(outputs, y, delta=delta)), weight)
 
 
 def gaussian_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:

@@ -1,0 +1,335 @@
+"""Losses, judged by their formulas, by scikit-learn and by SciPy, on both backends alike."""
+
+from functools import partial
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from scipy import special, stats
+from scipy.spatial.distance import cdist
+from sklearn import metrics
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("equinox")
+
+import jax
+import jax.numpy as jnp
+
+from trainwright.backends.equinox import loss as equinox_loss
+from trainwright.backends.torch import loss as torch_loss
+from trainwright.base.errors import BackendError
+from trainwright.models.task import ModelTask
+from trainwright.spec.train import TrainSpec
+
+LEVELS = (0.1, 0.5, 0.9)
+N = 7
+numbers = np.random.default_rng(0)
+WEIGHT = np.array([0.5, 2.0, 0.0, 1.0, 3.0, 0.25, 1.5], dtype=np.float32)
+CLASS_WEIGHTS = [0.5, 2.0, 1.0]
+
+
+def draw(*shape):
+    return numbers.normal(size=shape).astype(np.float32)
+
+
+def log_softmax(logits):
+    return logits - special.logsumexp(logits, axis=1, keepdims=True)
+
+
+# What each loss is, in float64, by another way than ours: (outputs, x, y, weight) -> number.
+
+
+def cross_entropy(outputs, x, y, weight):
+    return metrics.log_loss(y, special.softmax(outputs, 1), sample_weight=weight, labels=range(3))
+
+
+def soft_cross_entropy(outputs, x, y, weight, *, smoothing, class_weights=(1.0, 1.0, 1.0)):
+    # The target is the smoothed distribution; each class counts as much as it weighs.
+    wanted = (1 - smoothing) * np.eye(3)[y] + smoothing / 3
+    each = -(wanted * np.array(class_weights) * log_softmax(outputs)).sum(1)
+    return (each * weight).sum() / (weight * np.array(class_weights)[y]).sum()
+
+
+def pixel_cross_entropy(outputs, x, y, weight, *, class_weights=(1.0, 1.0, 1.0)):
+    total, mass = 0.0, 0.0
+    for record in range(len(y)):
+        for place in np.ndindex(y.shape[1:]):
+            kind = y[(record, *place)]
+            importance = weight[record] * class_weights[kind]
+            total -= importance * log_softmax(outputs[record][(slice(None), *place)][None])[0, kind]
+            mass += importance
+    return total / mass
+
+
+def binary_cross_entropy(outputs, x, y, weight, *, positive=(1.0, 1.0)):
+    chance = special.expit(outputs)
+    by_label = [
+        -(weight * np.where(y[:, k] == 1, positive[k] * np.log(chance[:, k]), np.log1p(-chance[:, k]))).sum()
+        for k in range(2)
+    ]
+    return np.mean(by_label) / weight.sum()
+
+
+def by_sklearn(score, outputs, x, y, weight):
+    return score(y.reshape(N, -1), outputs.reshape(N, -1), sample_weight=weight)
+
+
+def huber(outputs, x, y, weight, *, delta):
+    return np.average(special.huber(delta, outputs - y).mean(1), weights=weight)
+
+
+def gaussian_nll(outputs, x, y, weight):
+    scale = np.sqrt(np.log1p(np.exp(outputs[:, 2:])) + 1e-6)
+    return np.average(-stats.norm.logpdf(y, outputs[:, :2], scale).mean(1), weights=weight)
+
+
+def pinball(outputs, x, y, weight):
+    parts = np.split(outputs, 3, axis=1)
+    return np.mean(
+        [
+            metrics.mean_pinball_loss(y, part, sample_weight=weight, alpha=level)
+            for level, part in zip(LEVELS, parts, strict=True)
+        ]
+    )
+
+
+def unit(outputs):
+    return outputs / np.linalg.norm(outputs, axis=1, keepdims=True)
+
+
+def supervised_contrastive(outputs, x, y, weight, *, temperature):
+    z, found, mass = unit(outputs), 0.0, 0.0
+    for i in range(N):
+        positives = [p for p in range(N) if p != i and y[p] == y[i]]
+        if positives:
+            below = sum(np.exp(z[i] @ z[a] / temperature) for a in range(N) if a != i)
+            inner = [np.log(np.exp(z[i] @ z[p] / temperature) / below) for p in positives]
+            found, mass = found - weight[i] * np.mean(inner), mass + weight[i]
+    return found / mass
+
+
+def triplet(outputs, x, y, weight, *, margin):
+    distance, found, mass = cdist(unit(outputs), unit(outputs)), 0.0, 0.0
+    for i in range(N):
+        positives = [p for p in range(N) if p != i and y[p] == y[i]]
+        negatives = [n for n in range(N) if y[n] != y[i]]
+        if positives and negatives:
+            each = max(0.0, margin + distance[i][positives].max() - distance[i][negatives].min())
+            found, mass = found + weight[i] * each, mass + weight[i]
+    return found / mass
+
+
+def nt_xent(outputs, x, y, weight, *, temperature):
+    z, each = unit(outputs), []
+    for i in range(2 * N):
+        twin = i + 1 if i % 2 == 0 else i - 1
+        below = sum(np.exp(z[i] @ z[k] / temperature) for k in range(2 * N) if k != i)
+        each.append(-np.log(np.exp(z[i] @ z[twin] / temperature) / below))
+    return np.average(np.reshape(each, (N, 2)).mean(1), weights=weight)
+
+
+CLASSES = np.array([0, 2, 1, 1, 0, 2, 0])
+LONELY = np.array([0, 2, 1, 1, 0, 3, 0])  # 2 and 3 are there once: as anchors they have no loss
+BITS = np.array([[0, 1], [1, 1], [0, 0], [1, 0], [0, 0], [1, 0], [1, 0]], dtype=np.float32)
+PIXELS = numbers.integers(0, 3, size=(N, 2, 4))
+ABSOLUTE = partial(by_sklearn, metrics.mean_absolute_error)
+SQUARED = partial(by_sklearn, metrics.mean_squared_error)
+WEIGHED = {"name": "cross_entropy", "class_weights": CLASS_WEIGHTS}
+# loss, shape of the outputs, target, reference, shape of x
+CASES = {
+    "cross_entropy": ("cross_entropy", (N, 3), CLASSES, cross_entropy),
+    "label smoothing": (
+        {"name": "cross_entropy", "label_smoothing": 0.2},
+        (N, 3),
+        CLASSES,
+        partial(soft_cross_entropy, smoothing=0.2),
+    ),
+    "class weights": (
+        WEIGHED,
+        (N, 3),
+        CLASSES,
+        partial(soft_cross_entropy, smoothing=0.0, class_weights=CLASS_WEIGHTS),
+    ),
+    "both": (
+        {**WEIGHED, "label_smoothing": 0.2},
+        (N, 3),
+        CLASSES,
+        partial(soft_cross_entropy, smoothing=0.2, class_weights=CLASS_WEIGHTS),
+    ),
+    "pixels": ("cross_entropy", (N, 3, 2, 4), PIXELS, pixel_cross_entropy),
+    "class weights of pixels": (
+        WEIGHED,
+        (N, 3, 2, 4),
+        PIXELS,
+        partial(pixel_cross_entropy, class_weights=CLASS_WEIGHTS),
+    ),
+    "binary_cross_entropy": ("binary_cross_entropy", (N, 2), BITS, binary_cross_entropy),
+    "positive weights": (
+        {"name": "binary_cross_entropy", "class_weights": [3.0, 0.5]},
+        (N, 2),
+        BITS,
+        partial(binary_cross_entropy, positive=(3.0, 0.5)),
+    ),
+    "mse": ("mse", (N, 2), draw(N, 2), SQUARED),
+    "mse of fields": ("mse", (N, 2, 3, 4), draw(N, 2, 3, 4), SQUARED),
+    "mae": ("mae", (N, 2), draw(N, 2), ABSOLUTE),
+    "huber": ("huber", (N, 2), draw(N, 2), partial(huber, delta=1.0)),
+    "huber with delta": ({"name": "huber", "delta": 0.3}, (N, 2), draw(N, 2), partial(huber, delta=0.3)),
+    "gaussian_nll": ("gaussian_nll", (N, 4), draw(N, 2), gaussian_nll),
+    "quantile": ("quantile", (N, 6), draw(N, 2), pinball),
+    "supervised_contrastive": (
+        "supervised_contrastive",
+        (N, 3),
+        LONELY,
+        partial(supervised_contrastive, temperature=0.1),
+    ),
+    "another temperature": (
+        {"name": "supervised_contrastive", "temperature": 0.7},
+        (N, 3),
+        LONELY,
+        partial(supervised_contrastive, temperature=0.7),
+    ),
+    "triplet": ("triplet", (N, 3), LONELY, partial(triplet, margin=0.2)),
+    "another margin": ({"name": "triplet", "margin": 1.5}, (N, 3), LONELY, partial(triplet, margin=1.5)),
+    "reconstruction": ("reconstruction", (N, 12), CLASSES, lambda o, x, y, w: SQUARED(o, x, x, w)),
+    "nt_xent": ("nt_xent", (2 * N, 3), CLASSES, partial(nt_xent, temperature=0.5)),
+    "nt_xent, another temperature": (
+        {"name": "nt_xent", "temperature": 0.2},
+        (2 * N, 3),
+        CLASSES,
+        partial(nt_xent, temperature=0.2),
+    ),
+}
+X = draw(N, 2, 6)
+OUTPUTS = {name: draw(*case[1]) for name, case in CASES.items()}
+
+
+def task_of(loss, shape=(3,)):
+    plan = SimpleNamespace(output_shape=shape)
+    return ModelTask(plan, TrainSpec.model_validate({"loss": loss}), 1, quantiles=LEVELS)
+
+
+def by_torch(loss, outputs, x, y, weight):
+    """Gives loss, gradient of the outputs, mass."""
+    objective = torch_loss.Objective(task_of(loss))
+    ours = torch.from_numpy(np.array(outputs)).requires_grad_()
+    rest = [None if one is None else torch.from_numpy(np.array(one)) for one in (x, y, weight)]
+    value = objective(ours, *rest)
+    value.backward()
+    return value.item(), ours.grad.numpy(), objective.mass(*rest)
+
+
+def by_equinox(loss, outputs, x, y, weight):
+    objective = equinox_loss.Objective(task_of(loss))
+    rest = [None if one is None else jnp.asarray(one) for one in (x, y, weight)]
+    value, gradient = jax.value_and_grad(lambda ours: objective(ours, *rest))(jnp.asarray(outputs))
+    return float(value), np.asarray(gradient), float(objective.mass(*rest))
+
+
+BACKENDS = {"torch": by_torch, "equinox": by_equinox}
+both = pytest.mark.parametrize("measure", BACKENDS.values(), ids=BACKENDS)
+
+
+@both
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize("name", CASES)
+def test_a_loss_is_what_its_formula_says(measure, name, weight):
+    loss, _, y, reference = CASES[name]
+    outputs = OUTPUTS[name]
+    exact = reference(
+        outputs.astype(float),
+        X.astype(float),
+        y,
+        np.ones(N) if weight is None else weight.astype(float),
+    )
+    assert measure(loss, outputs, X, y, weight)[0] == pytest.approx(exact, rel=2e-6)
+
+
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize("name", CASES)
+def test_both_backends_give_the_same_loss_and_gradient(name, weight):
+    loss, _, y, _ = CASES[name]
+    (one, left, mass), (other, right, same) = (
+        measure(loss, OUTPUTS[name], X, y, weight) for measure in BACKENDS.values()
+    )
+    assert one == pytest.approx(other, rel=1e-6) and mass == pytest.approx(same, rel=1e-6)
+    assert np.abs(left).max() > 0
+    np.testing.assert_allclose(left, right, rtol=0, atol=1e-6 * max(1.0, np.abs(left).max()))
+
+
+@both
+@pytest.mark.parametrize("name", CASES)
+def test_a_batch_whose_records_weigh_nothing_changes_nothing(measure, name):
+    loss, _, y, _ = CASES[name]
+    value, gradient, mass = measure(loss, OUTPUTS[name], X, y, np.zeros(N, dtype=np.float32))
+    assert (value, mass) == (0.0, 0.0) and not gradient.any()
+
+
+@both
+@pytest.mark.parametrize("loss", ["supervised_contrastive", "triplet", "nt_xent"])
+def test_a_record_that_has_no_other_to_be_compared_with_has_no_loss(measure, loss):
+    rows = 2 if loss == "nt_xent" else 1
+    value, gradient, mass = measure(loss, draw(rows, 3), X[:1], CLASSES[:1], None)
+    assert value == pytest.approx(0.0, abs=1e-6) and not gradient.any() and mass == 1
+
+
+@both
+@pytest.mark.parametrize("loss", ["supervised_contrastive", "triplet", "nt_xent"])
+def test_an_embedding_of_zeros_and_twins_have_finite_gradients(measure, loss):
+    outputs = np.zeros((2 * N if loss == "nt_xent" else N, 3), dtype=np.float32)
+    outputs[2:4] = 1.0
+    value, gradient, _ = measure(loss, outputs, X, CLASSES, None)
+    assert np.isfinite(value) and np.isfinite(gradient).all()
+
+
+@both
+def test_triplets_need_a_second_class(measure):
+    value, gradient, _ = measure("triplet", OUTPUTS["triplet"], X, np.zeros(N, dtype=int), None)
+    assert value == 0.0 and not gradient.any()
+
+
+@both
+@pytest.mark.parametrize("weight", [None, WEIGHT], ids=["plain", "weighted"])
+@pytest.mark.parametrize(
+    ("name", "each"),
+    [
+        ("mse", np.ones(N)),
+        ("positive weights", np.ones(N)),
+        ("supervised_contrastive", np.ones(N)),
+        ("nt_xent", np.ones(N)),
+        ("class weights", np.take(CLASS_WEIGHTS, CLASSES)),
+        ("class weights of pixels", np.take(CLASS_WEIGHTS, PIXELS).mean((1, 2))),
+    ],
+)
+def test_a_batch_weighs_what_its_records_and_their_classes_weigh(measure, name, each, weight):
+    loss, _, y, _ = CASES[name]
+    wanted = (each * (np.ones(N) if weight is None else weight)).sum()
+    assert measure(loss, OUTPUTS[name], X, y, weight)[2] == pytest.approx(wanted, rel=1e-6)
+
+
+@pytest.mark.parametrize("name", ["torch", "equinox"])
+def test_the_views_of_a_record_become_neighbouring_rows(name):
+    module, array = (torch_loss, torch.from_numpy) if name == "torch" else (equinox_loss, jnp.asarray)
+    objective = module.Objective(task_of("nt_xent"))
+    np.testing.assert_array_equal(np.asarray(objective.enter(array(X))), X.reshape(2 * N, 6))
+    with pytest.raises(BackendError, match=r"two views, not \(6, 2\)"):
+        objective.enter(array(np.ascontiguousarray(X.transpose(0, 2, 1))))
+    plain = module.Objective(task_of("mse"))
+    assert plain.enter(array(X)).shape == X.shape
+
+
+SINGLE = (
+    "supervised_contrastive",
+    "triplet",
+    "nt_xent",
+    "another",
+)  # these compute in float32 whatever they are given
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if not name.startswith(SINGLE)])
+def test_gradients_are_those_of_finite_differences(name):
+    loss, _, y, _ = CASES[name]
+    objective = torch_loss.Objective(task_of(loss))
+    outputs = torch.from_numpy(OUTPUTS[name].astype(float)).requires_grad_()
+    rest = [torch.from_numpy(one.astype(float) if one.dtype.kind == "f" else one) for one in (X, y, WEIGHT)]
+    assert torch.autograd.gradcheck(lambda ours: objective(ours, *rest), outputs, eps=1e-6, atol=1e-6)
