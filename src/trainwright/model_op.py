@@ -1,6 +1,6 @@
 """A trained model as an operator: one version, loaded from the store alone."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ from trainwright.data.inputs import InputSchema, take_inputs
 from trainwright.data.prepare import Preparation
 from trainwright.models.assemble import build_blueprint
 from trainwright.ops import CATALOG as OPERATORS
+from trainwright.ops.labels import Labels
+from trainwright.ops.multilabels import MultiLabels
 from trainwright.spec.build import find, own_code_from
 from trainwright.spec.model import ModelSpec
 from trainwright.store.records import VersionRow
@@ -21,6 +23,8 @@ from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 from trainwright.train.learner import Predictor, Resolved
 from trainwright.validation.classification import probabilities
+from trainwright.validation.multilabel import label_probabilities
+from trainwright.validation.unit import invert_quantiles, invert_variance
 
 
 def describe(
@@ -83,12 +87,11 @@ class ModelOp:
         self.preparation = Preparation.from_spec(description["preparation"], OPERATORS)
         run_on = Resolved(device=description["device"], threads=description["threads"])
         backend = find(description["backend"], BACKENDS, where="train.backend")()
-        self._output = description["output"]
         model = ModelSpec.model_validate(description["model"])
         self._predictor: Predictor = backend.predictor(
             build_blueprint(model, loss=description["loss"]),
             weights,
-            output=self._output,
+            output=description["output"],
             run_on=run_on,
             head=model.head,
             quantiles=model.quantiles or (),
@@ -114,46 +117,101 @@ class ModelOp:
             batch_size: Records at once; the same size gives the same bits.
 
         Returns:
-            Classes, shape `(records,)`, or targets in the unit of the data, shape `(records, outputs)`.
+            Classes, shape `(records,)`, of pixels `(records, ...)`; labels as booleans, shape `(records, labels)`;
+            targets in the unit of the data, shape `(records, outputs, ...)`; or embeddings, shape `(records, width)`.
+
+        Raises:
+            DataError: If the records are not such as the model was trained on.
         """
         return self.decode(self.outputs(x, batch_size=batch_size))
 
-    def outputs(self, x: Any, *, batch_size: int | None = None) -> Array:
-        """Gives what the network makes: logits, or targets after preprocessing, shape `(records, outputs)`.
+    def outputs(self, x: Any, *, batch_size: int | None = None) -> dict[str, Array]:
+        """Gives what the network makes, by name.
+
+        Returns:
+            `logits`, shape `(records, classes, ...)`; or `y`, shape `(records, outputs, ...)`, after the target's
+            operators, with `variance` of that shape or `quantiles`, shape `(records, levels, outputs)`; or `embedding`.
 
         Raises:
-            DataError: If the records have another shape than in training.
+            DataError: If the records are not such as the model was trained on.
         """
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size: {batch_size} is not at least 1")
         taken = take_inputs(x, schema=self.schema)
         encoded = self.preparation.encode(Records(x=taken, y=None, weight=None, ids=np.arange(len(taken))))
-        return self._predictor(encoded.x, batch_size=batch_size)[self._output]
+        assert isinstance(encoded.x, np.ndarray)
+        return self._predictor(encoded.x, batch_size=batch_size)
 
-    def decode(self, outputs: Array) -> Array:
-        """Turns outputs of the network into classes, or targets in the unit of the data."""
-        if self.schema.task_type == "classification":
-            outputs = outputs.argmax(1)
-        decoded: Array = self.preparation.targets.invert(outputs)
-        return decoded
+    def decode(self, outputs: Mapping[str, Array]) -> Array:
+        """Turns outputs of the network into what a user asks for; see `__call__`."""
+        task, targets = self.schema.task_type, self.preparation.targets
+        if task in ("classification", "segmentation"):
+            return targets.invert(outputs["logits"].argmax(1))
+        if task == "multi_label":
+            logits: Any = outputs["logits"]
+            chosen: Array = logits > 0
+            return chosen
+        return targets.invert(outputs["y"]) if task == "regression" else outputs["embedding"]
+
+    def spread(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Gives how sure a regression is, in the unit of the data.
+
+        Returns:
+            `variance`, shape `(records, outputs)`, in squared units, or `quantiles`, shape `(records, levels,
+            outputs)`; nothing for a point.
+        """
+        invert, found = self.preparation.targets.invert, {}
+        if "variance" in outputs:
+            found["variance"] = invert_variance(outputs["variance"], invert)
+        if "quantiles" in outputs:
+            found["quantiles"] = invert_quantiles(outputs["quantiles"], invert)
+        return found
+
+    @property
+    def classes(self) -> list[Any]:
+        """Names the classes or the labels, in the order of the logits."""
+        targets = self.preparation.targets
+        if isinstance(targets, MultiLabels):
+            return list(targets.names)
+        return list(targets.values or ()) if isinstance(targets, Labels) else []
 
     def columns(self, x: Any, *, batch_size: int | None = None) -> dict[str, Array]:
-        """Gives predictions as named columns: the class and a probability per class, or one column per target."""
+        """Gives predictions as named columns.
+
+        Returns:
+            The class and `p(class)` for each class; for each label, whether it holds, and `p(label)`; each target, and
+            its `std` or quantiles such as `q0.05`; the classes of pixels; or the `embedding`.
+        """
         outputs = self.outputs(x, batch_size=batch_size)
-        decoded, targets = self.decode(outputs), self.schema.targets
-        target = targets[0]
-        if self.schema.task_type == "classification":
-            chances = probabilities(outputs)
-            classes = self.preparation.targets.invert(np.arange(outputs.shape[1]))
-            return {target: decoded} | {
-                f"p({label})": chances[:, number].astype(np.float32)
-                for number, label in enumerate(classes.tolist())
-            }
-        if decoded.ndim == 1 or decoded.shape[1] == 1:
-            return {target: decoded.reshape(-1)}
-        if len(targets) == 1:
-            targets = [f"{target}[{number}]" for number in range(decoded.shape[1])]
-        return {name: decoded[:, number] for number, name in enumerate(targets)}
+        decoded, targets, task = self.decode(outputs), self.schema.targets, self.schema.task_type
+        if task == "classification":
+            return {targets[0]: decoded} | _chances(self.classes, probabilities(outputs["logits"]))
+        if task == "multi_label":
+            marks = {name: decoded[:, number] for number, name in enumerate(self.classes)}
+            return marks | _chances(self.classes, label_probabilities(outputs["logits"]))
+        if task == "embedding":
+            return {"embedding": decoded}
+        if task == "segmentation" or decoded.ndim > 2:
+            return {targets[0]: decoded}
+        return self._target_columns(decoded, self.spread(outputs))
+
+    def _target_columns(self, decoded: Array, spread: Mapping[str, Array]) -> dict[str, Array]:
+        targets, count = self.schema.targets, decoded.shape[1]
+        if len(targets) != count:
+            targets = [f"{targets[0]}[{number}]" for number in range(count)]
+        found: dict[str, Array] = {}
+        for number, name in enumerate(targets):
+            found[name] = decoded[:, number]
+            if "variance" in spread:
+                found[f"{name}.std"] = np.sqrt(spread["variance"][:, number])
+            if "quantiles" in spread:
+                for place, level in enumerate(self.description["model"]["quantiles"]):
+                    found[f"{name}.q{level:g}"] = spread["quantiles"][:, place, number]
+        return found
+
+
+def _chances(names: Sequence[Any], chances: Array) -> dict[str, Array]:
+    return {f"p({name})": chances[:, number].astype(np.float32) for number, name in enumerate(names)}
 
 
 def load_model(ref: str, *, home: Path | str | None = None) -> ModelOp:

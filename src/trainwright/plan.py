@@ -207,6 +207,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     )
     resolved, why = resolve(experiment, facts)
     train = resolved.train
+    assert train.loss != "auto" and resolved.model.quantiles != "auto"
     run_on = Resolved(device=train.device, threads=int(train.threads))
     levels = tuple(resolved.model.quantiles or ())
     blueprint = build_blueprint(resolved.model, loss=spell_out(train.loss).name)
@@ -293,5 +294,5 @@ def _arrays(records: Records) -> dict[str, Any]:
 
 
 def _examples(records: Records) -> Examples:
-    assert records.y is not None
+    assert records.y is not None and isinstance(records.x, np.ndarray)
     return Examples(records.x, records.y, records.weight)

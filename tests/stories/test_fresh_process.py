@@ -32,7 +32,7 @@ import sys, numpy as np
 import trainwright as tw
 model = tw.load_model(sys.argv[1] + "@final", home=sys.argv[2])
 x = np.load(sys.argv[3], allow_pickle=False)["x"]
-np.savez(sys.argv[4], out=model.outputs(x), classes=model(x))
+np.savez(sys.argv[4], out=model.outputs(x)["logits"], classes=model(x))
 print(*(name for name in ("torch", "jax") if name in sys.modules))
 """
 

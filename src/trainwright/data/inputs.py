@@ -159,13 +159,12 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
             raise DataError(f"no column {name!r}, {nearest(name, [str(one) for one in value.keys()])}")  # noqa: SIM118
         columns[name] = _settle(np.asarray(value[name]), name, kind)
     frame = Frame(columns)
-    if schema.missing != "impute":
-        blank = {name: np.flatnonzero(is_blank(column)) for name, column in columns.items()}
-        for name, places in blank.items():
-            if len(places):
-                raise DataError(
-                    f"column {name!r} has no value in record {places[0]}; the model was trained without blanks"
-                )
+    for name, column in columns.items():
+        places = np.flatnonzero(is_blank(column))
+        if len(places) and schema.missing != "impute":
+            raise DataError(
+                f"column {name!r} has no value in record {places[0]}; the model was trained without blanks"
+            )
     return frame
 
 

@@ -33,7 +33,7 @@ class Preparation:
         inputs: Applied to the features.
         targets: Applied to the target: `Labels` for classes, of pixels too, `MultiLabels` for labels.
         task_type: One of `TASK_TYPES`.
-        length: To which sequences of different lengths are padded; longer ones lose their end. None for other records.
+        length: To which sequences of different lengths are padded; longer ones lose their end. None for others.
         vocabulary_size: The largest token id plus one; None unless the records are token ids.
 
     Example:

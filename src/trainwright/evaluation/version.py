@@ -2,9 +2,6 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from trainwright.base.errors import DataError
 from trainwright.base.home import home_of
@@ -20,9 +17,6 @@ from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
-from trainwright.validation.unit import invert_quantiles, invert_variance
-
-OUTPUT = {"regression": "y", "embedding": "embedding"}  # of all other tasks: logits
 
 
 def judge(model: ModelOp, records: Records, *, columns: Mapping[str, Array] | None = None) -> Judgement:
@@ -37,7 +31,7 @@ def judge(model: ModelOp, records: Records, *, columns: Mapping[str, Array] | No
         DataError: If the records do not fit the model, or a column is not one value per record.
     """
     task, weight = model.schema.task_type, records.weight
-    outputs = _name_outputs(model.outputs(records.x), task)
+    outputs = model.outputs(records.x)
     y = model.preparation.encode(records).y
     if task == "embedding":
         return judge_embedding(outputs["embedding"], y, weight=weight, columns=columns)
@@ -46,11 +40,9 @@ def judge(model: ModelOp, records: Records, *, columns: Mapping[str, Array] | No
         return _judge_regression(model, outputs, records, columns)
     logits = outputs["logits"]
     if task == "multi_label":
-        labels = _label_names(model, logits.shape[1])
-        return judge_labels(logits, y, weight=weight, labels=labels, columns=columns)
-    classes = model.preparation.targets.invert(np.arange(logits.shape[1])).tolist()
+        return judge_labels(logits, y, weight=weight, labels=model.classes, columns=columns)
     judged = judge_places if task == "segmentation" else judge_classes
-    return judged(logits, y, weight=weight, classes=classes, columns=columns)
+    return judged(logits, y, weight=weight, classes=model.classes, columns=columns)
 
 
 def evaluate_version(
@@ -114,27 +106,11 @@ def evaluate_model(
     return {f"{prefix}/{name}": score for name, score in judge(model, records).scores.items()}
 
 
-def _name_outputs(found: Any, task: str) -> Mapping[str, Array]:
-    """Gives outputs by name; a model with one output gives it bare."""
-    return found if isinstance(found, Mapping) else {OUTPUT.get(task, "logits"): found}
-
-
 def _judge_regression(
     model: ModelOp, outputs: Mapping[str, Array], records: Records, columns: Mapping[str, Array] | None
 ) -> Judgement:
-    invert = model.preparation.targets.invert
-    found = {"y": invert(outputs["y"])}
-    if "variance" in outputs:
-        found["variance"] = invert_variance(outputs["variance"], invert)
+    found = {"y": model.decode(outputs), **model.spread(outputs)}
     levels = model.description["model"].get("quantiles")
-    if "quantiles" in outputs:
-        found["quantiles"] = invert_quantiles(outputs["quantiles"], invert)
     assert records.y is not None
     true = records.y.reshape(found["y"].shape)
     return judge_values(found, true, weight=records.weight, levels=levels, columns=columns)
-
-
-def _label_names(model: ModelOp, count: int) -> list[Any]:
-    """Names the labels by their columns; those of an array have numbers."""
-    target: Any = model.schema.target
-    return list(target) if isinstance(target, list | tuple) and len(target) == count else list(range(count))

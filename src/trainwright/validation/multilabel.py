@@ -15,6 +15,19 @@ from trainwright.validation.ranking import Under, column_score
 from trainwright.validation.weights import Floats, settle_weight, weighted_mean
 
 
+def label_probabilities(logits: Array) -> Floats:
+    r"""Gives :math:`1 / (1 + e^{-z})`, in a form that never overflows.
+
+    Example:
+        >>> label_probabilities(np.array([0.0, -1000.0]))
+        array([0.5, 0. ])
+    """
+    numbers = logits.astype(np.float64)
+    shrunk = np.exp(-np.abs(numbers))
+    chances: Floats = np.where(numbers >= 0, 1 / (1 + shrunk), shrunk / (1 + shrunk))
+    return chances
+
+
 def binary_cross_entropy_terms(logits: Array, y: Array) -> Floats:
     r"""Gives :math:`\log(1 + e^{z}) - y z` of each record, the mean over labels, in nats.
 
