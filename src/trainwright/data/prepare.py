@@ -211,23 +211,19 @@ def _fit_inputs(
         if column.role == "feature":
             assert column.operators != "auto"
             where = f"data.columns.{number}.operators"
-            try:
-                of[column.name] = _fit(column.operators, x.columns[column.name], catalog, where=where)
-            except DataError as error:
-                raise DataError(f"{error} (column {column.name!r})") from error
-    side = Columns(tuple(of), tuple(of.values()))
+            of[column.name] = Sequential(tuple(_build(column.operators, catalog, where=where)))
+    try:
+        side = Columns(of).fit(x.columns)
+    except DataError as error:
+        raise DataError(f"data.columns: {error}") from error
     matrix = _fit(uses, side(x.columns), catalog, where="data.operators") if uses else Sequential()
     return side | matrix if uses else side
 
 
 def _fit(uses: Sequence[Use], x: Array, catalog: Mapping[str, str], *, where: str) -> Operator:
     steps: list[Operator] = []
-    for number, use in enumerate(uses):
+    for number, made in enumerate(_build(uses, catalog, where=where)):
         at = f"{where}.{number}"
-        kind: Any = find(use.use, catalog, where=at)
-        if not (isinstance(kind, type) and issubclass(kind, Operator)):
-            raise SpecError(f"{at}.use: {use.use!r} is not an operator (trainwright.ops.operator:Operator)")
-        made: Operator = build(use, catalog, where=at)
         try:
             steps.append(made.fit(x))
             before, x = len(x), steps[-1](x)
@@ -235,9 +231,21 @@ def _fit(uses: Sequence[Use], x: Array, catalog: Mapping[str, str], *, where: st
             raise DataError(f"{at}: {error}") from error
         if len(x) != before:
             raise DataError(
-                f"{at}: {use.use} made {len(x)} records of {before}; an operator keeps their number"
+                f"{at}: {uses[number].use} made {len(x)} records of {before}; an operator keeps their number"
             )
     return Sequential(tuple(steps))
+
+
+def _build(uses: Sequence[Use], catalog: Mapping[str, str], *, where: str) -> list[Operator]:
+    """Makes operators that are not fitted yet."""
+    made = []
+    for number, use in enumerate(uses):
+        at = f"{where}.{number}"
+        kind: Any = find(use.use, catalog, where=at)
+        if not (isinstance(kind, type) and issubclass(kind, Operator)):
+            raise SpecError(f"{at}.use: {use.use!r} is not an operator (trainwright.ops.operator:Operator)")
+        made.append(build(use, catalog, where=at))
+    return made
 
 
 def _fit_classes(dataset: Dataset, y: Array) -> Operator:
