@@ -11,15 +11,18 @@ from trainwright.spec.resolve import Facts, resolve
 from trainwright.spec.train import TrainSpec
 
 
+OUTPUT = {"embedding": None, "segmentation": (3, 8, 8)}
+
+
 def experiment(loss="auto", **model):
-    spec = ModelSpec(architecture="mlp", **model)
+    spec = ModelSpec(**{"architecture": "mlp", **model})
     return Experiment(name="a", data=DataSpec(path="a.csv"), model=spec, train=TrainSpec(loss=loss))
 
 
 def facts(task_type, **more):
     known = {
-        "input_shape": (4,),
-        "output_dim": None if task_type == "embedding" else 3,
+        "input_shape": (1, 8, 8) if task_type == "segmentation" else (4,),
+        "output_shape": OUTPUT.get(task_type, (3,)),
         "task_type": task_type,
         "content_digest": "0" * 64,
         "features": ["a"],
@@ -35,7 +38,7 @@ def facts(task_type, **more):
     [
         ("classification", {}, "cross_entropy", "ClassificationScores"),
         ("multi_label", {}, "binary_cross_entropy", "MultiLabelScores"),
-        ("segmentation", {}, "cross_entropy", "SegmentationScores"),
+        ("segmentation", {"architecture": "unet"}, "cross_entropy", "SegmentationScores"),
         ("regression", {}, "mse", "RegressionScores"),
         ("regression", {"head": "mean_variance"}, "gaussian_nll", "RegressionScores"),
         ("regression", {"head": "quantiles", "quantiles": [0.5]}, "quantile", "RegressionScores"),

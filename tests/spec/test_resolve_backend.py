@@ -1,0 +1,114 @@
+import pytest
+
+from trainwright.base.errors import BackendError, SpecError
+from trainwright.spec.data import DataSpec
+from trainwright.spec.experiment import Experiment
+from trainwright.spec.model import ModelSpec
+from trainwright.spec.optimizer import LBFGS
+from trainwright.spec.resolve import Facts, lacking, resolve
+from trainwright.spec.train import TrainSpec
+
+BOTH = ("torch", "equinox")
+
+
+def decide(*, installed=BOTH, cuda=False, architecture="mlp", **train):
+    facts = Facts(
+        input_shape=(3,) if architecture == "mlp" else (1, 8, 8),
+        output_shape=(2,),
+        task_type="regression",
+        content_digest="0" * 64,
+        features=["a", "b", "c"],
+        target="y",
+        installed=installed,
+        threads={},
+        cuda=cuda,
+    )
+    experiment = Experiment(
+        name="a",
+        data=DataSpec(path="a.csv"),
+        model=ModelSpec(architecture=architecture),
+        train=TrainSpec(**train),
+    )
+    return resolve(experiment, facts)
+
+
+LBFGS_ = LBFGS(name="lbfgs")
+
+
+@pytest.mark.parametrize(
+    ("asked", "backend", "reason"),
+    [
+        ({}, "equinox", "dense layers as one compiled program"),
+        ({"architecture": "cnn"}, "torch", "convolutions on a CPU"),
+        ({"installed": ("torch",)}, "torch", "equinox is not installed"),
+        ({"architecture": "cnn", "installed": ("equinox",)}, "equinox", "torch is not installed"),
+        ({"optimizer": LBFGS_}, "torch", "train.optimizer.name: equinox has no 'lbfgs'"),
+        ({"precision": "bfloat16"}, "torch", "train.precision: equinox has no 'bfloat16'"),
+        ({"precision": "float16"}, "torch", "train.precision: equinox has no 'float16'"),
+        ({"device": "cuda", "cuda": True}, "torch", "train.device: equinox has no 'cuda'"),
+    ],
+    ids=str,
+)
+def test_a_backend_is_chosen_that_has_what_is_asked_for(asked, backend, reason):
+    resolved, why = decide(**asked)
+    assert resolved.train.backend == backend and why["train.backend"] == reason
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (
+            {"optimizer": LBFGS_},
+            r"train\.optimizer\.name: equinox has no 'lbfgs'; write train\.backend: torch",
+        ),
+        (
+            {"precision": "float16"},
+            r"train\.precision: equinox has no 'float16'; write train\.backend: torch",
+        ),
+        (
+            {"device": "cuda", "cuda": True},
+            r"train\.device: equinox has no 'cuda'; write train\.backend: torch",
+        ),
+    ],
+    ids=str,
+)
+def test_a_backend_that_is_asked_for_what_it_has_not_is_refused(asked, said):
+    with pytest.raises(SpecError, match=said):
+        decide(backend="equinox", **asked)
+
+
+def test_when_no_backend_has_it_the_missing_one_is_named():
+    with pytest.raises(BackendError, match=r"equinox has no 'lbfgs': pip install 'trainwright\[torch\]'"):
+        decide(installed=("equinox",), optimizer=LBFGS_)
+    with pytest.raises(BackendError, match="no backend is installed"):
+        decide(installed=())
+
+
+@pytest.mark.parametrize(
+    ("asked", "device", "reason"),
+    [
+        ({"backend": "torch"}, "cpu", None),
+        ({"backend": "torch", "cuda": True}, "cuda", "torch finds a GPU"),
+        ({"backend": "torch", "cuda": True, "device": "cpu"}, "cpu", None),
+        ({"backend": "torch", "cuda": True, "device": "cuda"}, "cuda", None),
+        ({"backend": "equinox", "cuda": True}, "cpu", "equinox trains on the CPU"),
+    ],
+    ids=str,
+)
+def test_the_device_goes_by_what_is_there(asked, device, reason):
+    resolved, why = decide(**asked)
+    assert resolved.train.device == device and why.get("train.device") == reason
+
+
+def test_a_gpu_that_is_not_there_is_an_error():
+    with pytest.raises(BackendError, match=r"train\.device: torch finds no GPU; write device: cpu"):
+        decide(backend="torch", device="cuda")
+
+
+@pytest.mark.parametrize(("asked", "precision"), [("auto", "float32"), ("bfloat16", "bfloat16")])
+def test_full_precision_unless_another_is_asked_for(asked, precision):
+    assert decide(backend="torch", precision=asked)[0].train.precision == precision
+
+
+def test_torch_lacks_nothing():
+    assert lacking("torch", TrainSpec(optimizer=LBFGS_, device="cuda", precision="float32")) is None
