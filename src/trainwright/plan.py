@@ -1,7 +1,7 @@
 """Everything one run needs, decided and built before anything is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,14 @@ from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.threads import threads_in_force
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.extras import installed
+from trainwright.base.tree import Array
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
 from trainwright.data.dataset import Dataset, Records, open_dataset
 from trainwright.data.prepare import Preparation, fit_preparation
 from trainwright.model_op import InputSchema, describe
 from trainwright.models.assemble import build_blueprint
+from trainwright.models.fine_tuning import Parent, keep_preparation, open_parent, pin, take_weights
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.registration import with_registered_data
@@ -31,6 +33,7 @@ from trainwright.train.plateau import RateScale
 from trainwright.train.routine import Examples, Routine, View
 from trainwright.train.run import Run
 
+FAMILY = "deep_learning"
 ROUTINE = ("names", "__call__")
 CALLBACK = ("on_start", "on_epoch", "on_end", "state", "load_state")
 
@@ -51,6 +54,8 @@ class Plan:
         routines: What is measured.
         callbacks: Who listens.
         run_on: Device and threads.
+        parent: The version that the training begins from, if any.
+        taken: Its weights that are taken, by name; the others keep their initial values.
     """
 
     experiment: Experiment
@@ -64,6 +69,8 @@ class Plan:
     routines: Sequence[Routine]
     callbacks: Sequence[Callback]
     run_on: Resolved
+    parent: Parent | None = None
+    taken: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -89,6 +96,16 @@ class Plan:
             run_on=self.run_on,
         )
 
+    def title(self, called: str | None) -> dict[str, str]:
+        """Says by what a team finds the run: family, dataset, and a title of architecture and dataset.
+
+        Args:
+            called: The name under which the dataset is registered; its file's name otherwise.
+        """
+        dataset = called or Path(self.experiment.data.path or "data").stem
+        title = f"DL-{self.experiment.model.architecture}-{dataset}"
+        return {"family": FAMILY, "dataset": dataset, "title": title}
+
     def retention(self) -> tuple[int | None, int | None]:
         """Gives how many of the last and of the best versions are kept: the widest wish of all checkpoints."""
         asked = [one for one in self.callbacks if isinstance(one, Checkpoint)]
@@ -102,6 +119,8 @@ class Plan:
         """Makes the learner; this is what imports a framework."""
         made = find(self.experiment.train.backend, BACKENDS, where="train.backend")()
         learner: Learner = made.prepare(self.task, self.feed, seed=self.experiment.seed, run_on=self.run_on)
+        if self.taken:
+            learner.load_weights({**learner.weights(), **self.taken})
         return learner
 
     def loop(
@@ -147,10 +166,16 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     """
     own_code_from(folder)
     experiment = with_registered_data(experiment, home)
+    parent = open_parent(experiment, home)
+    if parent is not None:
+        experiment = pin(experiment, parent)
     dataset = open_dataset(experiment.data, folder=folder, task_type=experiment.model.task_type)
     if len(dataset.splits.get("val", ())) == 0:
         raise DataError("data.split.val: no validation records; give a fraction above 0 or name the records")
     preparation = fit_preparation(dataset, experiment.data, catalog=OPERATORS)
+    new_head = experiment.train.new_head
+    if parent is not None and experiment.train.keep_preparation:
+        preparation = keep_preparation(parent, preparation, dataset=dataset, new_head=new_head)
     encoded = {name: preparation.encode(dataset.part(name)) for name in dataset.splits}
     classes = dataset.task_type == "classification"
     y = encoded["train"].y
@@ -168,6 +193,13 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     train = resolved.train
     run_on = Resolved(device=train.device, threads=int(train.threads))
     task = ModelTask(build_blueprint(resolved.model), train, train.epochs)
+    taken: Mapping[str, Array] = {}
+    if parent is not None:
+        blueprint, model = task.blueprint, resolved.model
+        taken = take_weights(parent, blueprint, model, preparation=preparation, new_head=new_head)
+        why["train.init_from"] = (
+            f"{len(taken)} of {len(blueprint.parameters)} arrays of {parent.name} are taken"
+        )
     arrays = _arrays(encoded["train"])
     feed = ArrayFeed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
     assert train.routines != "auto"
@@ -185,7 +217,21 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
                 f"train.routines.{number}: there is no split {routine.split!r}, only {', '.join(splits)}"
             )
     check_metrics(task, routines, wanted=_wanted(resolved, callbacks))
-    return Plan(resolved, why, folder, dataset, preparation, splits, task, feed, routines, callbacks, run_on)
+    return Plan(
+        resolved,
+        why,
+        folder,
+        dataset,
+        preparation,
+        splits,
+        task,
+        feed,
+        routines,
+        callbacks,
+        run_on,
+        parent,
+        taken,
+    )
 
 
 def _wanted(experiment: Experiment, callbacks: Sequence[Callback]) -> dict[str, str]:
@@ -193,8 +239,10 @@ def _wanted(experiment: Experiment, callbacks: Sequence[Callback]) -> dict[str, 
     if isinstance(experiment.train.schedule, Plateau):
         wanted["train.schedule.metric"] = experiment.train.schedule.metric
     for number, callback in enumerate(callbacks):
-        for metric in getattr(callback, "reads", ()):
-            wanted[f"train.callbacks.{number}.args.metric"] = metric
+        reads = getattr(callback, "reads", ())
+        for place, metric in enumerate(reads):
+            field_name = "metric" if len(reads) == 1 else f"metrics.{place}"
+            wanted[f"train.callbacks.{number}.args.{field_name}"] = metric
     return wanted
 
 

@@ -184,6 +184,14 @@ def _warmup(train: Any) -> Iterator[Broken]:
         yield Broken(("schedule", "warmup_epochs"), f"{text}; write a smaller number")
 
 
+def _origin(train: Any) -> Iterator[Broken]:
+    if train.init_from is not None:
+        return
+    for name in ("init_weights", "new_head", "keep_preparation"):
+        if getattr(train, name):
+            yield Broken((name,), "it needs init_from; name the version to begin from, or leave it out")
+
+
 class TrainSpec(Part):
     """How a model is trained.
 
@@ -202,9 +210,15 @@ class TrainSpec(Part):
         restore_best: Whether the tag `final` points to the best version instead of the last.
         routines: What is measured while training; `auto` measures the val split after each epoch.
         callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
+        init_from: A recorded version whose weights the training begins from: `name@best`, `name@7`, a run or the
+            beginning of a digest. When the run begins it becomes `name@number`, whatever moves later.
+        init_weights: The digest the weights of `init_from` must have; it is filled in when the run begins.
+        new_head: Whether the output layer is drawn anew, as for other classes; only with `init_from`.
+        keep_preparation: Whether the fitted preprocessing of `init_from` is used instead of fitting it to the new
+            data; the features must be the same, and with `new_head` the target's is fitted anyway.
     """
 
-    rules: ClassVar[tuple[Rule, ...]] = (_warmup,)
+    rules: ClassVar[tuple[Rule, ...]] = (_warmup, _origin)
 
     backend: Literal["torch", "equinox"] | Auto = "auto"
     device: Literal["cpu"] | Auto = "auto"
@@ -220,3 +234,7 @@ class TrainSpec(Part):
     restore_best: bool = False
     routines: list[Use] | Auto = "auto"
     callbacks: list[Use] = Field(default=[])
+    init_from: str | None = None
+    init_weights: str | None = None
+    new_head: bool = False
+    keep_preparation: bool = False
