@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from trainwright.base.errors import SpecError, StoreError
-from trainwright.base.jsontext import read_json, write_json
+from trainwright.base.jsontext import Json, read_json, write_json
 from trainwright.train.callback import Callback
 from trainwright.train.moment import Moment, Outcome, Warn
 
+KEYS = {"event", "run", "step", "epoch", "seconds", "metrics"}  # of every line
 BEGINNING = b'{"epoch":'  # of every line: the keys are sorted
 
 
@@ -118,34 +119,29 @@ def _take_back(path: Path, *, run: str, step: int | None) -> None:
     if not path.is_file():
         raise SpecError(f"{_where(path)}: it is not a regular file; name one, or one that does not exist yet")
     content = path.read_bytes()
-    lines = content.splitlines(keepends=True)
-    if lines and not lines[-1].endswith(b"\n") and _is_torn(lines[-1]):
-        del lines[-1]
-    kept = b"".join(
-        line
-        for number, line in enumerate(lines, 1)
-        if not _is_beyond(line, run=run, step=step, where=f"{_where(path)}: line {number}")
-    )
-    if kept != content:
-        _replace(path, kept)
+    kept = []
+    for number, line in enumerate(content.splitlines(keepends=True), 1):
+        found = _read(line)
+        if found is None and _is_torn(line):
+            continue
+        if not isinstance(found, dict) or not found.keys() >= KEYS:
+            cure = "name another file, nothing is done to this one"
+            raise SpecError(f"{_where(path)}: line {number} was not written by JSONLines; {cure}")
+        if step is None or found["run"] != run or found["step"] <= step:
+            kept.append(line.rstrip(b"\n") + b"\n")
+    if b"".join(kept) != content:
+        _replace(path, b"".join(kept))
+
+
+def _read(line: bytes) -> Json:
+    try:
+        return read_json(line)
+    except StoreError:
+        return None
 
 
 def _is_torn(line: bytes) -> bool:
-    begins = BEGINNING.startswith(line) or line.startswith(BEGINNING)
-    return begins and not line.endswith(b"}}")
-
-
-def _is_beyond(line: bytes, *, run: str, step: int | None, where: str) -> bool:
-    try:
-        found = read_json(line)
-    except StoreError:
-        found = None
-    ours = isinstance(found, dict) and type(found.get("step")) is int and line.endswith(b"\n")
-    if not ours:
-        raise SpecError(
-            f"{where} was not written by JSONLines; name another file, nothing is done to this one"
-        )
-    return step is not None and found.get("run") == run and found["step"] > step
+    return not line.endswith(b"\n") and (BEGINNING.startswith(line) or line.startswith(BEGINNING))
 
 
 def _replace(path: Path, content: bytes) -> None:

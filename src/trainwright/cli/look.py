@@ -1,17 +1,16 @@
 """Commands that look: ls, show, lineage, diff, report."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trainwright.cli.common import JsonOption, StoreOption, open_registry, say, write_out, write_table
-from trainwright.store.records import State
 
 if TYPE_CHECKING:
     from trainwright.store.overview import Entry
 
-STATES = get_args(State)
+STATES = ("running", "paused", "stopped", "done", "failed", "killed")
 RefArgument = Annotated[
     str, typer.Argument(help="name, name@tag, name@7, name@epoch=7, a run, or a digest prefix.")
 ]
@@ -71,7 +70,8 @@ def list_runs(
     if any(one.missing for one in found):
         heads.append("incomplete")
         table = [
-            [*row, f"no {', '.join(one.missing)}" if one.missing else ""] for row, one in zip(table, found)
+            [*row, f"no {', '.join(one.missing)}" if one.missing else ""]
+            for row, one in zip(table, found, strict=True)
         ]
     write_table(heads, table)
 

@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from trainwright.report.comparison import Comparison
     from trainwright.store.overview import Score
 
+FACTS = ("run", "parameters", "dataset", "seconds")
+
 
 def add_to(app: typer.Typer) -> None:
     """Adds the commands."""
@@ -50,9 +52,6 @@ def compare(
         write_table(["differs", *names], [list(row) for row in found.differences])
 
 
-FACTS = ("run", "parameters", "dataset", "seconds")
-
-
 def pin(
     refs: Annotated[
         list[str],
@@ -78,7 +77,7 @@ def _columns(found: "Comparison") -> list[Any]:
 
 
 def _spell(score: "Score | None") -> str | None:
-    return score and f"{score['value']:.4f} [{score['low']:.4f}, {score['high']:.4f}]"
+    return f"{score['value']:.4f} [{score['low']:.4f}, {score['high']:.4f}]" if score else None
 
 
 def _fact(value: Any) -> Any:
