@@ -88,7 +88,7 @@ def test_another_shape_is_named_with_its_cure(changes, told):
 
 
 def test_a_new_head_does_not_excuse_another_body():
-    with pytest.raises(SpecError, match="dense_0.weight"):
+    with pytest.raises(SpecError, match=r"dense_0\.weight"):
         take(parent_of(model_of()), model_of(hidden_dims=[5]), new_head=True)
 
 

@@ -213,9 +213,10 @@ def test_a_tuned_run_that_was_cut_is_resumed_exactly_after_the_tag_moved(lab, mo
             raise KeyboardInterrupt
         return version
 
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
-        patched.setattr(LocalRun, "save", save_and_fall)
+    monkeypatch.setattr(LocalRun, "save", save_and_fall)
+    with pytest.raises(KeyboardInterrupt):
         tune(lab, "train.epochs=4", ref="parent@chosen")
+    monkeypatch.undo()
     registry.tag("parent@19", "chosen")
     cut = registry.runs(state="failed")[-1].id
     assert resume_run(cut, home=lab.home).final.weights == whole.final.weights

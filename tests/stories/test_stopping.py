@@ -6,12 +6,15 @@ import pytest
 
 from stories.conftest import Lab
 from trainwright.base.errors import SpecError
+from trainwright.callbacks.lines import JSONLines
+from trainwright.callbacks.stopping import TimeLimit
 from trainwright.experiment import resume_run, run_experiment
 from trainwright.reproduce import reproduce_version
 from trainwright.spec.read import read_experiment
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
+from trainwright.train.moment import Stop
 
 pytest.importorskip("torch")
 
@@ -41,17 +44,15 @@ def read(lab, run):
 LINES = "{use: JSONLines, args: {path: m.jsonl}}"
 
 
-def test_a_run_stops_at_its_time_and_is_reproduced_to_that_step(lab):
+def test_a_run_stops_at_its_time_and_is_reproduced_to_that_step(lab, monkeypatch):
     limited = train(lab, "{use: TimeLimit, args: {seconds: 0.3}}", epochs=100_000)
     assert (limited.outcome.kind, limited.outcome.reason) == (
         "stopped",
         "the time limit of 0.3 seconds is reached",
     )
-    # The same step again, though by now the limit would end it at another one.
-    slower = lambda self, moment: pytest.fail("a callback was asked")  # noqa: E731
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("trainwright.callbacks.stopping.TimeLimit.on_step", slower)
-        assert reproduce_version(limited.run, home=lab.home).word == "identical"
+    # The same step again, though by now the limit would end it at once.
+    monkeypatch.setattr(TimeLimit, "on_step", lambda self, moment: Stop("late"))
+    assert reproduce_version(limited.run, home=lab.home).word == "identical"
 
 
 def test_a_run_stops_when_a_metric_is_good_enough(lab):
@@ -103,9 +104,10 @@ def test_the_lines_of_a_run_that_was_cut_are_those_of_a_whole_one(lab, monkeypat
             raise Killed
         return save(self, snapshot)
 
-    with monkeypatch.context() as patched, pytest.raises(Killed):
-        patched.setattr(LocalRun, "save", save_and_die)
+    monkeypatch.setattr(LocalRun, "save", save_and_die)
+    with pytest.raises(Killed):
         train(lab, LINES, "{use: Checkpoint, args: {every_n_epochs: 2}}")
+    monkeypatch.setattr(LocalRun, "save", save)
     cut = Registry(Store.open(lab.home)).runs(state="failed")[0].id
     assert [line["epoch"] for line in read(lab, cut) if line["event"] == "epoch"] == [1, 2, 3, 4]
     resumed = resume_run(cut, home=lab.home)
@@ -139,14 +141,14 @@ def test_reproduce_writes_no_lines(lab):
 
 
 def test_a_disk_that_is_full_while_training_is_a_warning_of_the_run(lab, monkeypatch):
-    write = __import__("trainwright.callbacks.lines", fromlist=["JSONLines"]).JSONLines._write
+    write = JSONLines._write
 
     def full(self, event, moment, more):
         if event == "epoch":
             raise OSError(28, "No space left on device")
         write(self, event, moment, more)
 
-    monkeypatch.setattr("trainwright.callbacks.lines.JSONLines._write", full)
+    monkeypatch.setattr(JSONLines, "_write", full)
     trained = train(lab, LINES)
     assert trained.outcome.kind == "done" and trained.warnings == 1
     (note,) = Registry(Store.open(lab.home)).notes(trained.run)
