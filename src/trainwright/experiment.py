@@ -14,11 +14,12 @@ from trainwright.provenance import describe_environment, inexact_fields, write_p
 from trainwright.report.page import report_path, write_report
 from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
-from trainwright.store.datasets import register
+from trainwright.store.datasets import name_of, register
 from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
+from trainwright.store.versions import FINE_TUNED
 from trainwright.train.callback import Callback
 from trainwright.train.loop import branch_state
 from trainwright.train.moment import Outcome
@@ -165,7 +166,7 @@ def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
         content_digest=data.content_digest,
         splits=data.splits,
     )
-    return LocalRun.begin(
+    run = LocalRun.begin(
         store,
         name=spec.name,
         resolved=spec,
@@ -173,11 +174,14 @@ def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
         seed=spec.seed,
         backend=spec.train.backend,
         dataset=row.digest,
-        operator=plan.operator(),
+        operator=plan.operator() | plan.title(name_of(store, data.content_digest)),
         environment=describe_environment(plan.folder),
         best=(spec.train.best.metric, spec.train.best.mode),
         parent=parent,
     )
+    if plan.parent is not None and parent is None:  # a branch goes on from its own parent
+        run.edge("used", FINE_TUNED, target=plan.parent.name)
+    return run
 
 
 def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: Sequence[Callback]) -> Trained:

@@ -1,7 +1,7 @@
 """Everything one run needs, decided and built before anything is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +24,12 @@ from trainwright.data.prepare import Preparation, fit_preparation
 from trainwright.data.sequences import Sequences
 from trainwright.model_op import describe
 from trainwright.models.assemble import build_blueprint
+from trainwright.models.fine_tuning import Parent, keep_preparation, open_parent, pin, take_weights
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.ops.columns import Columns
 from trainwright.ops.multilabels import MultiLabels
+from trainwright.registering import FAMILY
 from trainwright.registration import with_registered_data
 from trainwright.routines import CATALOG as ROUTINES
 from trainwright.spec.build import build, find, own_code_from
@@ -66,6 +68,8 @@ class Plan:
         routines: What is measured.
         callbacks: Who listens.
         run_on: Device and threads.
+        parent: The version that the training begins from, if any.
+        taken: Its weights that are taken, by name; the others keep their initial values.
     """
 
     experiment: Experiment
@@ -79,6 +83,8 @@ class Plan:
     routines: Sequence[Routine]
     callbacks: Sequence[Callback]
     run_on: Resolved
+    parent: Parent | None = None
+    taken: Mapping[str, Array] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -110,6 +116,16 @@ class Plan:
             run_on=self.run_on,
         )
 
+    def title(self, called: str | None) -> dict[str, str]:
+        """Says by what a team finds the run: family, dataset, and a title of architecture and dataset.
+
+        Args:
+            called: The name under which the dataset is registered; its file's name otherwise.
+        """
+        dataset = called or Path(self.experiment.data.path or "data").stem
+        title = f"DL-{self.experiment.model.architecture}-{dataset}"
+        return {"family": FAMILY, "dataset": dataset, "title": title}
+
     def _shape(self) -> tuple[int, ...]:
         """Gives the shape of one raw record; sequences are padded to one length."""
         shape = self.dataset.records.x.shape[1:]
@@ -128,6 +144,8 @@ class Plan:
         """Makes the learner; this is what imports a framework."""
         made = find(self.experiment.train.backend, BACKENDS, where="train.backend")()
         learner: Learner = made.prepare(self.task, self.feed, seed=self.experiment.seed, run_on=self.run_on)
+        if self.taken:
+            learner.load_weights({**learner.weights(), **self.taken})
         return learner
 
     def loop(
@@ -173,6 +191,9 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     """
     own_code_from(folder)
     experiment = with_registered_data(experiment, home)
+    parent = open_parent(experiment, home)
+    if parent is not None:
+        experiment = pin(experiment, parent)
     dataset = open_dataset(experiment.data, folder=folder, task_type=experiment.model.task_type)
     if len(dataset.splits.get("val", ())) == 0:
         raise DataError("data.split.val: no validation records; give a fraction above 0 or name the records")
@@ -184,6 +205,9 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         columns=columns,
         tokens=_holds_tokens(experiment, dataset),
     )
+    new_head = experiment.train.new_head
+    if parent is not None and experiment.train.keep_preparation:
+        preparation = keep_preparation(parent, preparation, dataset=dataset, new_head=new_head)
     encoded = {name: preparation.encode(dataset.part(name)) for name in dataset.splits}
     y = encoded["train"].y
     assert y is not None
@@ -212,6 +236,13 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     levels = tuple(resolved.model.quantiles or ())
     blueprint = build_blueprint(resolved.model, loss=spell_out(train.loss).name)
     task = ModelTask(blueprint, train, train.epochs, quantiles=levels)
+    taken: Mapping[str, Array] = {}
+    if parent is not None:
+        model = resolved.model
+        taken = take_weights(parent, blueprint, model, preparation=preparation, new_head=new_head)
+        why["train.init_from"] = (
+            f"{len(taken)} of {len(blueprint.parameters)} arrays of {parent.name} are taken"
+        )
     arrays = _arrays(encoded["train"])
     feed = ArrayFeed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
     check_schedule(train.schedule, steps=train.epochs * feed.steps_per_epoch)
@@ -232,7 +263,21 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
                 f"train.routines.{number}: there is no split {routine.split!r}, only {', '.join(splits)}"
             )
     check_metrics(task, routines, wanted=_wanted(resolved, callbacks))
-    return Plan(resolved, why, folder, dataset, preparation, splits, task, feed, routines, callbacks, run_on)
+    return Plan(
+        resolved,
+        why,
+        folder,
+        dataset,
+        preparation,
+        splits,
+        task,
+        feed,
+        routines,
+        callbacks,
+        run_on,
+        parent,
+        taken,
+    )
 
 
 def _holds_tokens(experiment: Experiment, dataset: Dataset) -> bool:
@@ -262,8 +307,10 @@ def _wanted(experiment: Experiment, callbacks: Sequence[Callback]) -> dict[str, 
     if isinstance(experiment.train.schedule, Plateau):
         wanted["train.schedule.metric"] = experiment.train.schedule.metric
     for number, callback in enumerate(callbacks):
-        for metric in getattr(callback, "reads", ()):
-            wanted[f"train.callbacks.{number}.args.metric"] = metric
+        reads = getattr(callback, "reads", ())
+        for place, metric in enumerate(reads):
+            field_name = "metric" if len(reads) == 1 else f"metrics.{place}"
+            wanted[f"train.callbacks.{number}.args.{field_name}"] = metric
     return wanted
 
 

@@ -1,7 +1,7 @@
 """The way back: trains again from the record and compares."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +116,8 @@ def reproduce_version(
     now = describe_environment(folder)
     found: list[Difference] = []
     try:
-        plan = make_plan(wanted, folder, home=registry.store.home)
+        # Without callbacks: the recorded step is replayed, whatever the time says now, and no file is written.
+        plan = replace(make_plan(wanted, folder, home=registry.store.home), callbacks=())
     except DataError as error:
         return Verdict(
             "different",

@@ -91,3 +91,26 @@ def test_prov_is_read_by_the_library_of_the_standards_authors(registry, family, 
 def test_a_run_without_data_and_versions_is_described_too(registry, begin):
     document = ProvDocument.deserialize(content=json.dumps(prov_json(registry, begin().id)), format="json")
     assert len(list(document.get_records(ProvEntity))) == 1
+
+
+def test_a_fine_tuned_run_leads_back_to_the_version_it_began_from(registry, family, begin, snapshot):
+    _, _, (first, _, _), digest = family
+    tuned = begin("tuned", dataset=digest)
+    tuned.edge("used", "fine_tuned_from", target="digits@1")
+    made = [tuned.save(snapshot(step)).wait() for step in (1, 2)]
+
+    graph = lineage(registry, "tuned@2", every=False)
+    assert (f"version:{first.id}", f"run:{tuned.id}") in graph.edges
+    assert graph.fine_tuned == {(f"version:{first.id}", f"run:{tuned.id}")}
+    assert lineage(registry, "stranger@1").fine_tuned == frozenset()
+
+    document = ProvDocument.deserialize(content=json.dumps(prov_json(registry, tuned.id)), format="json")
+    names = {str(one.identifier) for one in document.get_records(ProvEntity)}
+    assert f"tw:version-{first.id}" in names and not any("fine_tuned" in name for name in names)
+    provn = document.get_provn()
+    assert f"used(tw:run-{tuned.id}, tw:version-{first.id}, -)" in provn
+    assert (
+        f'wasDerivedFrom(tw:version-{made[0].id}, tw:version-{first.id}, -, -, -, [prov:type="fine_tuned_from"])'
+        in provn
+    )
+    assert f"wasDerivedFrom(tw:version-{made[1].id}, tw:version-{made[0].id}, -, -, -)" in provn

@@ -105,3 +105,14 @@ def test_collection_takes_nothing_that_somebody_refers_to(store, registry, begin
     assert collect(store) == (1, len(b"nobody's"))
     assert set(store.blobs.all()) == before and not store.blobs.has(orphan)
     assert check(store) == []
+
+
+def test_a_version_that_a_run_took_its_weights_from_stays(registry, begin, snapshot):
+    run = begin()
+    for step in (1, 2, 3):
+        run.save(snapshot(step)).wait()
+    begin("tuned").edge("used", "fine_tuned_from", target="digits@2")
+    begin("other").edge("used", "file", target="digits@1")
+    run.keep(last=1)
+    run.save(snapshot(4)).wait()
+    assert kept(registry) == [2, 4]

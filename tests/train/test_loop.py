@@ -9,7 +9,7 @@ from trainwright.train.callback import Callback
 from trainwright.train.clock import Epochs, Seconds, Steps
 from trainwright.train.feed import ArrayFeed
 from trainwright.train.loop import TrainingLoop, branch_state, check_metrics
-from trainwright.train.moment import Save, Stop
+from trainwright.train.moment import Outcome, Save, Stop, Warn
 from trainwright.train.plateau import RateScale
 from trainwright.train.routine import Examples, Results, View
 from trainwright.train.run import NullRun
@@ -325,3 +325,22 @@ def test_a_checkpoint_of_other_callbacks_is_refused():
     loop.fit()
     with pytest.raises(SpecError, match=r"train\.callbacks"):
         make(callbacks=[])[0].fit(resume=run.last.state)
+
+
+@pytest.mark.parametrize("event", ["on_start", "on_step", "on_validation", "on_epoch", "on_end"])
+def test_a_warning_is_kept_with_the_run_which_goes_on(event):
+    step = {"on_start": 0, "on_end": 6}.get(event, 3)
+    log = Log(every=Steps(3), answers={(event, step): Warn("the disk is full")})
+    loop, _, run = make(callbacks=[log], routines=[Measure()])
+    assert loop.fit() == Outcome("done")
+    assert run.warnings == ["the disk is full"]
+
+
+def test_a_reason_that_is_given_twice_is_told_once():
+    answers = {
+        ("on_validation", 3): Stop("enough"),
+        ("on_epoch", 3): Stop("enough"),
+        ("on_step", 3): Stop("late"),
+    }
+    loop, _, _ = make(callbacks=[Log(every=Steps(3), answers=answers)], routines=[Measure()])
+    assert loop.fit().reason == "enough; late"

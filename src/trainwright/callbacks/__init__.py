@@ -3,5 +3,9 @@
 CATALOG = {
     "Checkpoint": "trainwright.callbacks.checkpoint:Checkpoint",
     "EarlyStopping": "trainwright.callbacks.stopping:EarlyStopping",
+    "JSONLines": "trainwright.callbacks.lines:JSONLines",
     "Progress": "trainwright.callbacks.progress:Progress",
+    "StopOnNaN": "trainwright.callbacks.stopping:StopOnNaN",
+    "StopOnThreshold": "trainwright.callbacks.stopping:StopOnThreshold",
+    "TimeLimit": "trainwright.callbacks.stopping:TimeLimit",
 }

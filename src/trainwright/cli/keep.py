@@ -48,10 +48,25 @@ def tag(
         print(f"{version.model}@{name} is version {version.number}")
 
 
-def verify(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = False) -> None:
+def verify(
+    ref: Annotated[
+        str | None, typer.Argument(help="name, name@tag, name@7, name@epoch=7, a run, or a digest prefix.")
+    ] = None,
+    pinned: Annotated[
+        Path | None, typer.Option(help="Instead: a file that `pin --json` wrote; all its versions.")
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Check that a version's objects, its spec and its data are what the record says; exit 1 if not."""
+    if (ref is None) == (pinned is None):
+        raise typer.BadParameter("give a REF, or --pinned FILE")
+    if pinned is not None:
+        _verify_pinned(pinned, store, as_json)
+        return
     from trainwright.verification import verify_version
 
+    assert ref is not None
     checks = verify_version(open_registry(store), ref)
     if as_json:
         write_out([{"what": one.what, "ok": one.ok, "detail": one.detail} for one in checks])
@@ -60,6 +75,27 @@ def verify(ref: RefArgument, store: StoreOption = None, as_json: JsonOption = Fa
             ["what", "", "detail"], [[one.what, "ok" if one.ok else "BAD", one.detail] for one in checks]
         )
     if not all(one.ok for one in checks):
+        raise typer.Exit(1)
+
+
+def _verify_pinned(file: Path, store: Path | None, as_json: bool) -> None:
+    from trainwright.base.errors import DataError
+    from trainwright.store.pins import check_pins, read_pins
+
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise DataError(
+            f"{file}: {error.strerror}; name a file that `trainwright pin --json` wrote"
+        ) from error
+    checks = check_pins(open_registry(store), read_pins(content, what=str(file)))
+    rows = [[one.pin.model, one.pin.version, one.word, one.detail] for one in checks]
+    heads = ["model", "version", "verdict", "detail"]
+    if as_json:
+        write_out([dict(zip(heads, row, strict=True)) for row in rows])
+    else:
+        write_table(heads, rows)
+    if any(one.word != "identical" for one in checks):
         raise typer.Exit(1)
 
 

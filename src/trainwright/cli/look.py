@@ -1,12 +1,16 @@
 """Commands that look: ls, show, lineage, diff, report."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from trainwright.cli.common import JsonOption, StoreOption, open_registry, say, write_out, write_table
 
+if TYPE_CHECKING:
+    from trainwright.store.overview import Entry
+
+STATES = ("running", "paused", "stopped", "done", "failed", "killed")
 RefArgument = Annotated[
     str, typer.Argument(help="name, name@tag, name@7, name@epoch=7, a run, or a digest prefix.")
 ]
@@ -23,38 +27,72 @@ def add_to(app: typer.Typer) -> None:
 
 def list_runs(
     model: Annotated[str | None, typer.Argument(help="Only runs of this model.")] = None,
+    family: Annotated[str | None, typer.Option(help="Only of this family, such as `deep_learning`.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(help="Only trained on these data: a name, or 8 digits of the digest.")
+    ] = None,
+    state: Annotated[str | None, typer.Option(help=f"Only in this state: {', '.join(STATES)}.")] = None,
+    sort: Annotated[
+        str | None, typer.Option(help="`created`, or a metric such as `val/loss` or `test/accuracy`.")
+    ] = None,
+    descending: Annotated[bool, typer.Option("--descending", help="Sort the largest first.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="So many at most.")] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List runs, the latest first."""
-    registry = open_registry(store)
-    rows = []
-    for run in reversed(registry.runs(model=model)):
-        best = registry.best(run.id)
-        metrics = best.metrics if best else {}
-        rows.append(
-            {
-                "run": run.id,
-                "model": run.model,
-                "state": run.state,
-                "backend": run.backend,
-                "versions": len(registry.versions(run=run.id)),
-                "best": f"@{best.number}" if best else None,
-                run.best_metric: metrics.get(run.best_metric),
-                "created": run.created,
-            }
-        )
+    """List runs, the latest first unless they are sorted."""
+    from trainwright.store import overview
+
+    if descending and sort is None:
+        raise typer.BadParameter("it needs --sort: by what?", param_hint="--descending")
+    if state not in (None, *STATES):
+        raise typer.BadParameter(f"{state!r} is none of {', '.join(STATES)}", param_hint="--state")
+    found = overview.list_runs(
+        open_registry(store),
+        model=model,
+        state=state,
+        family=family,
+        dataset=dataset,
+        sort=sort,
+        descending=descending,
+        limit=limit,
+    )
     if as_json:
-        write_out(rows)
+        write_out([_entry_tree(one) for one in found])
         return
-    heads = ["run", "model", "state", "backend", "versions", "best", "metric", "created"]
+    heads = ["run", "model", "state", "backend", "title", "versions", "best", "metric", "created"]
     table = []
-    for row in rows:
-        metric = next(
-            (f"{name} {value:.4g}" for name, value in row.items() if "/" in name and value is not None), None
-        )
-        table.append([row.get(head) if head != "metric" else metric for head in heads])
+    for one in found:
+        metric = sort if sort not in (None, "created") else one.run.best_metric
+        value = one.measured(metric)
+        cells = _entry_tree(one) | {"metric": None if value is None else f"{metric} {value:.4g}"}
+        table.append([cells[head] for head in heads])
+    if any(one.missing for one in found):
+        heads.append("incomplete")
+        table = [
+            [*row, f"no {', '.join(one.missing)}" if one.missing else ""]
+            for row, one in zip(table, found, strict=True)
+        ]
     write_table(heads, table)
+
+
+def _entry_tree(one: "Entry") -> dict[str, Any]:
+    run, best = one.run, one.best
+    return {
+        "run": run.id,
+        "model": run.model,
+        "state": run.state,
+        "backend": run.backend,
+        "family": one.family,
+        "title": one.title,
+        "dataset": one.dataset,
+        "versions": one.versions,
+        "best": f"@{best.number}" if best else None,
+        run.best_metric: one.measured(run.best_metric),
+        "scores": {name: score["value"] for name, score in one.scores.items()},
+        "incomplete": list(one.missing),
+        "created": run.created,
+    }
 
 
 def show(
@@ -67,9 +105,14 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show a version: where it came from, its metrics and tags."""
+    from trainwright.store.overview import missing_provenance
+
     registry = open_registry(store)
     version = registry.resolve(ref)
     run = registry.run(version.run)
+    missing = missing_provenance(registry, run)
+    origin = registry.fine_tunings().get(run.id)
+    source = None if origin is None else registry.version(origin)
     artifacts = registry.artifacts(run.id)
     if artifact is not None:
         _print_artifact(registry, artifacts, artifact)
@@ -85,13 +128,15 @@ def show(
         "step": version.step,
         "epoch": version.epoch,
         "parents": version.parents,
+        "fine tuned from": source and f"{source.model}@{source.number}",
         "weights": version.weights,
         "metrics": dict(version.metrics),
         "scores": scores,
         "looks at test": len(registry.looks(run.id)),
         "artifacts": sorted({one.name for one in artifacts if one.kind != "score"}),
         "warnings": len(registry.notes(run.id)),
-        "spec": registry.spec(run),
+        "incomplete": list(missing),
+        "spec": None if "spec" in missing else registry.spec(run),
     }
     if as_json:
         write_out(found)
@@ -100,12 +145,15 @@ def show(
     from trainwright.spec.write import write_yaml
 
     spec = found.pop("spec")
+    found |= {name: found[name] or "-" for name in ("fine tuned from", "incomplete")}
     for name, value in found.items():
         if isinstance(value, dict):
             value = "  ".join(f"{key} {number:.6g}" for key, number in value.items())
         elif isinstance(value, list):
             value = ", ".join(str(one) for one in value)
-        print(f"{name:14}{value if value != '' else '-'}")
+        print(f"{name:15} {value if value != '' else '-'}")
+    if spec is None:
+        return
     print()
     print(write_yaml(Experiment.model_validate(spec), defaults=False), end="")
 
@@ -136,15 +184,17 @@ def lineage(
 ) -> None:
     """Show what a version was made from and what was made from it."""
     from trainwright.store.lineage import lineage as trace
+    from trainwright.store.versions import FINE_TUNED
 
     found = trace(open_registry(store), ref, every=every)
     if as_json:
         nodes = [{"id": node.id, "kind": node.kind, "label": node.label} for node in found.nodes]
-        write_out({"nodes": nodes, "edges": found.edges})
+        write_out({"nodes": nodes, "edges": found.edges, FINE_TUNED: sorted(found.fine_tuned)})
         return
     names = {node.id: f"{node.kind} {node.label}" for node in found.nodes}
     for source, target in found.edges:
-        print(f"{names[source]}  ->  {names[target]}")
+        how = "  (fine-tuned)" if (source, target) in found.fine_tuned else ""
+        print(f"{names[source]}  ->  {names[target]}{how}")
 
 
 def diff(

@@ -173,6 +173,10 @@ def _lineage(registry: Registry, run: RunRow, shown: VersionRow | None) -> str:
     if run.parent is not None:
         parent = registry.version(run.parent)
         before.append(("version", f"{parent.model}@{parent.number}"))
+    origin = registry.fine_tunings().get(run.id)
+    if origin is not None:
+        version = registry.version(origin)
+        before.append(("fine-tuned from", f"{version.model}@{version.number}"))
     after = (
         [(", ".join(registry.tags_of(shown)) or "version", f"{run.model}@{shown.number}")] if shown else []
     )

@@ -76,6 +76,14 @@ def _one_direction(train: Any) -> Iterator[Broken]:
                 yield Broken(("groups", number, field), text)
 
 
+def _origin(train: Any) -> Iterator[Broken]:
+    if train.init_from is not None:
+        return
+    for name in ("init_weights", "new_head", "keep_preparation"):
+        if getattr(train, name):
+            yield Broken((name,), "it needs init_from; name the version to begin from, or leave it out")
+
+
 class TrainSpec(Part):
     """How a model is trained.
 
@@ -99,6 +107,12 @@ class TrainSpec(Part):
         restore_best: Whether the tag `final` points to the best version instead of the last.
         routines: What is measured while training; `auto` measures the val split after each epoch.
         callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
+        init_from: A recorded version whose weights the training begins from: `name@best`, `name@7`, a run or the
+            beginning of a digest. When the run begins it becomes `name@number`, whatever moves later.
+        init_weights: The digest the weights of `init_from` must have; it is filled in when the run begins.
+        new_head: Whether the output layer is drawn anew, as for other classes; only with `init_from`.
+        keep_preparation: Whether the fitted preprocessing of `init_from` is used instead of fitting it to the new
+            data; the features must be the same, and with `new_head` the target's is fitted anyway.
     """
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -107,6 +121,7 @@ class TrainSpec(Part):
         _unbent("clip_norm", None, why="needs the gradient as it is"),
         _unbent("precision", "auto", "float32", why="compares losses in their last digits"),
         _one_direction,
+        _origin,
     )
 
     backend: Literal["torch", "equinox"] | Auto = "auto"
@@ -127,3 +142,7 @@ class TrainSpec(Part):
     restore_best: bool = False
     routines: list[Use] | Auto = "auto"
     callbacks: list[Use] = Field(default=[])
+    init_from: str | None = None
+    init_weights: str | None = None
+    new_head: bool = False
+    keep_preparation: bool = False

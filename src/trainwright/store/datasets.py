@@ -126,6 +126,12 @@ def rows(store: Store) -> list[DatasetRow]:
         return [dataset_row(row) for row in fetch(connection, statement)]
 
 
+def name_of(store: Store, content_digest: str) -> str | None:
+    """Gives the name under which some content is registered, or None."""
+    named = [row.name for row in rows(store) if row.content_digest == content_digest and row.name is not None]
+    return named[0] if named else None
+
+
 def splits(store: Store, row: DatasetRow) -> dict[str, NDArray[np.int64]]:
     """Gives the indices of the records of each split, shape `(records,)`.
 

@@ -9,6 +9,7 @@ from trainwright.base.machine import package_versions
 from trainwright.store.datasets import rows as dataset_rows
 from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
+from trainwright.store.versions import FINE_TUNED
 
 NAMESPACE = "urn:trainwright:"
 AGENT = "tw:trainwright"
@@ -36,10 +37,12 @@ class Lineage:
     Args:
         nodes: In the order they were found.
         edges: Pairs of ids, from what was there before to what was made from it.
+        fine_tuned: Those edges along which a run took the weights of a version, not its whole state.
     """
 
     nodes: tuple[Node, ...]
     edges: tuple[tuple[str, str], ...]
+    fine_tuned: frozenset[tuple[str, str]] = frozenset()
 
 
 def lineage(registry: Registry, ref: str, *, every: bool = True) -> Lineage:
@@ -58,16 +61,20 @@ def lineage(registry: Registry, ref: str, *, every: bool = True) -> Lineage:
     datasets = dataset_rows(registry.store)
     called = {row.content_digest: row.name for row in datasets if row.name is not None}
     names = {row.digest: called.get(row.content_digest) or row.digest[:12] for row in datasets}
-    edges = sorted(set(_edges(runs, versions)))
+    origins = registry.fine_tunings()
+    tuned = {(f"version:{version}", f"run:{run}") for run, version in origins.items()}
+    edges = sorted({*_edges(runs, versions), *tuned})
     start = f"version:{registry.resolve(ref).id}"
     if not every:
-        shown = {row.version for row in registry.tags()} | {run.parent for run in runs.values()}
+        parents = {run.parent for run in runs.values()} | set(origins.values())
+        shown = {row.version for row in registry.tags()} | parents
         plain = {f"version:{number}" for number in versions if number not in shown} - {start}
         edges = _without(edges, plain)
     reached = _closure(start, edges) | _closure(start, [(b, a) for a, b in edges])
     return Lineage(
         nodes=tuple(_node(item, runs, versions=versions, names=names) for item in sorted(reached)),
         edges=tuple(edge for edge in edges if edge[0] in reached and edge[1] in reached),
+        fine_tuned=frozenset(edge for edge in tuned if edge[0] in reached and edge[1] in reached),
     )
 
 
@@ -103,13 +110,11 @@ def prov_json(registry: Registry, run_id: str) -> Json:
     if run.dataset is not None:
         used.append((activity, f"tw:dataset-{run.dataset}"))
         document["entity"][used[-1][1]] = {"prov:type": "dataset", "tw:digest": run.dataset}
-    if run.parent is not None:
-        used.append((activity, _version_name(numbers[run.parent])))
-    used += [
-        (activity, f"tw:{edge.what}-{n}")
-        for n, edge in enumerate(registry.edges(run_id))
-        if edge.kind == "used"
-    ]
+    origin = registry.fine_tunings().get(run_id)
+    begun = [numbers[one] for one in (run.parent, origin) if one is not None]
+    used += [(activity, _version_name(row)) for row in begun]
+    others = [edge for edge in registry.edges(run_id) if edge.what != FINE_TUNED]
+    used += [(activity, f"tw:{edge.what}-{n}") for n, edge in enumerate(others) if edge.kind == "used"]
     made, derived, informed, associated = [], [], [], [(activity, AGENT)]
     for attempt in registry.attempts(run_id):
         name = f"{activity}-{attempt.number}"
@@ -121,18 +126,22 @@ def prov_json(registry: Registry, run_id: str) -> Json:
         sources = [_version_name(numbers[parent]) for parent in row.parents]
         if not sources and run.dataset is not None:
             sources = [f"tw:dataset-{run.dataset}"]
+        if not row.parents and origin is not None:
+            sources.append(_version_name(numbers[origin]))
         derived += [(_version_name(row), source) for source in sources]
-    for row in [*versions, *(numbers[parent] for one in versions for parent in one.parents)]:
+    for row in [*versions, *begun, *(numbers[parent] for one in versions for parent in one.parents)]:
         document["entity"][_version_name(row)] = _version_entity(row)
-    if run.parent is not None:
-        document["entity"][_version_name(numbers[run.parent])] = _version_entity(numbers[run.parent])
-    for n, edge in enumerate(registry.edges(run_id)):
+    for n, edge in enumerate(others):
         document["entity"][f"tw:{edge.what}-{n}"] = {"prov:type": edge.what, "tw:target": edge.target}
         if edge.kind == "made":
             made.append((f"tw:{edge.what}-{n}", activity))
     document["used"] = _relations("u", used, "prov:activity", "prov:entity")
     document["wasGeneratedBy"] = _relations("g", made, "prov:entity", "prov:activity")
     document["wasDerivedFrom"] = _relations("d", derived, "prov:generatedEntity", "prov:usedEntity")
+    if origin is not None:
+        for relation in document["wasDerivedFrom"].values():
+            if relation["prov:usedEntity"] == _version_name(numbers[origin]):
+                relation["prov:type"] = FINE_TUNED
     document["wasInformedBy"] = _relations("i", informed, "prov:informed", "prov:informant")
     document["wasAssociatedWith"] = _relations("a", associated, "prov:activity", "prov:agent")
     return {kind: content for kind, content in document.items() if content}

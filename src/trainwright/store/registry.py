@@ -32,6 +32,7 @@ from trainwright.store.shown import object_of, shown_run
 from trainwright.store.store import Store
 from trainwright.store.versions import (
     find_version,
+    fine_tunings,
     latest_version,
     move_tag,
     resume_version,
@@ -340,6 +341,11 @@ class Registry:
             row = {"run": run, "attempt": attempt, "step": None, "name": name, "kind": kind, "object": digest}
             with self.store.catalogue.write() as connection:
                 connection.execute(insert(tables.artifact), {**row, "created": now_text()})
+
+    def fine_tunings(self) -> dict[str, int]:
+        """Gives, by run, the id of the version whose weights a fine-tuned run began from."""
+        with self.store.catalogue.read() as connection:
+            return {row.run: row.id for row in connection.execute(fine_tunings())}
 
     def _of_run(self, table: Any, run: str) -> Any:
         with self.store.catalogue.read() as connection:

@@ -14,6 +14,7 @@ from trainwright.store.files import list_files
 from trainwright.store.records import Mode, VersionRow
 from trainwright.store.rows import fetch, overwrite, version_row
 from trainwright.store.store import Store
+from trainwright.store.versions import fine_tunings
 
 _VERSION_OBJECTS = ("weights", "state", "operator", "files")
 _RUN_OBJECTS = ("spec", "operator", "environment")
@@ -34,9 +35,11 @@ class Keep:
 
 
 _MINE = select(tables.version.c.id).where(tables.version.c.run == bindparam("of"))
+_FINE_TUNED = fine_tunings().subquery()
 _PROTECTED = union(
     select(tables.tag.c.version).where(tables.tag.c.version.in_(_MINE)),
     select(tables.run.c.parent).where(tables.run.c.parent.in_(_MINE)),
+    select(_FINE_TUNED.c.id).where(_FINE_TUNED.c.id.in_(_MINE)),
 )
 _KEPT = select(tables.version).where(
     tables.version.c.run == bindparam("of"), tables.version.c.status == "kept"
@@ -73,6 +76,8 @@ def leave_tombstones(
     connection: Connection, run: str, *, keep: Keep, metric: str, mode: Mode
 ) -> list[VersionRow]:
     """Marks versions as collected: all that `keep` does not name, nobody tagged and no run began from.
+
+    A run begins from a version by branching or by fine-tuning.
 
     Args:
         connection: In a write transaction.

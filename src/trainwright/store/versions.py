@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, Select, Text, bindparam, cast, func, select
 from sqlalchemy.dialects.sqlite import insert
 
 from trainwright.base.jsontext import write_json
@@ -32,6 +32,8 @@ _LATEST = (
     .order_by(tables.version.c.number.desc())
     .limit(1)
 )
+
+FINE_TUNED = "fine_tuned_from"  # what an edge is called that leads to the version a run took its weights from
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +131,14 @@ def latest_version(connection: Connection, run: str, *, step: int | None = None)
 def find_version(connection: Connection, version: int) -> VersionRow | None:
     """Gives a version by its id, or None."""
     return _first(connection, select(tables.version).where(tables.version.c.id == version), {})
+
+
+def fine_tunings() -> Select[tuple[str, int]]:
+    """Selects each run that began from the weights of a version, and the id of that version."""
+    version, edge = tables.version, tables.edge
+    name = version.c.model + "@" + cast(version.c.number, Text)
+    joined = edge.join(version, edge.c.target == name)
+    return select(edge.c.run, version.c.id).select_from(joined).where(edge.c.what == FINE_TUNED)
 
 
 def resume_version(connection: Connection, run: RunRow) -> VersionRow | None:

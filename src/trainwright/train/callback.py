@@ -4,11 +4,13 @@ from typing import Any
 
 from trainwright.base.tree import Tree
 from trainwright.train.clock import Period
-from trainwright.train.moment import Moment, Outcome, Save, Stop
+from trainwright.train.moment import Moment, Outcome, Save, Stop, Warn
 
 
 class Callback:
     """Hears moments of a run; may answer, never changes the model.
+
+    `Stop` and `Save` are answers to `on_step`, `on_validation` and `on_epoch`; `Warn` is kept with the run.
 
     It is made fresh for each run: the constructor is the initial state, and `load_state` (on a resume) comes before
     `on_start`. Callbacks need no order and no access to one another.
@@ -19,7 +21,7 @@ class Callback:
 
     every: Period | None = None
 
-    def on_start(self, moment: Moment) -> None:
+    def on_start(self, moment: Moment) -> Warn | None:
         """Hears that training begins, or goes on (`moment.resumed`)."""
 
     def on_epoch_start(self, moment: Moment) -> None:
@@ -31,13 +33,13 @@ class Callback:
     def on_validation_start(self, moment: Moment) -> None:
         """Hears that routines will run."""
 
-    def on_step(self, moment: Moment) -> Stop | Save | None:
+    def on_step(self, moment: Moment) -> Stop | Save | Warn | None:
         """Hears a step that `every` asks for."""
 
-    def on_validation(self, moment: Moment) -> Stop | Save | None:
+    def on_validation(self, moment: Moment) -> Stop | Save | Warn | None:
         """Hears that routines have run; `moment.metrics` holds their numbers."""
 
-    def on_epoch(self, moment: Moment) -> Stop | Save | None:
+    def on_epoch(self, moment: Moment) -> Stop | Save | Warn | None:
         """Hears that an epoch is complete."""
 
     def on_saved(self, moment: Moment, version: Any) -> None:
@@ -46,7 +48,7 @@ class Callback:
     def on_artifact(self, moment: Moment, artifact: str) -> None:
         """Hears that a routine made an artifact of this name."""
 
-    def on_end(self, moment: Moment, outcome: Outcome) -> None:
+    def on_end(self, moment: Moment, outcome: Outcome) -> Warn | None:
         """Hears how training ended; always called once per attempt unless the process is killed."""
 
     def state(self) -> Tree:

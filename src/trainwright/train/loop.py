@@ -12,7 +12,7 @@ from trainwright.train.callback import Callback
 from trainwright.train.clock import Cadences, Period, Seconds, due_steps
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Answer, Learner, Task
-from trainwright.train.moment import Moment, Outcome, Save, Stop
+from trainwright.train.moment import Moment, Outcome, Save, Stop, Warn
 from trainwright.train.plateau import RateScale
 from trainwright.train.routine import Routine, View
 from trainwright.train.run import Run
@@ -198,8 +198,15 @@ class TrainingLoop:
         )
 
     def _each(self, event: str, moment: Moment, *more: Any) -> list[Stop | Save]:
-        answers = (getattr(callback, event)(moment, *more) for callback in self.callbacks)
-        return [answer for answer in answers if answer is not None]
+        answers = [getattr(callback, event)(moment, *more) for callback in self.callbacks]
+        return self._heed(answers)
+
+    def _heed(self, answers: Sequence[Stop | Save | Warn | None]) -> list[Stop | Save]:
+        """Keeps warnings with the run; the other answers are for the loop."""
+        for answer in answers:
+            if isinstance(answer, Warn):
+                self.run.warn(answer.text)
+        return [answer for answer in answers if answer is not None and not isinstance(answer, Warn)]
 
     def _announce(self, moment: Moment) -> None:
         if moment.step % moment.steps_per_epoch == 0:
@@ -227,8 +234,7 @@ class TrainingLoop:
         answers = self._each("on_validation", moment) if due else []
         for callback in self.callbacks:
             if self._due(callback.every, step, now):
-                answer = callback.on_step(moment)
-                answers += [answer] if answer is not None else []
+                answers += self._heed([callback.on_step(moment)])
         if epoch_is_complete:
             answers += self._each("on_epoch", moment)
         for period in self._periods():
@@ -267,7 +273,8 @@ class TrainingLoop:
         return measured
 
     def _decide(self, answers: Sequence[Stop | Save], step: int) -> str | None:
-        stops = [answer.reason for answer in answers if isinstance(answer, Stop)]
+        # One callback may say the same of a step, a validation and an epoch that end together.
+        stops = list(dict.fromkeys(answer.reason for answer in answers if isinstance(answer, Stop)))
         wish = self.run.wish()
         if stops:
             self._outcome = Outcome("stopped", "; ".join(stops))

@@ -51,6 +51,13 @@ class Save:
 
 
 @dataclass(frozen=True, slots=True)
+class Warn:
+    """Something a reader of the run should know; the run goes on."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """How training ended.
 
