@@ -142,7 +142,7 @@ def resume_run(
 def recorded_run(registry: Registry, row: RunRow) -> Trained:
     """Gives what a finished run left behind, from the record."""
     final = registry.final(row.id) or registry.latest(row.id)
-    scores = next(
+    scores: dict[str, Any] = next(
         (
             registry.artifact_value(one)
             for one in reversed(registry.artifacts(row.id))

@@ -97,11 +97,8 @@ def _roles(schema: InputSchema, features: Any, target: Any, weight: str | None, 
 
 def _records(raw: Raw, name: str, schema: InputSchema) -> Records:
     count, at = len(raw.x), f"{name}: "
-    if isinstance(raw.x, Sequences):
-        alike = raw.x.shape[1:-1] == schema.shape[:-1]  # any length can be padded or cut
-    else:
-        alike = raw.x.shape[1:] == schema.shape
-    if not alike:
+    places = -1 if isinstance(raw.x, Sequences) else None  # any length can be padded or cut
+    if raw.x.shape[1:places] != schema.shape[:places]:
         raise DataError(f"{at}records have shape {raw.x.shape[1:]}, the model takes {schema.shape}")
     if count == 0:
         raise DataError(f"{at}it has no records")
@@ -128,8 +125,9 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
     """Takes records that are in memory for the inputs of a model.
 
     Args:
-        value: An array of records; a list of sequences, for a model of sequences of different lengths; for a model of a table, a mapping from column names to values (a data frame is one),
-            or an array with the columns in their order if all are numeric.
+        value: An array of records; a list of sequences, for a model of sequences of different lengths; for a model of
+            a table, a mapping from column names to values (a data frame is one), or an array with the columns in
+            their order if all are numeric.
         schema: What the model takes.
 
     Raises:
