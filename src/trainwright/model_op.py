@@ -13,6 +13,7 @@ from trainwright.base.errors import DataError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records
+from trainwright.data.lazy import is_lazy
 from trainwright.data.prepare import Preparation
 from trainwright.models.assemble import build_blueprint
 from trainwright.ops import CATALOG as OPERATORS
@@ -130,7 +131,7 @@ class ModelOp:
         """
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size: {batch_size} is not at least 1")
-        x = np.asarray(x)
+        x = x.stand_in() if is_lazy(x) else np.asarray(x)
         if x.shape[1:] != self.schema.shape:
             raise DataError(f"records have shape {x.shape[1:]}, the model takes {self.schema.shape}")
         ids = np.arange(len(x))

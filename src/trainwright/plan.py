@@ -12,7 +12,9 @@ from trainwright.base.extras import installed
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
 from trainwright.data.dataset import Dataset, Records, open_dataset
+from trainwright.data.lazy import is_lazy
 from trainwright.data.prepare import Preparation, fit_preparation
+from trainwright.data.storage import explain_storage
 from trainwright.model_op import InputSchema, describe
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.task import ModelTask
@@ -24,7 +26,7 @@ from trainwright.spec.experiment import Experiment
 from trainwright.spec.resolve import REQUIRED, Facts, resolve
 from trainwright.spec.train import Plateau
 from trainwright.train.callback import Callback
-from trainwright.train.feed import ArrayFeed
+from trainwright.train.feed import Feed, make_feed
 from trainwright.train.learner import Learner, Resolved
 from trainwright.train.loop import TrainingLoop, check_metrics
 from trainwright.train.plateau import RateScale
@@ -60,7 +62,7 @@ class Plan:
     preparation: Preparation
     examples: Mapping[str, Examples]
     task: ModelTask
-    feed: ArrayFeed
+    feed: Feed
     routines: Sequence[Routine]
     callbacks: Sequence[Callback]
     run_on: Resolved
@@ -163,13 +165,15 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         target=dataset.target,
         installed=tuple(name for name, needs in REQUIRED.items() if all(installed(one) for one in needs)),
         threads=_bound_threads(),
+        in_memory=not is_lazy(dataset.records.x),
     )
     resolved, why = resolve(experiment, facts)
+    why |= explain_storage(dataset.records.x)
     train = resolved.train
     run_on = Resolved(device=train.device, threads=int(train.threads))
     task = ModelTask(build_blueprint(resolved.model), train, train.epochs)
     arrays = _arrays(encoded["train"])
-    feed = ArrayFeed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
+    feed = make_feed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
     assert train.routines != "auto"
     routines = [
         build(one, ROUTINES, where=f"train.routines.{n}", has=ROUTINE) for n, one in enumerate(train.routines)

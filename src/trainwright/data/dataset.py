@@ -20,8 +20,10 @@ from trainwright.data.check import (
     infer_task_type,
     settle_target,
 )
-from trainwright.data.source import Raw, Roles, find_file, read_source
+from trainwright.data.lazy import digest_rows, is_lazy, join_rows, take_rows
+from trainwright.data.source import Raw, Roles, find_file
 from trainwright.data.split import check_splits, split_records
+from trainwright.data.storage import read_records
 from trainwright.spec.data import DataSpec, TestRecords
 
 
@@ -30,7 +32,7 @@ class Records:
     """Some records.
 
     Args:
-        x: Features, shape `(records, ...)`.
+        x: Features, shape `(records, ...)`; lazy (data/lazy.py) where they stay in their file.
         y: Targets, shape `(records, ...)`; None at prediction.
         weight: Non-negative, shape `(records,)`; None where all weigh the same.
         ids: Names of the records, shape `(records,)`.
@@ -52,7 +54,7 @@ class Records:
     def take(self, indices: NDArray[np.int64]) -> "Records":
         """Gives the records at some positions."""
         return Records(
-            x=self.x[indices],
+            x=take_rows(self.x, indices),
             y=None if self.y is None else self.y[indices],
             weight=None if self.weight is None else self.weight[indices],
             ids=self.ids[indices],
@@ -117,7 +119,8 @@ def open_dataset(
     if spec.path is None:
         raise DataError("data.path: name a file, or register the dataset under the name it is asked for")
     path = find_file(spec.path, folder, at="data.path: ")
-    main = read_source(path, Roles(spec.features, spec.target, spec.weight, spec.id))
+    roles = Roles(spec.features, spec.target, spec.weight, spec.id, spec.split.by)
+    main = read_records(path, roles, in_memory=spec.in_memory)
     main_records = _records(main, "data", weighted=spec.weight is not None)
     records, appended = main_records, 0
     if spec.test is not None:
@@ -133,7 +136,9 @@ def open_dataset(
     if pinned and "splits" in pinned:
         splits = check_splits(pinned["splits"], len(records))
     else:
-        splits = split_records(spec.split, y, task_type=resolved, appended=appended, folder=folder)
+        splits = split_records(
+            spec.split, y, task_type=resolved, appended=appended, folder=folder, by=main.by
+        )
     _check_parts(records, splits, resolved)
     recipe = _recipe(spec, main) | {"task_type": resolved}  # stratified splits go by it
     return Dataset(
@@ -174,9 +179,8 @@ def _read_test(spec: DataSpec, test: TestRecords, main: Raw, *, path: Path, fold
     own = path if test.path is None else find_file(test.path, folder, at="data.test.path: ")
     table = own.suffix.lower() in (".csv", ".parquet")
     features = test.features or (list(main.columns) if table and main.columns else spec.features)
-    raw = read_source(
-        own, Roles(features, test.target or spec.target, spec.weight, spec.id, where="data.test")
-    )
+    roles = Roles(features, test.target or spec.target, spec.weight, spec.id, where="data.test")
+    raw = read_records(own, roles, in_memory="auto" if is_lazy(main.x) else True)
     assert raw.y is not None and main.y is not None
     if raw.x.shape[1:] != main.x.shape[1:]:
         raise DataError(
@@ -222,7 +226,7 @@ def _join(first: Records, second: Records, *, named: bool) -> Records:
         ids = np.concatenate([first.ids, second.ids])
     weighted = first.weight is not None and second.weight is not None
     return Records(
-        x=np.concatenate([first.x, second.x]),
+        x=join_rows(first.x, second.x),
         y=np.concatenate([first.y, second.y]),
         weight=np.concatenate([first.weight, second.weight]) if weighted else None,
         ids=ids,
@@ -231,7 +235,7 @@ def _join(first: Records, second: Records, *, named: bool) -> Records:
 
 def _digest(records: Records) -> str:
     arrays = {"x": records.x, "y": records.y, "weight": records.weight, "ids": records.ids}
-    return digest_json({name: None if one is None else digest_array(one) for name, one in arrays.items()})
+    return digest_json({name: None if one is None else digest_rows(one) for name, one in arrays.items()})
 
 
 def _check_digest(found: str, expected: str | None, name: str) -> None:
@@ -266,7 +270,7 @@ def _check_parts(records: Records, splits: Mapping[str, NDArray[np.int64]], task
 def _recipe(spec: DataSpec, raw: Raw) -> dict[str, Json]:
     """Gives the spec without folders and `auto`, so that resolving it changes nothing."""
     tree = spec.tree()
-    del tree["dataset"], tree["digest"]
+    del tree["dataset"], tree["digest"], tree["in_memory"]
     tree["features"] = list(raw.columns) if raw.columns is not None else raw.features
     tree["target"] = raw.target
     tree["path"] = _bare(tree["path"])

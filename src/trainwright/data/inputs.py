@@ -8,7 +8,8 @@ import numpy as np
 from trainwright.base.errors import DataError
 from trainwright.data.check import check_finite, check_ids, check_weight
 from trainwright.data.dataset import Records
-from trainwright.data.source import Roles, find_file, read_source
+from trainwright.data.source import Roles, find_file
+from trainwright.data.storage import read_records
 
 
 def read_inputs(
@@ -38,9 +39,8 @@ def read_inputs(
     if table == isinstance(features, str):
         took = f"the array {features!r}" if isinstance(features, str) else "columns of a table"
         raise DataError(f"{found.name}: the model was trained on {took}; bring them in a file of that kind")
-    raw = read_source(
-        found, Roles("x" if found.suffix.lower() == ".npy" else features, target, weight, id, where="")
-    )
+    roles = Roles("x" if found.suffix.lower() == ".npy" else features, target, weight, id, where="")
+    raw = read_records(found, roles, in_memory="auto")
     count = len(raw.x)
     if raw.x.shape[1:] != shape:
         raise DataError(f"{found.name}: records have shape {raw.x.shape[1:]}, the model takes {shape}")

@@ -12,6 +12,7 @@ from trainwright.base.jsontext import Json
 from trainwright.base.tree import Array
 from trainwright.data.check import TASK_TYPES
 from trainwright.data.dataset import Dataset, Records
+from trainwright.data.lazy import encode_rows, fit_rows, is_lazy
 from trainwright.ops.labels import Labels
 from trainwright.ops.operator import Operator, Sequential, from_spec
 from trainwright.spec.build import build, find
@@ -61,8 +62,8 @@ class Preparation:
         """Prepares records for a model.
 
         Returns:
-            Contiguous float32 features; int64 class numbers or float32 targets of shape `(records, outputs)`;
-            float32 weights.
+            Contiguous float32 features, lazy if they were; int64 class numbers or float32 targets of shape
+            `(records, outputs)`; float32 weights.
 
         Raises:
             DataError: If the records have another shape than those it was fitted on, a class is unknown, or a
@@ -74,11 +75,20 @@ class Preparation:
         elif records.y is not None:
             y = _to_float32(self.targets(_matrix(records.y)), "target")
         return Records(
-            x=_to_float32(self.inputs(records.x), "feature"),
+            x=self._encode_features(records.x),
             y=y,
             weight=None if records.weight is None else _to_float32(records.weight, "weight"),
             ids=records.ids,
         )
+
+    def _encode_features(self, x: Array) -> Array:
+        if is_lazy(x):
+            first = 0
+            for (
+                block
+            ) in x.blocks():  # once, so that a value that cannot be learnt from is found before training
+                first += len(_to_float32(self.inputs(block), "feature", first=first))
+        return encode_rows(x, lambda rows: _to_float32(self.inputs(rows), "feature"))
 
 
 def fit_preparation(dataset: Dataset, spec: DataSpec, *, catalog: Mapping[str, str]) -> Preparation:
@@ -112,8 +122,8 @@ def _fit(uses: Sequence[Use], x: Array, catalog: Mapping[str, str], *, where: st
             raise SpecError(f"{at}.use: {use.use!r} is not an operator (trainwright.ops.operator:Operator)")
         made: Operator = build(use, catalog, where=at)
         try:
-            steps.append(made.fit(x))
-            before, x = len(x), steps[-1](x)
+            steps.append(fit_rows(made, x))
+            before, x = len(x), encode_rows(x, steps[-1])
         except DataError as error:
             raise DataError(f"{at}: {error}") from error
         if len(x) != before:
@@ -127,16 +137,16 @@ def _matrix(y: Array) -> Array:
     return y.reshape(-1, 1) if y.ndim == 1 else y
 
 
-def _to_float32(values: Array, what: str) -> NDArray[np.float32]:
+def _to_float32(values: Array, what: str, *, first: int = 0) -> NDArray[np.float32]:
     if values.dtype.kind not in "biuf":
         raise DataError(f"the {what}s are {values.dtype} after preprocessing, not numbers")
     with np.errstate(over="ignore"):
         numbers = np.ascontiguousarray(values.astype(np.float32))
     good = np.isfinite(numbers)
     if not good.all():
-        first = tuple(np.argwhere(~good)[0].tolist())
+        odd = tuple(np.argwhere(~good)[0].tolist())
         raise DataError(
-            f"the {what}s of record {first[0]} hold {values[first]}, which float32 cannot hold or a model "
+            f"the {what}s of record {first + odd[0]} hold {values[odd]}, which float32 cannot hold or a model "
             "cannot learn from; scale or remove it"
         )
     return numbers

@@ -6,10 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
+from trainwright.data.mapped import map_npy, map_npz
 from trainwright.data.npy import list_npz, read_npy, read_npz
 
 if TYPE_CHECKING:
@@ -28,6 +27,7 @@ class Roles:
         target: Name of the array or column; `auto` is the array `y`; None reads none.
         weight: As `target`, without `auto`.
         id: As `weight`.
+        by: As `weight`: what a split goes by; it may play another part too, but `auto` takes it for no feature.
         where: Path of these roles in the spec, with which messages begin; empty outside of a spec.
     """
 
@@ -35,11 +35,13 @@ class Roles:
     target: str | None = "auto"
     weight: str | None = None
     id: str | None = None
+    by: str | None = None
     where: str = "data"
 
     def at(self, role: str) -> str:
         """Begins a message about one role."""
-        return f"{self.where}.{role}: " if self.where else ""
+        place = "split.by" if role == "by" else role
+        return f"{self.where}.{place}: " if self.where else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +49,14 @@ class Raw:
     """What a file holds, by role.
 
     Args:
-        x: Numbers, shape `(records, ...)`.
+        x: Numbers, shape `(records, ...)`; rows of a file (data/lazy.py) where they are read lazily.
         y: Numbers or text, shape `(records, ...)`, or None.
         weight: Shape `(records,)`, or None.
         ids: Shape `(records,)`, or None.
         columns: Names of the feature columns of a table, in order; None for an array.
         features: What stands for the features in a message: the array's name, or "column".
         target: Name of the target.
+        by: What a split goes by, shape `(records,)`, or None.
     """
 
     x: Array
@@ -63,6 +66,7 @@ class Raw:
     columns: tuple[str, ...] | None
     features: str
     target: str
+    by: Array | None = None
 
 
 def find_file(name: str, folder: Path, *, at: str) -> Path:
@@ -83,18 +87,23 @@ def find_file(name: str, folder: Path, *, at: str) -> Path:
     return path
 
 
-def read_source(path: Path, roles: Roles) -> Raw:
+def read_source(path: Path, roles: Roles, *, lazily: bool = False) -> Raw:
     """Reads the arrays or columns that play a role.
+
+    Args:
+        path: Of the file.
+        roles: Which array or column plays which part.
+        lazily: The features stay in the file (`data/storage.py` says which files allow it).
 
     Raises:
         DataError: If the file or one of its parts is not there or readable; the message begins with the role.
     """
     suffix = path.suffix.lower()
     if suffix == ".npz":
-        return _read_npz(path, roles)
+        return _read_npz(path, roles, lazily=lazily)
     if suffix == ".npy":
-        return _read_npy(path, roles)
-    return _read_table(path, roles)
+        return _read_npy(path, roles, lazily=lazily)
+    return _read_table(path, roles, lazily=lazily)
 
 
 def nearest(name: str, known: Iterable[str], *, none: str = "there are none") -> str:
@@ -112,7 +121,7 @@ def nearest(name: str, known: Iterable[str], *, none: str = "there are none") ->
     return f"there are: {shown}{', ...' if len(names) > 20 else ''}" if names else none
 
 
-def _read_npz(path: Path, roles: Roles) -> Raw:
+def _read_npz(path: Path, roles: Roles, *, lazily: bool) -> Raw:
     known = _guard(list_npz, path, at=roles.at("path"))
     features = "x" if roles.features == "auto" else roles.features
     if not isinstance(features, str):
@@ -122,24 +131,30 @@ def _read_npz(path: Path, roles: Roles) -> Raw:
         "target": "y" if roles.target == "auto" else roles.target,
         "weight": roles.weight,
         "id": roles.id,
+        "by": roles.by,
     }
     found: dict[str, Array | None] = {}
     for role, name in wanted.items():
         if name is not None and name not in known:
             raise DataError(f"{roles.at(role)}no array {name!r} in {path.name}, {nearest(name, known)}")
-        found[role] = None if name is None else _guard(read_npz, path, [name], at=roles.at(role))[name]
+        if role == "features" and lazily:
+            found[role] = _guard(map_npz, path, name, at=roles.at(role))
+        else:
+            found[role] = None if name is None else _guard(read_npz, path, [name], at=roles.at(role))[name]
     return _raw(found, roles, columns=None, features=features, target=wanted["target"] or "")
 
 
-def _read_npy(path: Path, roles: Roles) -> Raw:
+def _read_npy(path: Path, roles: Roles, *, lazily: bool) -> Raw:
     if roles.features not in ("auto", "x"):
         raise DataError(f"{roles.at('features')}{path.name} holds one array without a name; leave this out")
     if roles.target == "auto":
         raise DataError(
             f"{roles.at('target')}{path.name} holds the features; name the .npy file of the targets"
         )
-    found: dict[str, Array | None] = {"features": _guard(read_npy, path, at=roles.at("path"))}
-    for role, name in (("target", roles.target), ("weight", roles.weight), ("id", roles.id)):
+    read = map_npy if lazily else read_npy
+    found: dict[str, Array | None] = {"features": _guard(read, path, at=roles.at("path"))}
+    named = {"target": roles.target, "weight": roles.weight, "id": roles.id, "by": roles.by}
+    for role, name in named.items():
         if name is None:
             found[role] = None
             continue
@@ -150,13 +165,14 @@ def _read_npy(path: Path, roles: Roles) -> Raw:
     return _raw(found, roles, columns=None, features="x", target=roles.target or "")
 
 
-def _read_table(path: Path, roles: Roles) -> Raw:
-    table = _open_table(path, roles)
+def _read_table(path: Path, roles: Roles, *, lazily: bool) -> Raw:
+    table = _open_table(path, roles, lazily=lazily)
     if roles.target == "auto":
         raise DataError(
             f"{roles.at('target')}name the column to predict; {path.name} has {_shown(table.columns)}"
         )
-    for role, name in (("target", roles.target), ("weight", roles.weight), ("id", roles.id)):
+    named = {"target": roles.target, "weight": roles.weight, "id": roles.id, "by": roles.by}
+    for role, name in named.items():
         if name is not None and name not in table.columns:
             raise DataError(
                 f"{roles.at(role)}no column {name!r} in {path.name}, {nearest(name, table.columns)}"
@@ -164,20 +180,20 @@ def _read_table(path: Path, roles: Roles) -> Raw:
     columns = _columns(table, roles)
     at = roles.at("features")
     found = {
-        "features": np.column_stack(
-            [_guard(table.numbers, one, at=at).astype(np.float64) for one in columns]
-        ),
+        "features": _guard(table.matrix, columns, at=at),
         "target": roles.target and _guard(table.values, roles.target, at=roles.at("target")),
         "weight": roles.weight and _guard(table.numbers, roles.weight, at=roles.at("weight")),
         "id": roles.id and _guard(table.names, roles.id, at=roles.at("id")),
+        "by": roles.by and _guard(table.keys, roles.by, at=roles.at("by")),
     }
     return _raw(found, roles, columns=columns, features="column", target=roles.target or "")
 
 
-def _open_table(path: Path, roles: Roles) -> "Table":
+def _open_table(path: Path, roles: Roles, *, lazily: bool) -> "Table":
+    from trainwright.data.mapped_table import map_parquet
     from trainwright.data.tables import read_csv, read_parquet
 
-    read = read_csv if path.suffix.lower() == ".csv" else read_parquet
+    read = read_csv if path.suffix.lower() == ".csv" else map_parquet if lazily else read_parquet
     table: Table = _guard(read, path, at=roles.at("path"))
     return table
 
@@ -185,7 +201,7 @@ def _open_table(path: Path, roles: Roles) -> "Table":
 def _columns(table: "Table", roles: Roles) -> tuple[str, ...]:
     other = {"target": roles.target, "weight": roles.weight, "id": roles.id}
     if roles.features == "auto":
-        columns = tuple(name for name in table.columns if name not in other.values())
+        columns = tuple(name for name in table.columns if name not in (*other.values(), roles.by))
         index = [name for name in columns if name.startswith(PANDAS_INDEX)]
         if index:
             raise DataError(
@@ -218,7 +234,7 @@ def _raw(
     if x.ndim == 0:
         raise DataError(f"{roles.at('features')}the array {features!r} is a single number, not records")
     x = x.reshape(-1, 1) if x.ndim == 1 else x
-    return Raw(x, found["target"], found["weight"], found["id"], columns, features, target)
+    return Raw(x, found["target"], found["weight"], found["id"], columns, features, target, found["by"])
 
 
 def _shown(columns: Sequence[str]) -> str:

@@ -27,6 +27,7 @@ class Facts:
         features: Names of feature columns, or of the array.
         target: Name of the target column or array.
         installed: Backends that could be used.
+        in_memory: Whether the features are in memory, or stay in their file.
         threads: The number of threads each backend is already bound to, where it is.
     """
 
@@ -38,6 +39,7 @@ class Facts:
     target: str
     installed: tuple[str, ...]
     threads: Mapping[str, int]
+    in_memory: bool = True
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -57,6 +59,7 @@ def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str,
         "features": facts.features,
         "target": facts.target,
         "digest": facts.content_digest,
+        "in_memory": facts.in_memory,
     }
     tree = experiment.tree()
     tree["model"] |= model

@@ -15,7 +15,7 @@ from trainwright.base.tree import Array, Tree
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask
 from trainwright.train.clock import Clock
-from trainwright.train.feed import Feed
+from trainwright.train.feed import Batch, Feed
 from trainwright.train.learner import Answer, Learner
 from trainwright.train.schedule import rates
 
@@ -105,8 +105,8 @@ class EquinoxLearner:
 
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
         """Predicts in evaluation mode; leaves the state untouched."""
-        assert isinstance(x, np.ndarray)
-        return predict(self._training.network, x, output=self._output, batch_size=batch_size)
+        rows: Any = x  # an array, or rows that are read as they are sliced
+        return predict(self._training.network, rows, output=self._output, batch_size=batch_size)
 
     def state(self) -> Tree:
         """Gives all that the next step depends on, as a copy."""
@@ -172,9 +172,10 @@ class EquinoxLearner:
                 self.step = offset + until
             else:
                 rate = float(scales[inside]) * self.rate_scale
-                parts = self._parts(feed)
+                batch = feed.batch(self.step)
+                parts = self._parts(batch)
                 self._training, loss = self._programs.single(self._training, parts, self.step, rate)
-                self._add(feed, [float(loss)], self.step)
+                self._add_one(float(loss), batch)
                 self.step += 1
 
     def _plan_of(self, feed: Feed, offset: int) -> Any:
@@ -199,8 +200,8 @@ class EquinoxLearner:
         self._plan = (offset, (order, scales, full))
         return self._plan[1]
 
-    def _parts(self, feed: Feed) -> Parts:
-        batch, size = feed.batch(self.step), self.task.train.batch_size
+    def _parts(self, batch: Batch) -> Parts:
+        size = self.task.train.batch_size
         return [
             (
                 jnp.asarray(batch.x[i : i + size]),
@@ -218,3 +219,8 @@ class EquinoxLearner:
             total = float(len(chosen)) if weights is None else float(weights[chosen].sum())
             self._sum += loss * total
             self._weight += total
+
+    def _add_one(self, loss: float, batch: Batch) -> None:
+        total = float(len(batch.x)) if batch.weight is None else float(batch.weight.sum())
+        self._sum += loss * total
+        self._weight += total

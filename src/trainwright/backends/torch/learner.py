@@ -101,9 +101,9 @@ class TorchLearner:
 
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
         """Predicts in evaluation mode; leaves the state untouched."""
-        assert isinstance(x, np.ndarray)
+        rows: Any = x  # an array, or rows that are read as they are sliced
         with threads_of(self.run_on):
-            return predict(self.network, x, output=self._output, batch_size=batch_size)
+            return predict(self.network, rows, output=self._output, batch_size=batch_size)
 
     def state(self) -> Tree:
         """Gives all that the next step depends on, as a copy."""
