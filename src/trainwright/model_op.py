@@ -139,8 +139,8 @@ class ModelOp:
             raise ValueError(f"batch_size: {batch_size} is not at least 1")
         taken = take_inputs(x, schema=self.schema)
         encoded = self.preparation.encode(Records(x=taken, y=None, weight=None, ids=np.arange(len(taken))))
-        assert isinstance(encoded.x, np.ndarray)
-        return self._predictor(encoded.x, batch_size=batch_size)
+        rows: Any = encoded.x
+        return self._predictor(rows, batch_size=batch_size)
 
     def decode(self, outputs: Mapping[str, Array]) -> Array:
         """Turns outputs of the network into what a user asks for; see `__call__`."""

@@ -20,8 +20,10 @@ from trainwright.data.check import NO_CLASS
 from trainwright.data.dataset import Dataset, Records, open_dataset
 from trainwright.data.encoding import settle_columns
 from trainwright.data.inputs import InputSchema
+from trainwright.data.lazy import is_lazy
 from trainwright.data.prepare import Preparation, fit_preparation
 from trainwright.data.sequences import Sequences
+from trainwright.data.storage import explain_storage
 from trainwright.model_op import describe
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.fine_tuning import Parent, keep_preparation, open_parent, pin, take_weights
@@ -39,7 +41,7 @@ from trainwright.spec.losses import spell_out
 from trainwright.spec.resolve import REQUIRED, Facts, resolve
 from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
-from trainwright.train.feed import ArrayFeed
+from trainwright.train.feed import Feed, make_feed
 from trainwright.train.groups import settle_groups
 from trainwright.train.learner import Learner, Resolved
 from trainwright.train.loop import TrainingLoop, check_metrics
@@ -79,7 +81,7 @@ class Plan:
     preparation: Preparation
     examples: Mapping[str, Examples]
     task: ModelTask
-    feed: ArrayFeed
+    feed: Feed
     routines: Sequence[Routine]
     callbacks: Sequence[Callback]
     run_on: Resolved
@@ -228,8 +230,10 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         cuda=installed("torch") and cuda_is_there(),
         class_weights=_balanced(experiment, preparation, y),
         has_target=not (y == NO_CLASS).all(),
+        in_memory=not is_lazy(dataset.records.x),
     )
     resolved, why = resolve(experiment, facts)
+    why |= explain_storage(dataset.records.x)
     train = resolved.train
     assert train.loss != "auto" and resolved.model.quantiles != "auto"
     run_on = Resolved(device=train.device, threads=int(train.threads))
@@ -244,7 +248,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
             f"{len(taken)} of {len(blueprint.parameters)} arrays of {parent.name} are taken"
         )
     arrays = _arrays(encoded["train"])
-    feed = ArrayFeed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
+    feed = make_feed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
     check_schedule(train.schedule, steps=train.epochs * feed.steps_per_epoch)
     trained = [name for name, one in task.blueprint.parameters.items() if one.trained]
     settle_groups(train.groups, trained, optimizer=train.optimizer)
@@ -341,5 +345,6 @@ def _arrays(records: Records) -> dict[str, Any]:
 
 
 def _examples(records: Records) -> Examples:
-    assert records.y is not None and isinstance(records.x, np.ndarray)
-    return Examples(records.x, records.y, records.weight)
+    rows: Any = records.x
+    assert records.y is not None
+    return Examples(rows, records.y, records.weight)

@@ -14,7 +14,7 @@ from trainwright.store.datasets import find, register
 from trainwright.store.records import DatasetRow
 from trainwright.store.store import Store
 
-PREPROCESSING = ("operators", "target_operators")  # of a run, not of a dataset
+PREPROCESSING = ("operators", "target_operators", "in_memory")  # of a run, not of a dataset
 
 
 def register_dataset(home: Path, name: str, file: Path) -> DatasetRow:

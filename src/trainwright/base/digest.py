@@ -1,6 +1,8 @@
 """Names for content: SHA-256 of bytes, of JSON values, of arrays."""
 
 import hashlib
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -37,8 +39,25 @@ def digest_array(array: Array) -> str:
         (True, False)
     """
     content = array if array.dtype.kind not in "O" else array.astype(str)
-    little = np.ascontiguousarray(content.astype(content.dtype.newbyteorder("<"), copy=False))
-    head = write_json([little.dtype.str, list(content.shape)]).encode()
-    hasher = hashlib.sha256(head)
-    hasher.update(little.reshape(-1).view(np.uint8).data)
+    return digest_blocks([content], shape=content.shape, dtype=content.dtype)
+
+
+def digest_blocks(blocks: Iterable[Array], *, shape: tuple[int, ...], dtype: np.dtype[Any]) -> str:
+    """Names an array that comes in blocks of its first axis as `digest_array` names the whole.
+
+    Args:
+        blocks: One after another.
+        shape: Of the whole.
+        dtype: Of the whole.
+
+    Example:
+        >>> a = np.arange(6).reshape(3, 2)
+        >>> digest_blocks([a[:2], a[2:]], shape=a.shape, dtype=a.dtype) == digest_array(a)
+        True
+    """
+    little = dtype.newbyteorder("<")
+    hasher = hashlib.sha256(write_json([little.str, list(shape)]).encode())
+    for block in blocks:
+        content = np.ascontiguousarray(block.astype(little, copy=False))
+        hasher.update(content.reshape(-1).view(np.uint8).data)
     return hasher.hexdigest()

@@ -7,6 +7,7 @@ import numpy as np
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
+from trainwright.data.lazy import find_odd
 
 TASK_TYPES = ("classification", "multi_label", "segmentation", "regression", "embedding")
 FEW = 20
@@ -94,18 +95,14 @@ def check_finite(values: Array, *, at: str, what: str, columns: Sequence[str] | 
     Raises:
         DataError: If there are any; the first record and how many there are is said.
     """
-    if values.dtype.kind != "f":
+    found = find_odd(values)
+    if found is None:
         return
-    good = np.isfinite(values)
-    if good.all():
-        return
-    bad = np.argwhere(~good)
-    first = tuple(bad[0].tolist())
-    if columns is not None and len(first) > 1:
-        what = f"column {columns[first[1]]!r}"
+    if columns is not None and len(found.first) > 1:
+        what = f"column {columns[found.first[1]]!r}"
     raise DataError(
-        f"{at}{what} holds {values[first]} in record {first[0]} (counted from 0; "
-        f"{len(bad)} such values in all); remove or replace them first"
+        f"{at}{what} holds {found.value} in record {found.first[0]} (counted from 0; "
+        f"{found.count} such values in all); remove or replace them first"
     )
 
 

@@ -21,6 +21,7 @@ from trainwright.data.check import (
     settle_target,
 )
 from trainwright.data.frame import Frame, join_frames
+from trainwright.data.lazy import digest_rows, is_lazy, join_rows, take_rows
 from trainwright.data.roles import Raw, Roles
 from trainwright.data.schema import Column
 from trainwright.data.sequences import Sequences, join_sequences
@@ -34,6 +35,7 @@ from trainwright.data.source import (
     read_source,
 )
 from trainwright.data.split import check_splits, split_records
+from trainwright.data.storage import read_records
 from trainwright.spec.data import ColumnSpec, DataSpec, TestRecords
 
 Features = Array | Frame | Sequences
@@ -44,7 +46,8 @@ class Records:
     """Some records.
 
     Args:
-        x: Features, shape `(records, ...)`; of a table, its columns; or sequences.
+        x: Features, shape `(records, ...)`, lazy (data/lazy.py) where they stay in their file; the columns of a
+            table; or sequences.
         y: Targets, shape `(records, ...)`; None at prediction.
         weight: Non-negative, shape `(records,)`; None where all weigh the same.
         ids: Names of the records, shape `(records,)`.
@@ -66,7 +69,7 @@ class Records:
     def take(self, indices: NDArray[np.int64]) -> "Records":
         """Gives the records at some positions."""
         return Records(
-            x=self.x[indices],
+            x=self.x[indices] if isinstance(self.x, Frame | Sequences) else take_rows(self.x, indices),
             y=None if self.y is None else self.y[indices],
             weight=None if self.weight is None else self.weight[indices],
             ids=self.ids[indices],
@@ -149,7 +152,9 @@ def open_dataset(
     if pinned and "splits" in pinned:
         splits = check_splits(pinned["splits"], len(records))
     else:
-        splits = split_records(spec.split, y, task_type=resolved, appended=appended, folder=folder)
+        splits = split_records(
+            spec.split, y, task_type=resolved, appended=appended, folder=folder, by=main.by
+        )
     _check_parts(records, splits, resolved)
     recipe = _recipe(spec, main) | {"task_type": resolved}  # stratified splits go by it
     return Dataset(
@@ -175,7 +180,9 @@ def _read_main(spec: DataSpec, folder: Path) -> tuple[Raw, Path]:
     if spec.path.startswith(BUNDLED):
         return read_bundled(spec.path, _roles(spec)), folder / spec.path
     path = find_place(spec.path, folder, at="data.path: ")
-    return read_source(path, _roles(spec)), path
+    if path.is_dir():
+        return read_source(path, _roles(spec)), path
+    return read_records(path, _roles(spec), in_memory=spec.in_memory), path
 
 
 def _check_roles(spec: DataSpec, raw: Raw) -> None:
@@ -195,6 +202,7 @@ def _roles(spec: DataSpec) -> Roles:
         spec.target,
         spec.weight,
         spec.id,
+        by=spec.split.by,
         columns=spec.columns,
         missing=spec.missing,
         delimiter=spec.delimiter,
@@ -226,7 +234,7 @@ def _read_test(spec: DataSpec, test: TestRecords, main: Raw, *, path: Path, fold
         where="data.test",
         columns=_said(main) if test.features is None else spec.columns,
     )
-    raw = read_source(own, roles)
+    raw = read_records(own, roles, in_memory="auto" if is_lazy(main.x) else True)
     assert raw.y is not None and main.y is not None
     alike = isinstance(raw.x, Sequences) or raw.x.shape[1:] == main.x.shape[1:]
     if not alike:
@@ -299,12 +307,12 @@ def _join_features(first: Features, second: Features) -> Features:
         return join_sequences(first, second)
     if isinstance(first, Frame | Sequences) or isinstance(second, Frame | Sequences):
         raise DataError("data.test.path: the test records are of another kind than those of data")
-    return np.concatenate([first, second])
+    return join_rows(first, second)
 
 
 def _digest(records: Records) -> str:
     own = isinstance(records.x, Frame | Sequences)
-    x = records.x.digest() if own else digest_array(records.x)  # type: ignore[union-attr,arg-type]
+    x = records.x.digest() if own else digest_rows(records.x)  # type: ignore[union-attr,arg-type]
     arrays = {"y": records.y, "weight": records.weight, "ids": records.ids}
     return digest_json(
         {"x": x} | {name: None if one is None else digest_array(one) for name, one in arrays.items()}
@@ -344,7 +352,7 @@ def _recipe(spec: DataSpec, raw: Raw) -> dict[str, Json]:
     """Gives the spec without folders and `auto`, so that resolving it changes nothing."""
     tree = spec.tree()
     # Operators are fitted in each run anew; they are no part of the data.
-    for name in ("dataset", "digest", "operators", "target_operators"):
+    for name in ("dataset", "digest", "in_memory", "operators", "target_operators"):
         del tree[name]
     tree["features"] = list(raw.columns) if raw.columns is not None else raw.features
     tree["target"] = list(raw.target) if isinstance(raw.target, tuple) else raw.target

@@ -12,9 +12,11 @@ from trainwright.base.tree import Array
 from trainwright.data.check import check_finite, check_ids, check_weight
 from trainwright.data.dataset import Features, Records
 from trainwright.data.frame import Frame, is_blank
+from trainwright.data.lazy import is_lazy
 from trainwright.data.roles import Missing, Raw, Roles, nearest
 from trainwright.data.sequences import Sequences
 from trainwright.data.source import TABLES, find_place, read_source
+from trainwright.data.storage import read_records
 from trainwright.spec.data import ColumnSpec
 
 
@@ -71,7 +73,10 @@ def read_inputs(
         took = f"the array {schema.features!r}" if schema.kinds is None else "columns of a table"
         raise DataError(f"{found.name}: the model was trained on {took}; bring them in a file of that kind")
     features = "x" if found.suffix.lower() == ".npy" else schema.features
-    return _records(read_source(found, _roles(schema, features, target, weight, id)), found.name, schema)
+    roles = _roles(schema, features, target, weight, id)
+    if found.is_dir() or found.suffix.lower() in TABLES:
+        return _records(read_source(found, roles), found.name, schema)
+    return _records(read_records(found, roles, in_memory="auto"), found.name, schema)
 
 
 def _roles(schema: InputSchema, features: Any, target: Any, weight: str | None, id: str | None) -> Roles:  # noqa: A002
@@ -135,6 +140,8 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
     """
     if isinstance(value, Frame | Sequences):
         return value
+    if is_lazy(value) and schema.kinds is None and value.shape[1:] == schema.shape:
+        return value.stand_in()
     if schema.ragged:
         from trainwright.data.ragged import ragged_of
 

@@ -3,10 +3,12 @@
 import io
 import math
 import os
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tokenize import TokenError
 from typing import IO, Any
@@ -18,7 +20,26 @@ from trainwright.base.machine import hardware
 from trainwright.base.tree import Array
 
 _KINDS = "biufUS"
+_LOCAL_HEADER = struct.Struct("<26sHH")  # of a zip member: ..., bytes of its name, bytes of its extra field
+_CHUNK = 2**22
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where the numbers of an array lie in a file.
+
+    Args:
+        offset: Of its first byte.
+        shape: Of the array.
+        dtype: As it is in the file, byte order included.
+        whole: Why it can only be read whole; empty if records can be read one by one.
+    """
+
+    offset: int
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    whole: str = ""
 
 
 def read_npy(path: Path) -> Array:
@@ -62,6 +83,54 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, Array]:
     return found
 
 
+def locate_npy(path: Path) -> Layout:
+    """Finds the numbers of an .npy file without reading them.
+
+    Raises:
+        DataError: As `read_npy`.
+    """
+    with _refusing(path.name), path.open("rb") as file:
+        return _locate(file, at=0, size=os.fstat(file.fileno()).st_size, what=path.name)
+
+
+def locate_npz(path: Path, name: str) -> Layout:
+    """Finds the numbers of one array of an .npz file without reading them.
+
+    Raises:
+        DataError: As `read_npz`.
+    """
+    with _refusing(path.name), zipfile.ZipFile(path) as archive:
+        info = _members(archive, path.name)[name]
+    what = f"{path.name}: array {name!r}"
+    if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
+        return Layout(0, (), np.dtype(np.uint8), "it is compressed; save it with numpy.savez")
+    with _refusing(path.name), path.open("rb") as file:
+        # The local header may be longer than the central one says, so its lengths are read where it lies.
+        file.seek(info.header_offset)
+        head = file.read(_LOCAL_HEADER.size)
+        if len(head) < _LOCAL_HEADER.size or not head.startswith(b"PK\x03\x04"):
+            raise DataError(f"{what}: its zip header is damaged; write or copy it again")
+        name_bytes, extra_bytes = _LOCAL_HEADER.unpack(head)[1:]
+        begin = info.header_offset + _LOCAL_HEADER.size + name_bytes + extra_bytes
+        file.seek(begin)
+        return _locate(file, at=begin, size=info.file_size, what=what)
+
+
+def check_npz(path: Path, name: str) -> None:
+    """Reads an array of an .npz file through once, so that its checksum is compared.
+
+    Raises:
+        DataError: If the checksum is wrong.
+    """
+    with (
+        _refusing(path.name),
+        zipfile.ZipFile(path) as archive,
+        archive.open(_members(archive, path.name)[name]) as file,
+    ):
+        while file.read(_CHUNK):
+            pass
+
+
 @contextmanager
 def _refusing(name: str) -> Iterator[None]:
     try:
@@ -82,7 +151,16 @@ def _members(archive: zipfile.ZipFile, file: str) -> dict[str, zipfile.ZipInfo]:
     return found
 
 
-def _read_array(file: IO[bytes], *, size: int, what: str) -> Array:
+def _locate(file: IO[bytes], *, at: int, size: int, what: str) -> Layout:
+    shape, fortran, dtype, header_bytes = _checked_header(file, size=size, what=what)
+    columns = fortran and sum(length > 1 for length in shape) > 1
+    whole = "it lies column by column (Fortran order); save numpy.ascontiguousarray of it" if columns else ""
+    return Layout(at + header_bytes, shape, dtype, whole)
+
+
+def _checked_header(
+    file: IO[bytes], *, size: int, what: str
+) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     shape, fortran, dtype, header_bytes = _read_header(file, what)
     if dtype.hasobject:
         raise DataError(
@@ -98,6 +176,12 @@ def _read_array(file: IO[bytes], *, size: int, what: str) -> Array:
             f"{what}: its header says shape {shape} of {dtype}, {claimed} bytes, "
             f"but {size - header_bytes} follow; write or copy it again"
         )
+    return shape, fortran, dtype, header_bytes
+
+
+def _read_array(file: IO[bytes], *, size: int, what: str) -> Array:
+    shape, fortran, dtype, _ = _checked_header(file, size=size, what=what)
+    claimed = math.prod(shape) * dtype.itemsize
     # Zip members can unpack to a thousand times their size, so the true size is checked against the machine.
     memory = int(hardware()["memory_bytes"]) if claimed > 2**28 else claimed
     if claimed > memory:

@@ -12,7 +12,8 @@ from trainwright.base.jsontext import Json
 from trainwright.base.tree import Array
 from trainwright.data.check import NO_CLASS, TASK_TYPES
 from trainwright.data.dataset import Dataset, Features, Records
-from trainwright.data.frame import Frame
+from trainwright.data.frame import Frame, is_blank
+from trainwright.data.lazy import encode_rows, fit_rows, is_lazy
 from trainwright.data.sequences import Sequences
 from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
@@ -82,8 +83,9 @@ class Preparation:
         """Prepares records for a model.
 
         Returns:
-            Contiguous float32 features, or int32 token ids; int64 class numbers of shape `(records, ...)`, -1 where an embedding has no
-            target, or float32 targets of shape `(records, outputs, ...)`; float32 weights.
+            Contiguous float32 features, lazy if they were, or int32 token ids; int64 class numbers of shape `(records,
+            ...)`, -1 where an embedding has no target, or float32 targets of shape `(records, outputs, ...)`; float32
+            weights.
 
         Raises:
             DataError: If the records have another shape than those it was fitted on, a class is unknown, or a
@@ -103,14 +105,21 @@ class Preparation:
 
     def _features(self, x: Features) -> Array:
         if isinstance(x, Frame):
-            return _to_float32(self.inputs(x.columns), "feature")
+            by_column = isinstance(self.inputs, Columns) or _begins_with_columns(self.inputs)
+            return _to_float32(self.inputs(x.columns if by_column else x.matrix()), "feature")
         if self.vocabulary_size is not None:
             ids: Any = _pad(x, self.length).values if isinstance(x, Sequences) else x
             return _check_tokens(ids, self.vocabulary_size)
         if isinstance(x, Sequences):
             flat = self.inputs(x.values.reshape(len(x.values), -1))
             return _to_float32(_pad(Sequences(flat, x.lengths), self.length).values, "feature")
-        return _to_float32(self.inputs(x), "feature")
+        rows: Any = x
+        if is_lazy(x):
+            first = 0
+            # Once, so that a value that cannot be learnt from is found before training.
+            for block in x.blocks():
+                first += len(_to_float32(self.inputs(block), "feature", first=first))
+        return encode_rows(rows, lambda block: _to_float32(self.inputs(block), "feature"))
 
     def output_shape(self, y: Array) -> tuple[int, ...] | None:
         """Gives the shape of one target as a network should give it: classes, labels or targets first, then space.
@@ -205,7 +214,14 @@ def _fit_inputs(
     if isinstance(x, Sequences):
         return _fit(uses, x.values.reshape(len(x.values), -1), catalog, where="data.operators")
     if not isinstance(x, Frame):
-        return _fit(uses, x, catalog, where="data.operators")
+        own = (
+            columns[0].operators if columns else []
+        )  # of a table that is read in parts: numbers, treated alike
+        assert own != "auto"
+        return _fit([*own, *uses], x, catalog, where="data.operators")
+    alike = _alike(x, columns)
+    if alike is not None:
+        return _fit([*alike, *uses], x.matrix(), catalog, where="data.operators")
     of: dict[str, Operator] = {}
     for number, column in enumerate(columns):
         if column.role == "feature":
@@ -220,13 +236,27 @@ def _fit_inputs(
     return side | matrix if uses else side
 
 
+def _alike(x: Frame, columns: Sequence[ColumnSpec]) -> list[Use] | None:
+    """Gives the operators of all columns if they are numbers that are treated alike: they are one matrix then."""
+    used = [one for one in columns if one.role == "feature"]
+    if {one.kind for one in used} != {"numeric"} or any(is_blank(one).any() for one in x.columns.values()):
+        return None
+    first = used[0].operators
+    assert first != "auto"
+    return first if all(one.operators == first for one in used) and len(first) <= 1 else None
+
+
+def _begins_with_columns(op: Operator) -> bool:
+    return isinstance(op, Sequential) and bool(op.steps) and isinstance(op.steps[0], Columns)
+
+
 def _fit(uses: Sequence[Use], x: Array, catalog: Mapping[str, str], *, where: str) -> Operator:
     steps: list[Operator] = []
     for number, made in enumerate(_build(uses, catalog, where=where)):
         at = f"{where}.{number}"
         try:
-            steps.append(made.fit(x))
-            before, x = len(x), steps[-1](x)
+            steps.append(fit_rows(made, x))
+            before, x = len(x), encode_rows(x, steps[-1])
         except DataError as error:
             raise DataError(f"{at}: {error}") from error
         if len(x) != before:
@@ -271,16 +301,16 @@ def _matrix(y: Array) -> Array:
     return y.reshape(-1, 1) if y.ndim == 1 else y
 
 
-def _to_float32(values: Array, what: str) -> NDArray[np.float32]:
+def _to_float32(values: Array, what: str, *, first: int = 0) -> NDArray[np.float32]:
     if values.dtype.kind not in "biuf":
         raise DataError(f"the {what}s are {values.dtype} after preprocessing, not numbers")
     with np.errstate(over="ignore"):
         numbers = np.ascontiguousarray(values.astype(np.float32))
     good = np.isfinite(numbers)
     if not good.all():
-        first = tuple(np.argwhere(~good)[0].tolist())
+        odd = tuple(np.argwhere(~good)[0].tolist())
         raise DataError(
-            f"the {what}s of record {first[0]} hold {values[first]}, which float32 cannot hold or a model "
+            f"the {what}s of record {first + odd[0]} hold {values[odd]}, which float32 cannot hold or a model "
             "cannot learn from; scale or remove it"
         )
     return numbers

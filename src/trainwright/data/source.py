@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
+from trainwright.data.mapped import map_npy, map_npz
 from trainwright.data.npy import list_npz, read_npy, read_npz
 from trainwright.data.roles import Raw, Roles, nearest
 from trainwright.data.sequences import Sequences
@@ -49,8 +50,13 @@ def find_file(name: str, folder: Path, *, at: str) -> Path:
     return path
 
 
-def read_source(path: Path, roles: Roles) -> Raw:
+def read_source(path: Path, roles: Roles, *, lazily: bool = False) -> Raw:
     """Reads the arrays or columns that play a role, or a folder of images.
+
+    Args:
+        path: Of the file.
+        roles: Which array or column plays which part.
+        lazily: The features stay in the file (`data/storage.py` says which files allow it).
 
     Raises:
         DataError: If the file or one of its parts is not there or readable; the message begins with the role.
@@ -59,9 +65,13 @@ def read_source(path: Path, roles: Roles) -> Raw:
     if path.is_dir():
         return _read_folder(path, roles)
     if suffix == ".npz":
-        return _read_npz(path, roles)
+        return _read_npz(path, roles, lazily=lazily)
     if suffix == ".npy":
-        return _read_npy(path, roles)
+        return _read_npy(path, roles, lazily=lazily)
+    if lazily:
+        from trainwright.data.mapped_table import map_parquet
+
+        return _read_table(_guard(map_parquet, path, at=roles.at("path")), roles)
     return _read_table(open_table(path, roles), roles)
 
 
@@ -96,7 +106,7 @@ def read_inline(value: Any, roles: Roles) -> Raw:
     return _read_table(table, roles)
 
 
-def _read_npz(path: Path, roles: Roles) -> Raw:
+def _read_npz(path: Path, roles: Roles, *, lazily: bool) -> Raw:
     known = _guard(list_npz, path, at=roles.at("path"))
     features = "x" if roles.features == "auto" else roles.features
     if not isinstance(features, str):
@@ -117,7 +127,10 @@ def _read_npz(path: Path, roles: Roles) -> Raw:
             continue
         if name is not None and name not in known:
             raise DataError(f"{roles.at(role)}no array {name!r} in {path.name}, {nearest(name, known)}")
-        found[role] = None if name is None else _guard(read_npz, path, [name], at=roles.at(role))[name]
+        if role == "features" and lazily:
+            found[role] = _guard(map_npz, path, name, at=roles.at(role))
+        else:
+            found[role] = None if name is None else _guard(read_npz, path, [name], at=roles.at(role))[name]
     return _raw(found, roles, columns=None, features=features, target=wanted["target"] or "")
 
 
@@ -128,7 +141,7 @@ def _read_sequences(path: Path, name: str, *, at: str) -> Sequences:
     return Sequences(found.values, found.lengths)
 
 
-def _read_npy(path: Path, roles: Roles) -> Raw:
+def _read_npy(path: Path, roles: Roles, *, lazily: bool) -> Raw:
     if roles.features not in ("auto", "x"):
         raise DataError(f"{roles.at('features')}{path.name} holds one array without a name; leave this out")
     if roles.target == "auto":
@@ -137,13 +150,10 @@ def _read_npy(path: Path, roles: Roles) -> Raw:
         )
     if not isinstance(roles.target, str | None):
         raise DataError(f"{roles.at('target')}name one .npy file of the targets")
-    found: dict[str, Array | None] = {"features": _guard(read_npy, path, at=roles.at("path"))}
-    for role, name in (
-        ("target", roles.target),
-        ("weight", roles.weight),
-        ("id", roles.id),
-        ("by", roles.by),
-    ):
+    read = map_npy if lazily else read_npy
+    found: dict[str, Array | None] = {"features": _guard(read, path, at=roles.at("path"))}
+    named = {"target": roles.target, "weight": roles.weight, "id": roles.id, "by": roles.by}
+    for role, name in named.items():
         if name is None:
             found[role] = None
             continue

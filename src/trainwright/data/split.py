@@ -2,30 +2,58 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainwright.base.errors import DataError
 from trainwright.base.random import permutation, stream
 from trainwright.base.tree import Array
+from trainwright.data.draw import (
+    CLASSES,
+    Chosen,
+    Indices,
+    choose_groups,
+    choose_latest,
+    choose_records,
+    fold_of_groups,
+    fold_of_records,
+    random_groups,
+    strata_of,
+)
 from trainwright.data.npy import read_npy
-from trainwright.spec.data import SplitSpec
+from trainwright.spec.data import BY, KFOLD, SplitSpec
 
-Indices = NDArray[np.int64]
 SPLITS = ("train", "val", "test")
-TENTHS = 10
+WORDS = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
 
 
 def split_records(
-    spec: SplitSpec, y: Array, *, task_type: str, appended: int = 0, folder: Path = Path()
+    spec: SplitSpec,
+    y: Array,
+    *,
+    task_type: str,
+    appended: int = 0,
+    folder: Path = Path(),
+    by: Array | None = None,
 ) -> dict[str, Indices]:
     """Divides records into splits: disjoint, each sorted, the same for the same spec and number of records.
 
-    `random` and `stratified` put every record somewhere. A fraction asks for that many records, rounded
-    (halves up) and at least one. `stratified` shares the records of a split among classes (tenths by rank of
-    a real target, of its first output) in proportion to their size, by largest remainder, and leaves each
-    class at least one record for training. With `given`, records that nobody lists belong to no split.
+    Every record is put somewhere, but for records that `given` does not list or whose word in a `column` is
+    blank. A fraction asks for that many records, rounded (halves up) and at least one. `stratified` shares the
+    records of a split among classes (tenths by rank of a real target) in proportion to their size, by largest
+    remainder, and leaves each class at least one record for training. `grouped` and `time` come as near to a
+    fraction as whole groups and whole times allow. With the k-fold methods the test split is drawn first, and
+    each of the other records is in val for exactly one fold.
 
     Args:
         spec: What the user says.
@@ -33,12 +61,14 @@ def split_records(
         task_type: `classification` or `regression`.
         appended: How many records at the end came apart as test records.
         folder: Where paths of index files begin.
+        by: What the records are grouped, ordered or named by, shape `(records,)` without the appended ones.
 
     Returns:
         Positions of records by split; a split that nobody asks for is not there.
 
     Raises:
-        DataError: If a split of the spec is empty, or given splits overlap or name what is not there.
+        DataError: If a split of the spec is empty, given splits overlap or name what is not there, or `by` does
+            not hold what the method goes by.
 
     Example:
         >>> found = split_records(SplitSpec(val=0.2), np.zeros(10), task_type="regression")
@@ -48,8 +78,18 @@ def split_records(
     count = len(y) - appended
     if appended and spec.test not in (0.0, []):
         raise DataError("data.split.test: data.test brings its own test records; leave one of the two out")
-    given = spec.method == "given"
-    found = _read_given(spec, count, folder) if given else _draw(spec, y[:count], task_type)
+    if spec.method in BY:
+        _check_by(by, count, spec)
+    if spec.method == "given":
+        found = _read_given(spec, count, folder)
+    elif spec.method == "column":
+        found = _read_words(by, spec.by)
+    else:
+        found = _draw(spec, y[:count], task_type, by)
+    if appended and "test" in found:
+        raise DataError(
+            "data.split.by: it names test records, and data.test brings others; keep one of the two"
+        )
     if appended:
         found["test"] = np.arange(count, len(y), dtype=np.int64)
     for name in ("train", "val"):
@@ -92,61 +132,90 @@ def check_splits(splits: Mapping[str, Indices], count: int) -> dict[str, Indices
     return found
 
 
-def _draw(spec: SplitSpec, y: Array, task_type: str) -> dict[str, Indices]:
+def _draw(spec: SplitSpec, y: Array, task_type: str, by: Array | None) -> dict[str, Indices]:
     for name in SPLITS:
         if isinstance(getattr(spec, name), str | list):
             raise DataError(f"data.split.{name}: records are listed only with `method: given`")
     assert isinstance(spec.val, float) and isinstance(spec.test, float)
-    order = permutation(stream(spec.seed, "split"), len(y))
-    stratified = spec.method == "stratified"
-    groups = _groups(y, task_type) if stratified else np.zeros(len(y), dtype=np.int64)
-    rest, found = order, {}
-    for name, fraction in (("test", spec.test), ("val", spec.val)):
+    keys = _keys(spec, y, task_type, by)
+    fractions = {"test": spec.test} if spec.method in KFOLD else {"test": spec.test, "val": spec.val}
+    rest, found = permutation(stream(spec.seed, "split"), len(y)), {}
+    for name, fraction in fractions.items():
         if fraction:
-            chosen = _choose(groups[rest], fraction, keep=1 if task_type == "classification" else 0)
+            chosen = _choose(spec, keys[rest], fraction, task_type)
             found[name] = np.sort(rest[chosen])
             rest = rest[~chosen]
+    if spec.method in KFOLD:
+        assert spec.folds is not None
+        if len(rest) < spec.folds:
+            raise DataError(f"data.split.folds: {spec.folds} folds of {len(rest)} records")
+        numbers = _folds(spec, keys[rest], spec.folds)
+        found["val"] = np.sort(rest[numbers == spec.fold])
+        rest = rest[numbers != spec.fold]
     return found | {"train": np.sort(rest)}
 
 
-def _choose(groups: Indices, fraction: float, *, keep: int) -> NDArray[np.bool_]:
-    """Marks, in an order that is random already, the first records of each group that are chosen."""
-    sizes = np.bincount(groups)
-    shares = (
-        _apportion(sizes, fraction, keep=keep)
-        if len(sizes) > 1
-        else np.array([_rounded(fraction * len(groups))])
-    )
-    # The place of each record among those of its own group.
-    by_group = np.argsort(groups, kind="stable")
-    place = np.empty_like(groups)
-    place[by_group] = np.arange(len(groups)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
-    chosen: NDArray[np.bool_] = place < shares[groups]
-    return chosen
+def _keys(spec: SplitSpec, y: Array, task_type: str, by: Array | None) -> Indices:
+    """Gives a number for each record that its method goes by: its stratum, its group or its time."""
+    if spec.method in BY:
+        assert by is not None
+        if spec.method == "time" and by.dtype.kind not in "biufM":
+            raise DataError(
+                f"data.split.by: {spec.by!r} is text, such as {str(by[0])!r}; times are numbers or dates"
+            )
+        # The rank among different values stands for the value: equal ones have equal ranks.
+        return np.unique(by, return_inverse=True)[1].reshape(-1).astype(np.int64)
+    if spec.method in ("stratified", "stratified_kfold"):
+        return strata_of(y, task_type=task_type)
+    return np.zeros(len(y), dtype=np.int64)
 
 
-def _apportion(sizes: Indices, fraction: float, *, keep: int) -> Indices:
-    quota = fraction * sizes
-    limit = np.maximum(sizes - keep, 0)
-    shares: Indices = np.minimum(np.floor(quota).astype(np.int64), limit)
-    wanted = _rounded(fraction * int(sizes.sum()))
-    # Largest remainder first; equal ones in the order of the classes.
-    for group in np.argsort(-(quota - np.floor(quota)), kind="stable"):
-        if shares.sum() < wanted and shares[group] < limit[group]:
-            shares[group] += 1
-    return shares
+def _choose(spec: SplitSpec, keys: Indices, fraction: float, task_type: str) -> Chosen:
+    if spec.method == "time":
+        return choose_latest(keys, fraction)
+    if spec.method in ("grouped", "grouped_kfold"):
+        return choose_groups(keys, fraction, order=random_groups(keys, seed=spec.seed))
+    return choose_records(keys, fraction, keep=1 if task_type in CLASSES else 0)
 
 
-def _groups(y: Array, task_type: str) -> Indices:
-    if task_type == "classification":
-        return np.unique(y, return_inverse=True)[1].astype(np.int64)
-    rank = np.empty(len(y), dtype=np.int64)
-    rank[np.argsort(y.reshape(len(y), -1)[:, 0], kind="stable")] = np.arange(len(y))
-    return rank * TENTHS // max(1, len(y))
+def _folds(spec: SplitSpec, keys: Indices, folds: int) -> Indices:
+    if spec.method == "grouped_kfold":
+        return fold_of_groups(keys, folds, order=random_groups(keys, seed=spec.seed))
+    return fold_of_records(keys, folds)
 
 
-def _rounded(records: float) -> int:
-    return max(1, int(np.floor(records + 0.5)))
+def _check_by(by: Array | None, count: int, spec: SplitSpec) -> None:
+    if by is None or by.shape != (count,):
+        found = "it was not read" if by is None else f"it has shape {by.shape}"
+        raise DataError(f"data.split.by: {spec.by!r} holds one value per record ({count}), but {found}")
+    values: Any = by
+    blank = np.zeros(count, dtype=np.bool_)
+    if by.dtype.kind == "f":
+        blank = ~np.isfinite(values)
+    elif by.dtype.kind == "M":
+        blank = np.isnat(values)
+    elif by.dtype.kind == "U" and spec.method != "column":
+        blank = np.strings.str_len(np.strings.strip(values)) == 0
+    if blank.any():
+        raise DataError(f"data.split.by: {spec.by!r} has no value in record {int(np.argmax(blank))}")
+
+
+def _read_words(by: Array | None, name: str | None) -> dict[str, Indices]:
+    assert by is not None
+    if by.dtype.kind != "U":
+        raise DataError(f"data.split.by: {name!r} holds {by.dtype}, not the words train, val and test")
+    written, number = np.unique(by, return_inverse=True)
+    meant = []
+    for text in written.tolist():
+        word = text.strip().lower()
+        if word and word not in WORDS:
+            record = int(np.argmax(by == text))
+            raise DataError(
+                f"data.split.by: {name!r} holds {text!r} in record {record}; it takes train, val, test or a blank"
+            )
+        meant.append(WORDS.get(word, ""))
+    words = np.array(meant, dtype=np.str_)[number.reshape(-1)]
+    return {split: np.flatnonzero(words == split) for split in SPLITS if (words == split).any()}
 
 
 def _read_given(spec: SplitSpec, count: int, folder: Path) -> dict[str, Indices]:

@@ -77,7 +77,7 @@ class Table:
             DataError: If a value is missing, not finite or no number; the first one is named with its line.
         """
         found = self.decoded(column)
-        if not _is_number(found.type):
+        if not is_number(found.type):
             raise DataError(self._not_numeric(column, found))
         if found.null_count:
             raise DataError(self._missing(column, found))
@@ -99,7 +99,7 @@ class Table:
             DataError: If a value is missing, longer than 1000 letters, or of another kind.
         """
         found = self.decoded(column)
-        if _is_number(found.type):
+        if is_number(found.type):
             return self.numbers(column)
         if self.csv is not None and not _is_text(found.type):
             found = self.as_written(column)  # a date, say
@@ -136,6 +136,33 @@ class Table:
         found = _parse(self.csv, self.name, text=(column,), delimiter=self.delimiter, decimal=self.decimal)
         whole = found.column(column)
         return whole if self.rows is None else whole.take(pa.array(self.rows))
+
+    def keys(self, column: str) -> Array:
+        """Gives a column that a split goes by: numbers, times as `datetime64[us]`, or text with `""` for a blank.
+
+        Raises:
+            DataError: If it is of another kind, or a number or a time is missing.
+        """
+        found = self.decoded(column)
+        if _is_text(found.type):
+            return np.array([value or "" for value in found.to_pylist()], dtype=np.str_)
+        if pa.types.is_null(found.type):
+            return np.full(len(self), "", dtype=np.str_)
+        if not (pa.types.is_timestamp(found.type) or pa.types.is_date(found.type)):
+            return self.numbers(column)
+        if found.null_count:
+            raise DataError(self._missing(column, found))
+        times = found.cast(pa.timestamp("us"), safe=False)
+        array: Array = times.combine_chunks().to_numpy(zero_copy_only=False)
+        return array
+
+    def matrix(self, columns: Sequence[str]) -> Array:
+        """Gives columns of numbers side by side, float64 of shape `(records, columns)`.
+
+        Raises:
+            DataError: As `numbers`.
+        """
+        return np.column_stack([self.numbers(one).astype(np.float64) for one in columns])
 
     def decoded(self, column: str) -> Any:
         """Gives a column as Arrow holds it, dictionaries written out."""
@@ -270,7 +297,8 @@ def _has_decimal_commas(column: Any) -> bool:
     return not all(csvtext.THOUSANDS.fullmatch(text) for text in texts if "," in text)
 
 
-def _is_number(kind: Any) -> bool:
+def is_number(kind: Any) -> bool:
+    """Says whether an Arrow type is one of integers, floats or booleans."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
 
 

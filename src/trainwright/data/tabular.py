@@ -9,6 +9,7 @@ from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.columns import check_missing, infer_column, read_column
 from trainwright.data.frame import Frame, is_blank
+from trainwright.data.mapped_table import MappedTable
 from trainwright.data.roles import Raw, Roles, nearest
 from trainwright.data.schema import Column
 from trainwright.data.sequences import Sequences
@@ -26,6 +27,8 @@ def read_table(table: "Table", roles: Roles) -> Raw:
         DataError: If a column is not there, or a value is not what its column holds; the message begins with the role.
     """
     _check_there(table, roles)
+    if isinstance(table, MappedTable):
+        return _read_mapped(table, roles)
     listed = _sequences(table, roles)
     if listed is not None:
         return listed
@@ -39,23 +42,43 @@ def read_table(table: "Table", roles: Roles) -> Raw:
         frame = {name: column[keep] for name, column in frame.items()}
     elif roles.missing == "error":
         check_missing(frame, table, at=roles.at("features"))
-
-    def other(read: Callable[[str], Array], name: str | None, role: str) -> Array | None:
-        return None if name is None else _guard(read, name, at=roles.at(role))
-
     return Raw(
         x=Frame(frame),
         y=_target(table, roles),
-        weight=other(table.numbers, roles.weight, "weight"),
-        ids=other(table.names, roles.id, "id"),
+        weight=_other(table.numbers, roles.weight, at=roles.at("weight")),
+        ids=_other(table.names, roles.id, at=roles.at("id")),
         columns=chosen,
         features="column",
         target=(roles.target or "") if isinstance(roles.target, str | None) else roles.targets,
         schema=schema,
         numbers=None if keep is None else np.flatnonzero(keep),
         left_out=0 if keep is None else int((~keep).sum()),
-        by=other(table.values, roles.by, "split.by"),
+        by=_other(table.keys, roles.by, at=roles.at("split.by")),
     )
+
+
+def _read_mapped(table: MappedTable, roles: Roles) -> Raw:
+    """Takes columns of numbers without gaps; they stay where they are."""
+    taken = {*roles.targets, roles.weight, roles.id, roles.by}
+    said = {one.name for one in roles.columns if one.role == "ignore"}
+    names = [name for name in table.columns if name not in taken | said]
+    schema = tuple(Column(name, "numeric", True, 0, 0, "its type is a number") for name in names)
+    chosen = _choose(table, roles, schema)
+    return Raw(
+        x=_guard(table.matrix, chosen, at=roles.at("features")),
+        y=_target(table, roles),
+        weight=_other(table.numbers, roles.weight, at=roles.at("weight")),
+        ids=_other(table.names, roles.id, at=roles.at("id")),
+        columns=chosen,
+        features="column",
+        target=(roles.target or "") if isinstance(roles.target, str | None) else roles.targets,
+        schema=schema,
+        by=_other(table.keys, roles.by, at=roles.at("split.by")),
+    )
+
+
+def _other(read: Callable[[str], Array], name: str | None, *, at: str) -> Array | None:
+    return None if name is None else _guard(read, name, at=at)
 
 
 def _sequences(table: "Table", roles: Roles) -> Raw | None:
@@ -73,12 +96,12 @@ def _sequences(table: "Table", roles: Roles) -> Raw | None:
     return Raw(
         x=Sequences(found.values, found.lengths),
         y=_target(table, roles),
-        weight=None if roles.weight is None else _guard(table.numbers, roles.weight, at=roles.at("weight")),
-        ids=None if roles.id is None else _guard(table.names, roles.id, at=roles.at("id")),
+        weight=_other(table.numbers, roles.weight, at=roles.at("weight")),
+        ids=_other(table.names, roles.id, at=roles.at("id")),
         columns=None,
         features=name,
         target=target,
-        by=None if roles.by is None else _guard(table.values, roles.by, at=roles.at("split.by")),
+        by=_other(table.keys, roles.by, at=roles.at("split.by")),
     )
 
 

@@ -11,6 +11,11 @@ from trainwright.spec.part import Auto, Broken, Name, Part, Rule, Use
 Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
+BY = ("grouped", "grouped_kfold", "time", "column")
+KFOLD = ("kfold", "stratified_kfold", "grouped_kfold")
+VAL = 0.1
+
+
 def _given_names_records(split: Any) -> Iterator[Broken]:
     if split.method != "given":
         return
@@ -38,10 +43,48 @@ def _fractions_name_no_records(split: Any) -> Iterator[Broken]:
 
 def _fractions_leave_train(split: Any) -> Iterator[Broken]:
     fractions = [value for value in (split.val, split.test) if isinstance(value, float | int)]
-    if split.method != "given" and sum(fractions) >= 1:
+    if split.method not in ("given", "column", *KFOLD) and sum(fractions) >= 1:
         yield Broken(
             ("val",), f"val and test together take {sum(fractions):g} of the records; leave some for train"
         )
+
+
+def _by_belongs_to_its_methods(split: Any) -> Iterator[Broken]:
+    if split.method in BY and split.by is None:
+        yield Broken(("by",), f"method {split.method!r} goes by a column or array; name it")
+    if split.method not in BY and split.by is not None:
+        yield Broken(
+            ("by",), f"method {split.method!r} goes by no column; leave it out, or use {_listed(BY)}"
+        )
+
+
+def _folds_belong_to_kfold(split: Any) -> Iterator[Broken]:
+    for name in ("folds", "fold"):
+        value = getattr(split, name)
+        if split.method in KFOLD and value is None:
+            what = "how many folds there are" if name == "folds" else "which of them is val, from 0"
+            yield Broken((name,), f"it is missing; with method {split.method!r}, say {what}")
+        if split.method not in KFOLD and value is not None:
+            cure = f"leave it out, or use {_listed(KFOLD)}"
+            yield Broken((name,), f"method {split.method!r} has no folds; {cure}")
+    known = split.method in KFOLD and isinstance(split.folds, int) and isinstance(split.fold, int)
+    if known and split.fold >= split.folds:
+        yield Broken(
+            ("fold",), f"there are {split.folds} folds, counted from 0; {split.fold} is none of them"
+        )
+
+
+def _nothing_else_sizes_val(split: Any) -> Iterator[Broken]:
+    # A written default cannot be told from one that is left out: a resolved spec holds every field.
+    if split.method in (*KFOLD, "column") and isinstance(split.val, float) and split.val != VAL:
+        what = "a fold" if split.method in KFOLD else f"what column {split.by!r} says"
+        yield Broken(("val",), f"with method {split.method!r} val is {what}; leave the fraction out")
+    if split.method == "column" and isinstance(split.test, float) and split.test != 0:
+        yield Broken(("test",), f"with method 'column' test is what column {split.by!r} says; leave it out")
+
+
+def _listed(methods: tuple[str, ...]) -> str:
+    return f"method {', '.join(methods[:-1])} or {methods[-1]}"
 
 
 def _splits_are_disjoint(split: Any) -> Iterator[Broken]:
@@ -83,12 +126,19 @@ class SplitSpec(Part):
     """How records become train, val and test.
 
     Args:
-        method: `random`; `stratified` (each class, or each tenth of a real target, is split alike); `given`
-            (the three fields below name the records).
+        method: `random`; `stratified` (each class, or each tenth of a real target, is split alike); `grouped`
+            (records with one value of `by` stay together); `time` (the latest by `by` are test, those before
+            them val); `column` (`by` holds the words train, val and test; a blank is in no split); `given`
+            (the fields train, val and test name the records); `kfold`, `stratified_kfold`, `grouped_kfold`
+            (val is one of `folds` equal parts, so that a study over `fold` is a cross-validation).
         val: With `given`, record numbers or an .npy file of them; otherwise a fraction of the records that
-            are not in the test split.
+            are not in the test split. The k-fold methods and `column` have no use for it.
         test: As `val`; a fraction is one of all records. Leave it out when `data.test` brings its own.
         train: Only with `given`: record numbers, or an .npy file of them.
+        by: Name of the column or array (.npy: of the file) that `grouped`, `grouped_kfold`, `time` and `column`
+            go by; `features: auto` leaves it out.
+        folds: How many folds, with the k-fold methods.
+        fold: Which of them is val, counted from 0.
         seed: Of the shuffle; apart from the experiment's seed, so that repeats share their splits.
     """
 
@@ -97,12 +147,28 @@ class SplitSpec(Part):
         _fractions_name_no_records,
         _fractions_leave_train,
         _splits_are_disjoint,
+        _by_belongs_to_its_methods,
+        _folds_belong_to_kfold,
+        _nothing_else_sizes_val,
     )
 
-    method: Literal["random", "stratified", "given"] = "random"
+    method: Literal[
+        "random",
+        "stratified",
+        "grouped",
+        "time",
+        "column",
+        "given",
+        "kfold",
+        "stratified_kfold",
+        "grouped_kfold",
+    ] = "random"
     train: list[int] | str | None = None
-    val: Fraction | list[int] | str = 0.1
+    val: Fraction | list[int] | str = VAL
     test: Fraction | list[int] | str = 0.0
+    by: str | None = None
+    folds: Annotated[int, Field(ge=2)] | None = None
+    fold: Annotated[int, Field(ge=0)] | None = None
     seed: int = 0
 
 
@@ -166,6 +232,9 @@ class DataSpec(Part):
         weight: Name of an array or column of non-negative record weights.
         id: Name of an array or column that names records.
         test: Test records that come apart.
+        in_memory: Whether the features are read whole. `false` leaves them in their file (.npy, uncompressed
+            .npz, .parquet) and reads each batch from there; `auto` does so when they would take more than a
+            quarter of the machine's memory. The weights do not depend on it.
         digest: The content digest the data must have; a mismatch is an error.
         split: How records become train, val and test.
         columns: Tables: what columns are, where the guess by their values is wrong.
@@ -198,6 +267,7 @@ class DataSpec(Part):
     weight: str | None = None
     id: str | None = None
     test: TestRecords | None = None
+    in_memory: bool | Auto = "auto"
     digest: str | None = None
     split: SplitSpec = SplitSpec()
     columns: list[ColumnSpec] = Field(default=[])

@@ -50,6 +50,7 @@ class Facts:
         vocabulary_size: The largest token id plus one.
         categories: For each input 0 if it is numeric, otherwise the number of its categories.
         installed: Backends that could be used.
+        in_memory: Whether the features are in memory, or stay in their file.
         threads: The number of threads each backend is already bound to, where it is.
         cuda: Whether torch can use a GPU.
         class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
@@ -72,6 +73,7 @@ class Facts:
     cuda: bool = False
     class_weights: Sequence[float] = ()
     has_target: bool = True
+    in_memory: bool = True
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -95,6 +97,7 @@ def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str,
         "operators": []
         if experiment.data.operators == "auto"
         else [one.tree() for one in experiment.data.operators],
+        "in_memory": facts.in_memory,
     }
     tree = experiment.tree()
     tree["model"] |= model

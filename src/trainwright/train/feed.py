@@ -1,14 +1,17 @@
 """Which records make step n: a pure function of (seed, step)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainwright.base.random import at, permutation, stream
+from trainwright.base.random import Stream, at, permutation, stream
 from trainwright.base.tree import Array
+
+Columns = tuple[Array, Array, Array | None]  # x, y, weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +52,30 @@ class Feed(Protocol):
         ...
 
 
-class ArrayFeed:
+class _Shuffled:
+    """The order that all feeds share: each epoch is a permutation of its own, cut into batches."""
+
+    def __init__(self, records: int, *, batch_size: int, seed: int) -> None:
+        self.records = records
+        self.batch_size = batch_size
+        self.seed = seed
+        self.steps_per_epoch = -(-records // batch_size)
+        self._stream = stream(seed, "order")
+        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+
+    def indices(self, step: int) -> NDArray[np.int64]:
+        """Gives the positions of the records that make a step, counted from 0."""
+        return self.span(step, step + 1)
+
+    def span(self, first: int, last: int) -> NDArray[np.int64]:
+        """Gives the positions of the records of the steps `first` to `last - 1` of one epoch, one after another."""
+        epoch, number = divmod(first, self.steps_per_epoch)
+        if epoch != self._epoch:
+            self._epoch, self._order = epoch, permutation(at(self._stream, epoch), self.records)
+        return self._order[number * self.batch_size : (number + last - first) * self.batch_size]
+
+
+class ArrayFeed(_Shuffled):
     """A feed over arrays in memory, shuffled anew each epoch.
 
     Args:
@@ -66,33 +92,137 @@ class ArrayFeed:
     """
 
     def __init__(self, arrays: Mapping[str, Array], *, batch_size: int, seed: int) -> None:
+        super().__init__(len(arrays["x"]), batch_size=batch_size, seed=seed)
         self.arrays: Mapping[str, Array] | None = arrays
         self._arrays = arrays
-        self.records = len(arrays["x"])
-        self.batch_size = batch_size
-        self.seed = seed
-        self.steps_per_epoch = -(-self.records // batch_size)
-        self._stream = stream(seed, "order")
-        self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
-
-    def indices(self, step: int) -> NDArray[np.int64]:
-        """Gives the positions of the records that make a step, counted from 0."""
-        return self.span(step, step + 1)
-
-    def span(self, first: int, last: int) -> NDArray[np.int64]:
-        """Gives the positions of the records of the steps `first` to `last - 1` of one epoch, one after another."""
-        epoch, number = divmod(first, self.steps_per_epoch)
-        if epoch != self._epoch:
-            self._epoch, self._order = epoch, permutation(at(self._stream, epoch), self.records)
-        return self._order[number * self.batch_size : (number + last - first) * self.batch_size]
 
     def batch(self, step: int) -> Batch:
         """Gives the records that make a step."""
         chosen = self.indices(step)
-        weight = self._arrays.get("weight")
-        return Batch(
-            x=self._arrays["x"][chosen],
-            y=self._arrays["y"][chosen],
-            weight=None if weight is None else weight[chosen],
-            ids=chosen,
+        return Batch(*_columns(self._arrays, chosen), ids=chosen)
+
+
+class StreamFeed(_Shuffled):
+    """A feed over records that are read when a step needs them, in the same order as those of an `ArrayFeed`.
+
+    While a step is made, the records of the next one are read in a thread. That holds one batch more in memory
+    and changes nothing else: what a step gets does not depend on what was asked for before.
+
+    Args:
+        read: Gives `x`, `y` and `weight` (or None) of the records at some positions.
+        records: How many there are.
+        batch_size: Records of one step; with gradient accumulation, of all its batches together.
+        seed: Of the order.
+        prefetch: Whether to read ahead.
+
+    Example:
+        >>> feed = StreamFeed(lambda rows: (rows * 10, rows, None), 5, batch_size=2, seed=0)
+        >>> np.array_equal(feed.batch(4).x, feed.indices(4) * 10)
+        True
+    """
+
+    def __init__(
+        self,
+        read: Callable[[NDArray[np.int64]], Columns],
+        records: int,
+        *,
+        batch_size: int,
+        seed: int,
+        prefetch: bool = True,
+    ) -> None:
+        super().__init__(records, batch_size=batch_size, seed=seed)
+        self.arrays: Mapping[str, Array] | None = None
+        self._read = read
+        self._reader = ThreadPoolExecutor(1, "trainwright-feed") if prefetch else None
+        self._ahead: tuple[int, Future[Columns]] | None = None
+
+    def batch(self, step: int) -> Batch:
+        """Gives the records that make a step.
+
+        Raises:
+            DataError: If they cannot be read.
+        """
+        chosen = self.indices(step)
+        ahead, self._ahead = self._ahead, None
+        found = ahead[1].result() if ahead is not None and ahead[0] == step else self._read(chosen)
+        # Not across the end of an epoch: the order of the next one would replace the one still asked about.
+        if self._reader is not None and (step + 1) % self.steps_per_epoch:
+            self._ahead = step + 1, self._reader.submit(self._read, self.indices(step + 1))
+        return Batch(*found, ids=chosen)
+
+
+class Augmentation(Protocol):
+    """Changes the inputs of records, each in its own way; what happens to one is a pure function of the call."""
+
+    def __call__(self, x: Array, *, stream: Stream, records: NDArray[np.int64]) -> Array:
+        """Gives `x`, shape `(records, ...)`, as the stream and the number of each record say."""
+        ...
+
+
+class AugmentedFeed:
+    """A feed whose inputs are changed anew each epoch.
+
+    Args:
+        feed: Which records make a step.
+        augmentations: In the order of application; each has a stream of its own per epoch (and view).
+        seed: Of the streams.
+        views: How often each record is changed; with several, `x` has shape `(records, views, ...)`.
+
+    Example:
+        >>> inner = ArrayFeed({"x": np.zeros((5, 1)), "y": np.zeros(5)}, batch_size=2, seed=0)
+        >>> feed = AugmentedFeed(inner, [lambda x, *, stream, records: x + records[:, None]], seed=0, views=2)
+        >>> feed.batch(0).x.shape, np.array_equal(feed.batch(0).x[:, 1, 0], feed.indices(0))
+        ((2, 2, 1), True)
+    """
+
+    def __init__(
+        self, feed: Feed, augmentations: Sequence[Augmentation], *, seed: int, views: int = 1
+    ) -> None:
+        self.steps_per_epoch = feed.steps_per_epoch
+        self.records = feed.records
+        self.seed = feed.seed
+        self.arrays: Mapping[str, Array] | None = None
+        self._feed, self._views = feed, views
+        self._steps = [(one, stream(seed, "augment", str(place))) for place, one in enumerate(augmentations)]
+
+    def indices(self, step: int) -> NDArray[np.int64]:
+        """Gives the positions of the records that make a step, counted from 0."""
+        return self._feed.indices(step)
+
+    def span(self, first: int, last: int) -> NDArray[np.int64]:
+        """Gives the positions of the records of the steps `first` to `last - 1` of one epoch, one after another."""
+        return self._feed.span(first, last)
+
+    def batch(self, step: int) -> Batch:
+        """Gives the records that make a step, their inputs changed."""
+        batch, epoch = self._feed.batch(step), step // self.steps_per_epoch
+        if self._views == 1:
+            return replace(batch, x=self._changed(batch, epoch, None))
+        return replace(
+            batch, x=np.stack([self._changed(batch, epoch, n) for n in range(self._views)], axis=1)
         )
+
+    def _changed(self, batch: Batch, epoch: int, view: int | None) -> Array:
+        x = batch.x
+        for augmentation, base in self._steps:
+            keys = at(base, epoch) if view is None else at(at(base, epoch), view)
+            x = augmentation(x, stream=keys, records=batch.ids)
+        return np.ascontiguousarray(x)
+
+
+def make_feed(arrays: Mapping[str, Array], *, batch_size: int, seed: int) -> Feed:
+    """Makes the feed of a split: of its arrays if all are in memory, otherwise one that reads batch by batch.
+
+    Args:
+        arrays: `x`, `y` and perhaps `weight`, of one length; `x` may be lazy.
+        batch_size: Records of one step.
+        seed: Of the order.
+    """
+    if isinstance(arrays["x"], np.ndarray):
+        return ArrayFeed(arrays, batch_size=batch_size, seed=seed)
+    return StreamFeed(lambda rows: _columns(arrays, rows), len(arrays["x"]), batch_size=batch_size, seed=seed)
+
+
+def _columns(arrays: Mapping[str, Array], rows: NDArray[np.int64]) -> Columns:
+    weight = arrays.get("weight")
+    return arrays["x"][rows], arrays["y"][rows], None if weight is None else weight[rows]

@@ -13,7 +13,7 @@ from trainwright.backends.equinox.program import Parts, Training, programs_of
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array, Tree
 from trainwright.models.task import ModelTask
-from trainwright.train.feed import Feed
+from trainwright.train.feed import Batch, Feed
 from trainwright.train.groups import frozen_layers, settle_groups
 from trainwright.train.stepping import Stepping
 
@@ -74,10 +74,10 @@ class EquinoxLearner(Stepping):
 
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
         """Predicts in evaluation mode, by the averaged weights if there are any; leaves the state untouched."""
-        assert isinstance(x, np.ndarray)
+        rows: Any = x  # an array, or rows that are read as they are sliced
         network = self._training.network
         served = eqx.tree_at(lambda one: one.trained, network, self._served())
-        return self.task.decode(predict(served, x, batch_size=batch_size))
+        return self.task.decode(predict(served, rows, batch_size=batch_size))
 
     def weights(self) -> dict[str, Array]:
         """Gives the weights as copies, by neutral name and in neutral layout; averaged ones if there are any."""
@@ -136,7 +136,8 @@ class EquinoxLearner(Stepping):
                 self.step = offset + until
             else:
                 rate = float(scales[inside]) * self.rate_scale
-                parts = self._parts(feed)
+                batch = feed.batch(self.step)
+                parts = self._parts(batch)
                 self._training, loss = self._programs.single(self._training, parts, self.step, rate)
                 self._add_each(np.asarray(loss)[None])
                 self.step += 1
@@ -156,8 +157,8 @@ class EquinoxLearner(Stepping):
         self._plan = (offset, (order, scales, full))
         return self._plan[1]
 
-    def _parts(self, feed: Feed) -> Parts:
-        batch, size = feed.batch(self.step), self.task.train.batch_size
+    def _parts(self, batch: Batch) -> Parts:
+        size = self.task.train.batch_size
         return [
             (
                 jnp.asarray(batch.x[i : i + size]),

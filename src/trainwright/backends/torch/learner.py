@@ -102,9 +102,9 @@ class TorchLearner(Stepping):
 
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
         """Predicts in evaluation mode, by the averaged weights if there are any; leaves the state untouched."""
-        assert isinstance(x, np.ndarray)
+        rows: Any = x  # an array, or rows that are read as they are sliced
         with working(self.run_on):
-            return self.task.decode(predict(self._served(), x, batch_size=batch_size))
+            return self.task.decode(predict(self._served(), rows, batch_size=batch_size))
 
     def weights(self) -> dict[str, Array]:
         """Gives the weights as copies, by neutral name and in neutral layout; averaged ones if there are any."""
