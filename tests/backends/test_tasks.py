@@ -9,7 +9,9 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("equinox")
 
 from contracts.learner import EverySteps, go_on
+from trainwright.backends.equinox import network as equinox_network
 from trainwright.backends.equinox.backend import EquinoxBackend
+from trainwright.backends.torch import network as torch_network
 from trainwright.backends.torch.backend import TorchBackend
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.task import ModelTask
@@ -109,6 +111,37 @@ def test_accumulated_batches_make_the_step_of_all_their_records(name, backend):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", ["classification", "nt_xent"])
+def test_told_every_step_equals_told_once(name, backend):
+    (often, feed), (once, _) = (
+        prepare(X, **TASKS[name], weight=WEIGHT, backend=backend, batch_size=4) for _ in range(2)
+    )
+    often.train(feed, EverySteps(1, end=9), go_on)
+    once.train(feed, EverySteps(9, end=9), go_on)
+    assert often.sums == once.sums
+    for key, array in once.weights().items():
+        np.testing.assert_array_equal(often.weights()[key], array)
+
+
+@pytest.mark.parametrize(("name", "rows"), [("nt_xent", 4), ("triplet", 2)])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_batches_of_one_step_lie_one_after_another(monkeypatch, backend, name, rows):
+    """Dropout draws by the place of a row within its step: two rows with one place would share their draws."""
+    network = {"torch": torch_network, "equinox": equinox_network}[backend].Network
+    call, places = network.__call__, []
+
+    def spy(self, x, *, training=None, position=None):
+        places.append((self.position if position is None else position)[1])
+        assert len(x) == rows
+        return call(self, x, **({"training": training} if position is None else {"position": position}))
+
+    learner, feed = prepare(X, **TASKS[name], backend=backend, batch_size=2, accumulate=3, clip_norm=7.0)
+    monkeypatch.setattr(network, "__call__", spy)
+    learner.train(feed, EverySteps(1, end=1), go_on)
+    assert places == [0, rows, 2 * rows]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_an_epoch_weighs_records_by_their_classes(backend):
     learner = fit(
         X,
@@ -145,7 +178,7 @@ def test_a_contrastive_step_weighs_its_records(loss, backend):
 COUNTS = np.array([60, 30, 10])
 RARE = np.repeat([0, 1, 2], COUNTS)
 SHARES = COUNTS / 100
-SAMPLE = np.random.default_rng(4).gamma(2.0, size=100)
+SAMPLE = np.random.default_rng(4).gamma(2.0, size=101)  # so many that every level has one quantile
 BALANCED = 100 / (3 * COUNTS)
 
 
@@ -185,7 +218,7 @@ def huber_centre(delta):
         (
             "quantile",
             SAMPLE, 1, QUANTILES, lambda f: f["quantiles"].ravel(),
-            np.quantile(SAMPLE, LEVELS),
+            np.quantile(SAMPLE, LEVELS, method="inverted_cdf"),
         ),
     ],
 )  # fmt: skip
@@ -193,11 +226,10 @@ def test_a_model_that_sees_nothing_learns_what_the_loss_asks_for(loss, y, output
     x = np.zeros((len(y), 1), dtype=np.float32)
     target = y.astype(np.float32)[:, None] if y.dtype == float else y
     cosine = {"name": "cosine"}
-    options = {"optimizer": Adam(name="adam", lr=0.05), "schedule": cosine, "epochs": 600}
+    options = {"optimizer": Adam(name="adam", lr=0.05), "schedule": cosine, "epochs": 1500}
     learner = fit(x, target, loss=loss, outputs=outputs, model=model, **options)
     found = {name: array[0].astype(float) for name, array in learner.predict(x[:1]).items()}
-    # Between two records every value is a quantile; a hundredth is less than their distance there.
-    np.testing.assert_allclose(read(found).ravel(), wanted, atol=0.02 if "quant" in str(model) else 5e-3)
+    np.testing.assert_allclose(read(found).ravel(), wanted, atol=5e-3)
 
 
 def noisy(count, seed):
@@ -248,7 +280,8 @@ def hidden_classes(count, seed):
 @pytest.mark.parametrize("loss", ["supervised_contrastive", "triplet"])
 def test_neighbours_in_an_embedding_tell_more_than_raw_ones(loss):
     (x, y), (new, true) = hidden_classes(1500, 0), hidden_classes(500, 1)
-    options = {**LONG, "epochs": 20}
+    # The hardest of many records are too hard for a network that knows nothing yet: triplets want small batches.
+    options = {**LONG, "epochs": 10, "batch_size": 12}
     learner = fit(x, y, loss=loss, outputs=4, model={"hidden_dims": [64]}, **options)
 
     def score(one, other):
@@ -276,9 +309,8 @@ def test_an_autoencoder_learns_the_plane_that_principal_components_span():
     x = numbers.normal(size=(400, 2)) @ numbers.normal(size=(2, 6)) + 0.1 * numbers.normal(size=(400, 6))
     x = (x - x.mean(0)).astype(np.float32)
     model = {"hidden_dims": [2], "activation": "identity"}
-    learner = fit(
-        x, np.zeros(400, int), loss="reconstruction", outputs=6, model=model, **{**LONG, "epochs": 150}
-    )
+    options = {**LONG, "optimizer": Adam(name="adam", lr=0.02), "epochs": 150}
+    learner = fit(x, np.zeros(400, int), loss="reconstruction", outputs=6, model=model, **options)
     best = (np.linalg.svd(x, compute_uv=False)[2:] ** 2).sum() / x.size  # Eckart & Young 1936
     found = np.mean(np.square(learner.predict(x)["embedding"] - x))
     assert best <= found * 1.0001 and found < 1.05 * best
