@@ -18,6 +18,7 @@ import numpy as np
 import torch
 
 from trainwright.backends.torch.learner import TorchLearner
+from trainwright.backends.torch.optimizer import Optimizer
 from trainwright.callbacks.checkpoint import Checkpoint
 from trainwright.callbacks.stopping import EarlyStopping
 from trainwright.models.assemble import build_blueprint
@@ -32,9 +33,7 @@ from trainwright.train.learner import Resolved
 from trainwright.train.loop import TrainingLoop
 
 RECORDS, BATCH, EPOCHS = 320_000, 32, 2
-
-
-NOTHING = torch.zeros(())
+NOTHING = torch.zeros(())  # the loss
 
 
 class Nothing(TorchLearner):
@@ -44,8 +43,11 @@ class Nothing(TorchLearner):
         return NOTHING, ()
 
 
-class NoOptimizer:
+class NoOptimizer(Optimizer):
     """Changes nothing."""
+
+    def __init__(self):
+        pass
 
     def step(self, gradients, *, lr, number):
         """Does nothing."""

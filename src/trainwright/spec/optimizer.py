@@ -131,7 +131,8 @@ class Adagrad(Part):
 class LBFGS(Part):
     """The quasi-Newton method with limited memory (Nocedal & Wright 2006, algorithm 7.5); for large batches.
 
-    A step minimises the loss of its records by several iterations, each of which evaluates them anew.
+    A step minimises the loss of its records by several iterations, each of which evaluates them anew (and moves the
+    running statistics of a normalisation again).
 
     Args:
         name: Chooses it.
@@ -175,13 +176,13 @@ class Group(Part):
 
 
 class Ema(Part):
-    """The weights averaged over steps, which are the ones that are evaluated, kept and served.
+    r"""The weights averaged over steps, which are the ones that are evaluated, kept and served.
 
-    After update n, counted from 1, :math:`a \\leftarrow d a + (1 - d) w`.
+    After update n, counted from 1, :math:`a \leftarrow d a + (1 - d) w`.
 
     Args:
         decay: The largest d.
-        warmup: Whether :math:`d = \\min(decay, (1 + n) / (10 + n))`, so that early weights are soon forgotten.
+        warmup: Whether :math:`d = \min(decay, (1 + n) / (10 + n))`, so that early weights are soon forgotten.
     """
 
     decay: Decay = 0.999

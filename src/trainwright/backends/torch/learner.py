@@ -60,7 +60,7 @@ class TorchLearner(Stepping):
 
     Args:
         task: What is trained.
-        feed: Which records make a step; resident arrays are wrapped on a CPU and put on a GPU once.
+        feed: Which records make a step; resident arrays are put on a GPU once.
         seed: Of initial values and dropout.
         run_on: Device and threads.
     """
@@ -125,6 +125,7 @@ class TorchLearner(Stepping):
         return found
 
     def _load_arrays(self, kept: Any) -> None:
+        self._open.clear()
         self.network.load(kept["weights"])
         self.optimizer.load_state(kept["optimizer"])
         if self.averaged is not None:
