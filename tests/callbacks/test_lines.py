@@ -169,7 +169,16 @@ def test_a_link_to_the_file_stays_a_link(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "content", [b"a,b\n1,2\n", b"not ours", b'{"loss": 1}\n', b'{"epoch":1,"step":2}', b"\xff\n", b"[1]\n"]
+    "content",
+    [
+        b"a,b\n1,2\n",
+        b"not ours",
+        b'{"loss": 1}\n',
+        b'{"epoch":1,"step":2}',
+        b"\xff\n",
+        b"[1]\n",
+        b'{"epoch":1,"event":"a","metrics":{},"run":"r1","seconds":1,"step":"2"}\n',
+    ],
 )
 def test_a_file_of_somebody_else_is_left_alone(tmp_path, content):
     path = tmp_path / "m.jsonl"

@@ -144,5 +144,6 @@ def test_a_record_that_is_not_whole_is_marked(lab):
         shown = lab.json("show", "named")
         assert (shown["incomplete"], shown["spec"]) == (["spec"], None)
         assert "incomplete      spec" in lab.call("show", "named")
+        assert "incomplete" not in lab.call("show", "short")
     finally:
         path.write_bytes(content)

@@ -124,7 +124,8 @@ def _take_back(path: Path, *, run: str, step: int | None) -> None:
         found = _read(line)
         if found is None and _is_torn(line):
             continue
-        if not isinstance(found, dict) or not found.keys() >= KEYS:
+        ours = isinstance(found, dict) and found.keys() >= KEYS and type(found["step"]) is int
+        if not ours:
             cure = "name another file, nothing is done to this one"
             raise SpecError(f"{_where(path)}: line {number} was not written by JSONLines; {cure}")
         if step is None or found["run"] != run or found["step"] <= step:

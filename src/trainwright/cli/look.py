@@ -145,7 +145,9 @@ def show(
     from trainwright.spec.write import write_yaml
 
     spec = found.pop("spec")
-    found |= {name: found[name] or "-" for name in ("fine tuned from", "incomplete")}
+    for name in ("fine tuned from", "incomplete"):  # said only of those it is true of
+        if not found[name]:
+            del found[name]
     for name, value in found.items():
         if isinstance(value, dict):
             value = "  ".join(f"{key} {number:.6g}" for key, number in value.items())
