@@ -1,8 +1,28 @@
-"""Operators: serialisable pure steps that compose with `|`."""
+"""Operators: serialisable pure steps that compose with `|`; and augmentations, random ones for training."""
 
 CATALOG = {
+    "Clip": "trainwright.ops.elementwise:Clip",
+    "ColorJitter": "trainwright.ops.images:ColorJitter",
+    "Columns": "trainwright.ops.columns:Columns",
+    "DateParts": "trainwright.ops.dates:DateParts",
+    "GaussianNoise": "trainwright.ops.sequences:GaussianNoise",
+    "HorizontalFlip": "trainwright.ops.images:HorizontalFlip",
+    "Impute": "trainwright.ops.missing:Impute",
     "Labels": "trainwright.ops.labels:Labels",
+    "Log1p": "trainwright.ops.elementwise:Log1p",
     "MinMax": "trainwright.ops.scaling:MinMax",
+    "OneHot": "trainwright.ops.categories:OneHot",
+    "Ordinal": "trainwright.ops.categories:Ordinal",
+    "Quantile": "trainwright.ops.quantile:Quantile",
+    "RandomCrop": "trainwright.ops.images:RandomCrop",
+    "RandomErasing": "trainwright.ops.images:RandomErasing",
+    "RandomResample": "trainwright.ops.sequences:RandomResample",
+    "RandomRotation": "trainwright.ops.images:RandomRotation",
+    "RandomScale": "trainwright.ops.sequences:RandomScale",
+    "RandomShift": "trainwright.ops.sequences:RandomShift",
+    "Robust": "trainwright.ops.scaling:Robust",
     "Sequential": "trainwright.ops.operator:Sequential",
     "Standardize": "trainwright.ops.scaling:Standardize",
+    "TimeMask": "trainwright.ops.sequences:TimeMask",
+    "VerticalFlip": "trainwright.ops.images:VerticalFlip",
 }

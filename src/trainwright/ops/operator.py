@@ -1,32 +1,31 @@
 """The role of an operator, with the composition that `|` makes."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
-import numpy as np
-
-from trainwright.base.digest import digest_json
 from trainwright.base.errors import DataError
-from trainwright.base.jsontext import Json, write_json
+from trainwright.base.jsontext import Json
 from trainwright.base.tree import Array
-from trainwright.ops.place import import_place
+from trainwright.ops.described import Described, revive
 
-_NODE = {"use", "args"}
+# Records in parts, from their beginning at each call. Each part is an array, or a dict of columns for `Columns`.
+Blocks = Callable[[], Iterator[Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class Operator:
+class Operator(Described):
     """A pure step from array to array whose whole configuration can be written down.
 
-    Subclasses are frozen dataclasses (`eq=False`, equality goes by the spec). What `fit` learns is a field
-    like any other, so that a fitted operator is described by its fields alone. A field holds None, booleans,
-    numbers, text, arrays of these, other operators, or lists and dicts of them; an array comes back from a
-    spec as nested lists, which `__post_init__` turns into an array again.
+    Subclasses are frozen dataclasses as `Described` says. What `fit` learns is a field like any other, so
+    that a fitted operator is described by its fields alone. What an operator takes is an array with one
+    record per entry of its first axis; only `Columns` takes a dict of such arrays.
 
     Args:
-        catalog_name: Class variable: the short name in a catalog; without it a spec says `module:Name`.
+        affine: Class variable: whether it only shifts and scales, so that a variance can be carried back.
+        increasing: Class variable: whether a larger value never becomes a smaller one, so that quantiles
+            can be carried back.
 
     Example:
         >>> from trainwright.ops.scaling import Standardize
@@ -34,19 +33,41 @@ class Operator:
         'Sequential'
     """
 
-    catalog_name: ClassVar[str | None] = None
+    affine: ClassVar[bool] = False
+    increasing: ClassVar[bool] = False
 
-    def fit(self, x: Array) -> Self:
+    def fit(self, x: Any) -> Self:
         """Gives the operator that has learnt from records; one that learns nothing gives itself."""
         del x
         return self
 
-    def __call__(self, x: Array) -> Array:
+    def fit_blocks(self, blocks: Blocks) -> Self:
+        """Gives the operator that has learnt from records that are too many to be held at once.
+
+        Args:
+            blocks: Gives the records in parts, from their beginning at each call.
+
+        Raises:
+            DataError: If it must see all records at once.
+        """
+        del blocks
+        if type(self).fit is Operator.fit:
+            return self
+        raise DataError(
+            f"{type(self).__name__} cannot be fitted on data that is read in parts; use one that can, such "
+            "as Standardize or MinMax, or give data that fit into memory"
+        )
+
+    def __call__(self, x: Any) -> Array:
         """Applies the step."""
         raise NotImplementedError(f"{type(self).__name__} does not say what it does")
 
     def invert(self, y: Array) -> Array:
         """Undoes the step.
+
+        Args:
+            y: What came out, shape `(records, ...)`. If it works on each value by itself it also takes
+                `(records, quantiles, ...)`.
 
         Raises:
             DataError: If the step cannot be undone.
@@ -54,41 +75,18 @@ class Operator:
         del y
         raise DataError(f"{type(self).__name__} cannot be inverted")
 
-    @property
-    def spec(self) -> dict[str, Json]:
-        """Describes the operator, with all it has learnt, as JSON values.
+    def output_names(self, *names: str) -> list[str]:
+        """Names the columns that come out for columns of some names going in."""
+        return list(names)
 
-        Raises:
-            DataError: If a field holds what JSON cannot, or the class cannot be found by its name.
-        """
-        fields = dataclasses.fields(self)
-        return {
-            "use": self._use(),
-            "args": {one.name: _plain(getattr(self, one.name), self) for one in fields},
-        }
+    def output_categories(self, count: int) -> list[int]:
+        """Says for each of the `count` columns that come out how many codes it has, 0 for a number."""
+        return [0] * count
 
     def __or__(self, other: "Operator") -> "Sequential":
         if not isinstance(other, Operator):
             return NotImplemented
         return Sequential((*_steps(self), *_steps(other)))
-
-    def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Operator):
-            return NotImplemented
-        return write_json(self.spec) == write_json(other.spec)
-
-    def __hash__(self) -> int:
-        return int(digest_json(self.spec)[:15], 16)
-
-    def _use(self) -> str:
-        kind = type(self)
-        # A subclass of a catalog entry is another class: the inherited name is not its own.
-        name = kind.__dict__.get("catalog_name")
-        if name is not None:
-            return str(name)
-        if kind.__module__ == "__main__" or "." in kind.__qualname__:
-            raise DataError(f"{kind.__qualname__} cannot be written down; define it at the top of a module")
-        return f"{kind.__module__}:{kind.__qualname__}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,11 +97,14 @@ class Sequential(Operator):
         steps: In the order of application.
 
     Example:
+        >>> import numpy as np
         >>> from trainwright.ops.scaling import MinMax, Standardize
         >>> x = np.array([[1.0], [3.0]])
         >>> both = Sequential((Standardize(), MinMax())).fit(x)
         >>> both(x).ravel(), both.invert(both(x)).ravel()
         (array([0., 1.], dtype=float32), array([1., 3.]))
+        >>> both.affine
+        True
     """
 
     steps: tuple[Operator, ...] = ()
@@ -115,8 +116,11 @@ class Sequential(Operator):
         for number, step in enumerate(self.steps):
             if not isinstance(step, Operator):
                 raise TypeError(f"step {number} is a {type(step).__name__}, not an operator")
+        # What holds for every operator of another class holds here for these steps only.
+        object.__setattr__(self, "affine", all(step.affine for step in self.steps))
+        object.__setattr__(self, "increasing", all(step.increasing for step in self.steps))
 
-    def fit(self, x: Array) -> Self:
+    def fit(self, x: Any) -> Self:
         """Fits each step on what the fitted ones before it give."""
         fitted: list[Operator] = []
         for number, step in enumerate(self.steps):
@@ -125,17 +129,40 @@ class Sequential(Operator):
                 x = fitted[-1](x)
         return dataclasses.replace(self, steps=tuple(fitted))
 
-    def __call__(self, x: Array) -> Array:
+    def fit_blocks(self, blocks: Blocks) -> Self:
+        """Fits each step on what the fitted ones before it give, a part at a time.
+
+        Raises:
+            DataError: If a step must see all records at once.
+        """
+        fitted: list[Operator] = []
+        for step in self.steps:
+            # Each step reads the data anew: nothing of it is kept.
+            fitted.append(step.fit_blocks(_after(Sequential(tuple(fitted)), blocks)))
+        return dataclasses.replace(self, steps=tuple(fitted))
+
+    def __call__(self, x: Any) -> Array:
         """Applies the steps, the first one first."""
         for step in self.steps:
             x = step(x)
-        return x
+        result: Array = x
+        return result
 
     def invert(self, y: Array) -> Array:
         """Undoes the steps, the last one first."""
         for step in reversed(self.steps):
             y = step.invert(y)
         return y
+
+    def output_names(self, *names: str) -> list[str]:
+        """Names the columns that come out of the last step."""
+        for step in self.steps:
+            names = tuple(step.output_names(*names))
+        return list(names)
+
+    def output_categories(self, count: int) -> list[int]:
+        """Says how many codes each column has that comes out of the last step."""
+        return self.steps[-1].output_categories(count) if self.steps else [0] * count
 
 
 def from_spec(tree: Json, catalog: Mapping[str, str]) -> Operator:
@@ -155,51 +182,12 @@ def from_spec(tree: Json, catalog: Mapping[str, str]) -> Operator:
         Traceback (most recent call last):
         trainwright.base.errors.DataError: operator 'os:system': it is not an Operator
     """
-    if not _is_node(tree) or not isinstance(tree["use"], str) or not isinstance(tree["args"], dict):
-        raise DataError(f"an operator is described by `use` and `args`, not by {tree!r:.80}")
-    name = tree["use"]
-    made = import_place(name, catalog)
-    # Checked before it is called: a spec that was at rest must not start anything but an operator.
-    if not (isinstance(made, type) and issubclass(made, Operator)):
-        raise DataError(f"operator {name!r}: it is not an Operator")
-    args = {key: _revive(value, catalog) for key, value in tree["args"].items()}
-    try:
-        return made(**args)
-    except (TypeError, ValueError) as error:
-        raise DataError(f"operator {name!r}: {error}") from error
+    return revive(tree, catalog, role=Operator)
+
+
+def _after(op: Operator, blocks: Blocks) -> Blocks:
+    return lambda: map(op, blocks())
 
 
 def _steps(one: Operator) -> tuple[Operator, ...]:
     return one.steps if type(one) is Sequential else (one,)
-
-
-def _is_node(value: Json) -> bool:
-    return isinstance(value, dict) and set(value) == _NODE
-
-
-def _plain(value: Any, owner: Operator) -> Json:
-    if isinstance(value, Operator):
-        return value.spec
-    if isinstance(value, np.ndarray | np.generic):
-        if value.dtype.kind not in "biufU" or np.asarray(value.tolist()).shape != value.shape:
-            raise DataError(
-                f"{type(owner).__name__}: an array of {value.dtype} {value.shape} cannot be written down"
-            )
-        return value.tolist()
-    if isinstance(value, list | tuple):
-        return [_plain(item, owner) for item in value]
-    if isinstance(value, dict) and all(isinstance(key, str) for key in value) and not _is_node(value):
-        return {key: _plain(item, owner) for key, item in value.items()}
-    if value is None or isinstance(value, bool | int | float | str):
-        return value
-    raise DataError(f"{type(owner).__name__}: a {type(value).__name__} cannot be written down")
-
-
-def _revive(value: Json, catalog: Mapping[str, str]) -> Any:
-    if _is_node(value):
-        return from_spec(value, catalog)
-    if isinstance(value, list):
-        return [_revive(item, catalog) for item in value]
-    if isinstance(value, dict):
-        return {key: _revive(item, catalog) for key, item in value.items()}
-    return value

@@ -1,18 +1,26 @@
 """Operators that shift and scale: the statistics are float64, what comes out is float32."""
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
-from trainwright.ops.operator import Operator
-
-Per = Literal["feature", "channel", "all"]
-Statistics = NDArray[np.float64]
-_BLOCK = 2**20  # elements worked on at once, so that no float64 copy of a large array is made
+from trainwright.ops.groups import (
+    Per,
+    Statistics,
+    along,
+    axes_of,
+    finite_numbers,
+    per_of_fitted,
+    read_evenly,
+    refuse_infinite,
+    scale,
+    settle_statistics,
+    unscale,
+)
+from trainwright.ops.operator import Blocks, Operator
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,9 +52,11 @@ class Standardize(Operator):
     std: Statistics | None = None
 
     catalog_name: ClassVar[str | None] = "Standardize"
+    affine: ClassVar[bool] = True
+    increasing: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _settle(self, "mean", "std")
+        settle_statistics(self, "mean", "std")
 
     def fit(self, x: Array) -> Self:
         """Learns mean and standard deviation.
@@ -54,27 +64,43 @@ class Standardize(Operator):
         Raises:
             DataError: If there are no records, no numbers, or statistics that are not finite.
         """
-        low, high = _bounds(x, self)
-        numbers: Any = x
-        axes = _axes(x, self)
+        return self.fit_blocks(lambda: iter((x,)))
+
+    def fit_blocks(self, blocks: Blocks) -> Self:
+        """Learns the same, bit by bit, from records in parts, in two passes: mean, then deviations from it."""
+        total: Any = 0.0
+        low: Any = np.inf
+        high: Any = -np.inf
+        elements = 0
         with np.errstate(over="ignore", invalid="ignore"):
-            mean = np.asarray(numbers.mean(axis=axes, dtype=np.float64))
-            std = np.asarray(numbers.std(axis=axes, dtype=np.float64))
+            for block in read_evenly(blocks(), self):
+                numbers: Any = block
+                axes = axes_of(self, block)
+                total = total + numbers.sum(axis=axes, dtype=np.float64)
+                low, high = np.minimum(low, numbers.min(axis=axes)), np.maximum(high, numbers.max(axis=axes))
+                elements += block.size
+            count = elements // np.size(total)
+            mean = np.asarray(total / count)
+            squares: Any = 0.0
+            for block in read_evenly(blocks(), self):
+                deviation = block.astype(np.float64) - along(mean, block, self)
+                squares = squares + (deviation * deviation).sum(axis=axes_of(self, block))
+            std = np.asarray(np.sqrt(squares / count))
         # Rounding in the mean of a constant leaves a tiny deviation; scaling would blow it up to noise.
         constant = low == high
         mean, std = np.where(constant, low, mean), np.where(constant, 0.0, std)
-        _refuse_infinite(self, mean, std)
-        return replace(self, mean=mean, std=std)
+        refuse_infinite(self, mean, std)
+        return replace(self, per=per_of_fitted(self, block), mean=mean, std=std)
 
     def __call__(self, x: Array) -> Array:
         """Gives float32 values of the same shape."""
         mean, divisor = self._learnt()
-        return _scale(x, mean, divisor, self)
+        return scale(x, mean, divisor, op=self)
 
     def invert(self, y: Array) -> Array:
         """Gives back float64 values in the unit of `x`."""
         mean, divisor = self._learnt()
-        return _unscale(y, mean, divisor, self)
+        return unscale(y, mean, divisor, op=self)
 
     def _learnt(self) -> tuple[Statistics, Statistics]:
         if self.mean is None or self.std is None:
@@ -109,9 +135,11 @@ class MinMax(Operator):
     high: Statistics | None = None
 
     catalog_name: ClassVar[str | None] = "MinMax"
+    affine: ClassVar[bool] = True
+    increasing: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
-        _settle(self, "low", "high")
+        settle_statistics(self, "low", "high")
 
     def fit(self, x: Array) -> Self:
         """Learns the bounds.
@@ -119,20 +147,29 @@ class MinMax(Operator):
         Raises:
             DataError: If there are no records, no numbers, or bounds that are not finite.
         """
-        low, high = _bounds(x, self)
-        with np.errstate(over="ignore"):
-            _refuse_infinite(self, low, high, high - low)
-        return replace(self, low=low, high=high)
+        return self.fit_blocks(lambda: iter((x,)))
+
+    def fit_blocks(self, blocks: Blocks) -> Self:
+        """Learns the same, bit by bit, from records in parts."""
+        low: Any = np.inf
+        high: Any = -np.inf
+        for block in read_evenly(blocks(), self):
+            numbers: Any = block
+            axes = axes_of(self, block)
+            low, high = np.minimum(low, numbers.min(axis=axes)), np.maximum(high, numbers.max(axis=axes))
+        with np.errstate(over="ignore", invalid="ignore"):
+            refuse_infinite(self, low, high, high - low)
+        return replace(self, per=per_of_fitted(self, block), low=low, high=high)
 
     def __call__(self, x: Array) -> Array:
         """Gives float32 values of the same shape."""
         low, width = self._learnt()
-        return _scale(x, low, width, self)
+        return scale(x, low, width, op=self)
 
     def invert(self, y: Array) -> Array:
         """Gives back float64 values in the unit of `x`."""
         low, width = self._learnt()
-        return _unscale(y, low, width, self)
+        return unscale(y, low, width, op=self)
 
     def _learnt(self) -> tuple[Statistics, Statistics]:
         if self.low is None or self.high is None:
@@ -140,73 +177,67 @@ class MinMax(Operator):
         return self.low, np.where(self.high > self.low, self.high - self.low, 1.0)
 
 
-Scaling = Standardize | MinMax
+@dataclass(frozen=True, eq=False)
+class Robust(Operator):
+    r"""Shifts and scales by what a few wild values cannot move.
 
+    .. math:: y = \frac{x - q_{0.5}}{q_{0.75} - q_{0.25}}
 
-def _settle(op: Scaling, *learnt: str) -> None:
-    if op.per not in ("feature", "channel", "all"):
-        raise ValueError(f"per is `feature`, `channel` or `all`, not {op.per!r}")
-    shapes = set()
-    for name in learnt:
-        if getattr(op, name) is not None:
-            object.__setattr__(op, name, np.asarray(getattr(op, name), dtype=np.float64))
-        shapes.add(np.shape(getattr(op, name)))
-    if len(shapes) > 1 or len({getattr(op, name) is None for name in learnt}) > 1:
-        raise ValueError(f"{' and '.join(learnt)} do not belong together")
+    Where the middle half of the values is constant, it is shifted but not scaled.
 
+    Args:
+        per: What shares a median: each `feature` (place in a record), each `channel` (second axis), or `all`.
+        median: Learnt by `fit`, shape of one record, `(channels,)` or `()`, in the unit of `x`.
+        spread: Learnt by `fit`, as `median`: from the first to the third quartile.
 
-def _axes(x: Array, op: Scaling) -> tuple[int, ...] | int | None:
-    if op.per == "channel":
-        return (0, *range(2, x.ndim))
-    return 0 if op.per == "feature" else None
+    Raises:
+        DataError: If it is applied before it was fitted, or to records of another shape.
 
+    Example:
+        >>> x = np.array([0.0, 1.0, 2.0, 3.0, 1e9])
+        >>> Robust().fit(x)(x[:4])
+        array([-1. , -0.5,  0. ,  0.5], dtype=float32)
+    """
 
-def _bounds(x: Array, op: Scaling) -> tuple[Statistics, Statistics]:
-    name = type(op).__name__
-    if x.dtype.kind not in "biuf":
-        raise DataError(f"{name} takes numbers, not {x.dtype}")
-    if x.size == 0:
-        raise DataError(f"{name} cannot be fitted on no records (shape {x.shape})")
-    if op.per == "channel" and x.ndim < 2:
-        raise DataError(f"{name}(per='channel') needs a second axis, the records have shape {x.shape[1:]}")
-    numbers: Any = x
-    axes = _axes(x, op)
-    return np.asarray(numbers.min(axis=axes), np.float64), np.asarray(numbers.max(axis=axes), np.float64)
+    per: Per = "feature"
+    median: Statistics | None = None
+    spread: Statistics | None = None
 
+    catalog_name: ClassVar[str | None] = "Robust"
+    affine: ClassVar[bool] = True
+    increasing: ClassVar[bool] = True
 
-def _refuse_infinite(op: Scaling, *statistics: Statistics) -> None:
-    if not all(np.isfinite(one).all() for one in statistics):
-        raise DataError(
-            f"{type(op).__name__} cannot be fitted: the records hold nan, inf or values too large"
-        )
+    def __post_init__(self) -> None:
+        settle_statistics(self, "median", "spread")
 
+    def fit(self, x: Array) -> Self:
+        """Learns median and quartiles.
 
-def _along(statistic: Statistics, x: Array, op: Scaling) -> Statistics:
-    """Shapes a statistic so that it stands beside the records it belongs to."""
-    name = type(op).__name__
-    if op.per == "feature" and x.shape[1:] != statistic.shape:
-        raise DataError(f"{name} was fitted on records of shape {statistic.shape}, these have {x.shape[1:]}")
-    if op.per == "channel":
-        if x.ndim < 2 or x.shape[1:2] != statistic.shape:
+        Raises:
+            DataError: If there are no records, no numbers, or values that are not finite.
+        """
+        numbers = finite_numbers(x, self)
+        if self.per == "channel" and x.ndim < 2:
             raise DataError(
-                f"{name} was fitted on {statistic.size} channels, these records have shape {x.shape[1:]}"
+                f"Robust(per='channel') needs a second axis, the records have shape {x.shape[1:]}"
             )
-        return statistic.reshape(-1, *[1] * (x.ndim - 2))
-    return statistic
+        with np.errstate(over="ignore", invalid="ignore"):
+            first, median, third = np.quantile(numbers, [0.25, 0.5, 0.75], axis=axes_of(self, x))
+            spread = np.asarray(third - first)
+        refuse_infinite(self, median, spread)
+        return replace(self, per=per_of_fitted(self, x), median=median, spread=spread)
 
+    def __call__(self, x: Array) -> Array:
+        """Gives float32 values of the same shape."""
+        median, divisor = self._learnt()
+        return scale(x, median, divisor, op=self)
 
-def _scale(x: Array, shift: Statistics, divisor: Statistics, op: Scaling) -> Array:
-    if x.dtype.kind not in "biuf":
-        raise DataError(f"{type(op).__name__} takes numbers, not {x.dtype}")
-    shift, divisor = _along(shift, x, op), _along(divisor, x, op)
-    scaled = np.empty(x.shape, dtype=np.float32)
-    rows = max(1, _BLOCK * len(x) // max(1, x.size))
-    with np.errstate(over="ignore", invalid="ignore"):
-        for begin in range(0, len(x), rows):
-            block = x[begin : begin + rows].astype(np.float64)
-            scaled[begin : begin + rows] = (block - shift) / divisor
-    return scaled
+    def invert(self, y: Array) -> Array:
+        """Gives back float64 values in the unit of `x`."""
+        median, divisor = self._learnt()
+        return unscale(y, median, divisor, op=self)
 
-
-def _unscale(y: Array, shift: Statistics, divisor: Statistics, op: Scaling) -> Array:
-    return y.astype(np.float64) * _along(divisor, y, op) + _along(shift, y, op)
+    def _learnt(self) -> tuple[Statistics, Statistics]:
+        if self.median is None or self.spread is None:
+            raise DataError("Robust was applied before it was fitted")
+        return self.median, np.where(self.spread > 0.0, self.spread, 1.0)
