@@ -191,7 +191,7 @@ class Ordinal(Operator):
         if y.dtype.kind not in "iu" or y.ndim not in (1, 2) or y.size != len(y) * len(values):
             raise DataError(f"codes are integers, one per record for each of {len(values)} columns")
         columns = []
-        for known, codes in zip(values, y.reshape(len(y), -1).T, strict=True):
+        for known, codes in zip(values, (y[:, None] if y.ndim == 1 else y).T, strict=True):
             text = isinstance(known[0], str)
             if codes.size and not (0 if text else 1) <= int(codes.min()) <= int(codes.max()) <= len(known):
                 raise DataError(f"codes of these categories are from {0 if text else 1} to {len(known)}")
@@ -221,7 +221,7 @@ def _columns(x: Array, count: int | None, op: Operator) -> list[tuple[Array, NDA
     name = type(op).__name__
     if x.ndim not in (1, 2) or x.dtype.kind not in "biufU":
         raise DataError(f"{name} takes columns of text, integers or booleans, not {x.dtype} of {x.shape[1:]}")
-    columns = x.reshape(len(x), 1) if x.ndim == 1 else x
+    columns = x[:, None] if x.ndim == 1 else x
     if count is not None and columns.shape[1] != count:
         raise DataError(f"{name} was fitted on {count} columns, these are {columns.shape[1]}")
     return [_readable(column, name) for column in columns.T]

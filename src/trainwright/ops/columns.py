@@ -2,7 +2,9 @@
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import prod
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -114,7 +116,8 @@ class Columns(Operator):
         """Gives float32 values, shape `(records, columns)`. What is in `x` besides its columns is ignored."""
         widths, parts = self._learnt(), []
         for (name, op), width in zip(self.operators.items(), widths, strict=True):
-            part = _within(name, lambda name=name, op=op: _matrix(op(_column(x, name))))
+            with _naming(name):
+                part = _matrix(op(_column(x, name)))
             if part.shape[1] != width:
                 raise DataError(
                     f"column {name!r}: it became {part.shape[1]} columns, not {width} as in training"
@@ -140,10 +143,10 @@ class Columns(Operator):
     def _fit(self, fit: Callable[[str, Operator], Operator], sample: Table) -> Self:
         fitted, widths = [], []
         for name, op in self.operators.items():
-            one = _within(name, lambda name=name, op=op: fit(name, op))
-            made = _within(name, lambda name=name, one=one: _matrix(one(_column(sample, name)[:1])))
-            fitted.append((name, one))
-            widths.append(made.shape[1])
+            with _naming(name):
+                one = fit(name, op)
+                fitted.append((name, one))
+                widths.append(_matrix(one(_column(sample, name)[:1])).shape[1])
         return replace(self, of=tuple(fitted), widths=tuple(widths))
 
     def _learnt(self) -> tuple[int, ...]:
@@ -152,11 +155,12 @@ class Columns(Operator):
         return self.widths
 
 
-def _within(name: str, act: Callable[[], Any]) -> Any:
+@contextmanager
+def _naming(column: str) -> Iterator[None]:
     try:
-        return act()
+        yield
     except DataError as error:
-        raise DataError(f"column {name!r}: {error}") from error
+        raise DataError(f"column {column!r}: {error}") from error
 
 
 def _column(table: Table, name: str) -> Array:
@@ -175,4 +179,4 @@ def _column(table: Table, name: str) -> Array:
 def _matrix(part: Array) -> Array:
     if part.dtype.kind not in "biuf":
         raise DataError(f"what comes out is {part.dtype}, not numbers; end with OneHot, Ordinal or DateParts")
-    return part.reshape(len(part), -1) if part.ndim == 1 or len(part) else part.reshape(0, part.shape[1])
+    return part.reshape(len(part), prod(part.shape[1:]))

@@ -126,14 +126,21 @@ class DateParts(Operator):
                 assert self.start is not None
                 found.append((seconds - self.start[number]) / _DAY)
                 continue
-            value, first, period = {
-                "month": lambda: (month.astype(np.int64) % 12 + 1, 1, 12),
-                "day": lambda: (_days(first_of_month, date) + 1, 1, _days(month, month + 1)),
-                "weekday": lambda: ((day_number + _THURSDAY) % 7, 0, 7),
-                "dayofyear": lambda: (_days(first_of_year, date) + 1, 1, _days(year, year + 1)),
-                "hour": lambda: (seconds % _DAY // 3600, 0, 24),
-                "minute": lambda: (seconds % 3600 // 60, 0, 60),
-            }[part]()
+            value: Any
+            period: Any
+            match part:
+                case "month":
+                    value, first, period = month.astype(np.int64) % 12 + 1, 1, 12
+                case "day":
+                    value, first, period = _days(first_of_month, date) + 1, 1, _days(month, month + 1)
+                case "weekday":
+                    value, first, period = (day_number + _THURSDAY) % 7, 0, 7
+                case "dayofyear":
+                    value, first, period = _days(first_of_year, date) + 1, 1, _days(year, year + 1)
+                case "hour":
+                    value, first, period = seconds % _DAY // 3600, 0, 24
+                case "minute":
+                    value, first, period = seconds % 3600 // 60, 0, 60
             angle = 2.0 * np.pi * (value - first) / period
             found += [np.sin(angle), np.cos(angle)] if self.cyclic else [value]
         return found
@@ -150,7 +157,7 @@ def _seconds(x: Array) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
             f"DateParts takes columns of datetime64, or integers that are seconds since 1970-01-01, not {x.dtype} "
             f"of shape {x.shape[1:]}"
         )
-    columns: Any = x.reshape(len(x), -1) if len(x) else x.reshape(0, x.shape[1] if x.ndim == 2 else 1)
+    columns: Any = x[:, None] if x.ndim == 1 else x
     missing = np.isnat(columns) if x.dtype.kind == "M" else np.zeros(columns.shape, dtype=np.bool_)
     wide = columns.astype("datetime64[s]").astype(np.int64) if x.dtype.kind == "M" else columns
     wrong = ~missing & ((wide < _EARLIEST) | (wide > _LATEST))

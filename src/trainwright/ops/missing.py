@@ -73,7 +73,7 @@ class Impute(Operator):
             if isinstance(self.value, str) != text:
                 raise DataError(f"the value {self.value!r} does not go with a column of {x.dtype}")
             return replace(self, fill=np.full(x.shape[1:], self.value))
-        columns, gaps = x.reshape(len(x), -1), missing.reshape(len(x), -1)
+        columns, gaps = _matrix(x), _matrix(missing)
         fills = []
         for number in range(columns.shape[1]):
             there = columns[~gaps[:, number], number]
@@ -107,7 +107,7 @@ class Impute(Operator):
         if not self.indicator:
             return filled
         kind = np.float32 if x.dtype == np.float32 else np.float64
-        both: list[Any] = [part.reshape(len(x), -1).astype(kind) for part in (filled, missing)]
+        both: list[Any] = [_matrix(part).astype(kind) for part in (filled, missing)]
         joined: Array = np.concatenate(both, axis=1)
         return joined
 
@@ -126,6 +126,10 @@ class Impute(Operator):
         if there.dtype.kind == "f" and not np.isfinite(found):
             raise DataError("Impute cannot be fitted: the records hold inf, or values too large")
         return found
+
+
+def _matrix(x: Any) -> Any:
+    return x[:, None] if x.ndim == 1 else x
 
 
 def _missing(x: Array) -> Any:

@@ -97,6 +97,7 @@ class Sequential(Operator):
         steps: In the order of application.
 
     Example:
+        >>> import numpy as np
         >>> from trainwright.ops.scaling import MinMax, Standardize
         >>> x = np.array([[1.0], [3.0]])
         >>> both = Sequential((Standardize(), MinMax())).fit(x)
@@ -136,9 +137,8 @@ class Sequential(Operator):
         """
         fitted: list[Operator] = []
         for step in self.steps:
-            before = Sequential(tuple(fitted))
             # Each step reads the data anew: nothing of it is kept.
-            fitted.append(step.fit_blocks(lambda before=before: map(before, blocks())))
+            fitted.append(step.fit_blocks(_after(Sequential(tuple(fitted)), blocks)))
         return dataclasses.replace(self, steps=tuple(fitted))
 
     def __call__(self, x: Any) -> Array:
@@ -183,6 +183,10 @@ def from_spec(tree: Json, catalog: Mapping[str, str]) -> Operator:
         trainwright.base.errors.DataError: operator 'os:system': it is not an Operator
     """
     return revive(tree, catalog, role=Operator)
+
+
+def _after(op: Operator, blocks: Blocks) -> Blocks:
+    return lambda: map(op, blocks())
 
 
 def _steps(one: Operator) -> tuple[Operator, ...]:

@@ -68,7 +68,10 @@ class Standardize(Operator):
 
     def fit_blocks(self, blocks: Blocks) -> Self:
         """Learns the same, bit by bit, from records in parts, in two passes: mean, then deviations from it."""
-        total, low, high, elements = np.float64(0.0), np.float64(np.inf), np.float64(-np.inf), 0
+        total: Any = 0.0
+        low: Any = np.inf
+        high: Any = -np.inf
+        elements = 0
         with np.errstate(over="ignore", invalid="ignore"):
             for block in read_evenly(blocks(), self):
                 numbers: Any = block
@@ -78,7 +81,7 @@ class Standardize(Operator):
                 elements += block.size
             count = elements // np.size(total)
             mean = np.asarray(total / count)
-            squares = np.float64(0.0)
+            squares: Any = 0.0
             for block in read_evenly(blocks(), self):
                 deviation = block.astype(np.float64) - along(mean, block, self)
                 squares = squares + (deviation * deviation).sum(axis=axes_of(self, block))
@@ -148,7 +151,8 @@ class MinMax(Operator):
 
     def fit_blocks(self, blocks: Blocks) -> Self:
         """Learns the same, bit by bit, from records in parts."""
-        low, high = np.float64(np.inf), np.float64(-np.inf)
+        low: Any = np.inf
+        high: Any = -np.inf
         for block in read_evenly(blocks(), self):
             numbers: Any = block
             axes = axes_of(self, block)
