@@ -135,11 +135,11 @@ class SplitSpec(Part):
             are not in the test split. The k-fold methods and `column` have no use for it.
         test: As `val`; a fraction is one of all records. Leave it out when `data.test` brings its own.
         train: Only with `given`: record numbers, or an .npy file of them.
+        seed: Of the shuffle; apart from the experiment's seed, so that repeats share their splits.
         by: Name of the column or array (.npy: of the file) that `grouped`, `grouped_kfold`, `time` and `column`
             go by; `features: auto` leaves it out.
         folds: How many folds, with the k-fold methods.
         fold: Which of them is val, counted from 0.
-        seed: Of the shuffle; apart from the experiment's seed, so that repeats share their splits.
     """
 
     rules: ClassVar[tuple[Rule, ...]] = (
@@ -166,10 +166,10 @@ class SplitSpec(Part):
     train: list[int] | str | None = None
     val: Fraction | list[int] | str = VAL
     test: Fraction | list[int] | str = 0.0
+    seed: int = 0
     by: str | None = None
     folds: Annotated[int, Field(ge=2)] | None = None
     fold: Annotated[int, Field(ge=0)] | None = None
-    seed: int = 0
 
 
 class TestRecords(Part):
