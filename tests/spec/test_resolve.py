@@ -10,7 +10,6 @@ from trainwright.spec.model import ModelSpec
 from trainwright.spec.resolve import Facts, resolve
 from trainwright.spec.train import TrainSpec
 
-
 OUTPUT = {"embedding": None, "segmentation": (3, 8, 8)}
 
 
