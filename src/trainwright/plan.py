@@ -12,6 +12,7 @@ from trainwright.backends.equinox.threads import threads_in_force
 from trainwright.backends.torch.driver import cuda_is_there
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.extras import installed
+from trainwright.base.random import stream
 from trainwright.base.tree import Array
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
@@ -29,6 +30,7 @@ from trainwright.models.assemble import build_blueprint
 from trainwright.models.fine_tuning import Parent, keep_preparation, open_parent, pin, take_weights
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
+from trainwright.ops.augmentation import Augmentation
 from trainwright.ops.columns import Columns
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.registering import FAMILY
@@ -41,7 +43,7 @@ from trainwright.spec.losses import spell_out
 from trainwright.spec.resolve import REQUIRED, Facts, resolve
 from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
-from trainwright.train.feed import Feed, make_feed
+from trainwright.train.feed import AugmentedFeed, Feed, make_feed
 from trainwright.train.groups import settle_groups
 from trainwright.train.learner import Learner, Resolved
 from trainwright.train.loop import TrainingLoop, check_metrics
@@ -249,6 +251,11 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         )
     arrays = _arrays(encoded["train"])
     feed = make_feed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
+    if resolved.data.augment:
+        changes = _augmentations(resolved)
+        views = 2 if task.loss.name == "nt_xent" else 1
+        _try_out(changes, feed, seed=resolved.seed)
+        feed = AugmentedFeed(feed, list[Any](changes), seed=resolved.seed, views=views)
     check_schedule(train.schedule, steps=train.epochs * feed.steps_per_epoch)
     trained = [name for name, one in task.blueprint.parameters.items() if one.trained]
     settle_groups(train.groups, trained, optimizer=train.optimizer)
@@ -282,6 +289,28 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         parent,
         taken,
     )
+
+
+def _augmentations(experiment: Experiment) -> list[Augmentation]:
+    made = []
+    for number, use in enumerate(experiment.data.augment):
+        where = f"data.augment.{number}"
+        kind: Any = find(use.use, OPERATORS, where=where)
+        if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
+            raise SpecError(f"{where}.use: {use.use!r} is no augmentation; it changes nothing at random")
+        made.append(build(use, OPERATORS, where=where))
+    return made
+
+
+def _try_out(changes: Sequence[Augmentation], feed: Feed, *, seed: int) -> None:
+    """Finds before training what an augmentation refuses."""
+    batch = feed.batch(0)
+    first: Any = batch.x[:1]
+    for number, change in enumerate(changes):
+        try:
+            change(first, stream=stream(seed, "try"), records=batch.ids[:1])
+        except DataError as error:
+            raise DataError(f"data.augment.{number}: {error}") from error
 
 
 def _holds_tokens(experiment: Experiment, dataset: Dataset) -> bool:

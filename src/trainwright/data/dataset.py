@@ -13,12 +13,14 @@ from trainwright.base.errors import DataError
 from trainwright.base.jsontext import Json
 from trainwright.base.tree import Array
 from trainwright.data.check import (
+    NO_CLASS,
     TASK_TYPES,
     check_finite,
     check_ids,
     check_weight,
     infer_task_type,
     settle_target,
+    without_target,
 )
 from trainwright.data.frame import Frame, join_frames
 from trainwright.data.lazy import digest_rows, is_lazy, join_rows, take_rows
@@ -142,10 +144,8 @@ def open_dataset(
     if spec.test is not None:
         test = _read_test(spec, spec.test, main, path=path, folder=folder)
         records, appended = _join(main_records, test, named=spec.id is not None), len(test)
-    assert records.y is not None
     content = _digest(records)  # of what was read: the task type is no part of it
-    resolved = infer_task_type(records.y[: len(main.x)]) if task_type == "auto" else task_type
-    y = settle_target(records.y, resolved, at="data.target: ")
+    resolved, y = _settle(records, len(main.x), task_type)
     records = Records(records.x, y, records.weight, records.ids)
     for expected in (spec.digest, (pinned or {}).get("content_digest")):
         _check_digest(content, expected, path.name)
@@ -170,6 +170,16 @@ def open_dataset(
         schema=main.schema,
         left_out=main.left_out,
     )
+
+
+def _settle(records: Records, count: int, task_type: str) -> tuple[str, Array]:
+    """Decides the task type, and gives the target its form."""
+    if records.y is None:
+        if task_type not in ("auto", "embedding"):
+            raise DataError(f"data.target: {task_type} learns to predict one; name it")
+        return "embedding", without_target(len(records))
+    resolved = infer_task_type(records.y[:count]) if task_type == "auto" else task_type
+    return resolved, settle_target(records.y, resolved, at="data.target: ")
 
 
 def _read_main(spec: DataSpec, folder: Path) -> tuple[Raw, Path]:
@@ -235,22 +245,18 @@ def _read_test(spec: DataSpec, test: TestRecords, main: Raw, *, path: Path, fold
         columns=_said(main) if test.features is None else spec.columns,
     )
     raw = read_records(own, roles, in_memory="auto" if is_lazy(main.x) else True)
-    assert raw.y is not None and main.y is not None
     alike = isinstance(raw.x, Sequences) or raw.x.shape[1:] == main.x.shape[1:]
     if not alike:
         raise DataError(
             f"data.test: its records have shape {raw.x.shape[1:]}, those of data {main.x.shape[1:]}"
         )
-    kinds = [
-        {"U": "text", "b": "booleans"}.get(one.y.dtype.kind, "numbers")
-        for one in (main, raw)
-        if one.y is not None
-    ]
-    if raw.y.shape[1:] != main.y.shape[1:] or kinds[0] != kinds[1]:
-        raise DataError(
-            f"data.test.target: it holds {kinds[1]} of shape {raw.y.shape[1:]} per record, "
-            f"that of data {kinds[0]} of shape {main.y.shape[1:]}"
-        )
+    if raw.y is not None and main.y is not None:
+        kinds = [{"U": "text", "b": "booleans"}.get(y.dtype.kind, "numbers") for y in (main.y, raw.y)]
+        if raw.y.shape[1:] != main.y.shape[1:] or kinds[0] != kinds[1]:
+            raise DataError(
+                f"data.test.target: it holds {kinds[1]} of shape {raw.y.shape[1:]} per record, "
+                f"that of data {kinds[0]} of shape {main.y.shape[1:]}"
+            )
     return _records(raw, "data.test", weighted=spec.weight is not None)
 
 
@@ -268,15 +274,15 @@ def _records(raw: Raw, where: str, *, weighted: bool) -> Records:
     name = "it" if raw.columns else f"the array {raw.features!r}"
     if raw.x.size == 0:
         raise DataError(f"{where}.features: {name} is empty (shape {raw.x.shape})")
-    if raw.y is None or raw.y.ndim == 0 or len(raw.y) != count:
-        shape = None if raw.y is None else raw.y.shape
+    if raw.y is not None and (raw.y.ndim == 0 or len(raw.y) != count):
         raise DataError(
-            f"{where}.target: {raw.target!r} has shape {shape}, but there are {count} records of features"
+            f"{where}.target: {raw.target!r} has shape {raw.y.shape}, but there are {count} records of features"
         )
     if not isinstance(raw.x, Frame):
         values = raw.x.values if isinstance(raw.x, Sequences) else raw.x
         check_finite(values, at=f"{where}.features: ", what=name)
-    check_finite(raw.y, at=f"{where}.target: ", what=repr(raw.target))
+    if raw.y is not None:
+        check_finite(raw.y, at=f"{where}.target: ", what=repr(raw.target))
     assert weighted == (raw.weight is not None)
     weight = None if raw.weight is None else check_weight(raw.weight, count, at=f"{where}.weight: ")
     own = np.arange(count) if raw.numbers is None else raw.numbers
@@ -285,7 +291,6 @@ def _records(raw: Raw, where: str, *, weighted: bool) -> Records:
 
 
 def _join(first: Records, second: Records, *, named: bool) -> Records:
-    assert first.y is not None and second.y is not None
     ids: Array = np.arange(len(first) + len(second))
     if named:
         if (first.ids.dtype.kind == "U") != (second.ids.dtype.kind == "U"):
@@ -294,7 +299,7 @@ def _join(first: Records, second: Records, *, named: bool) -> Records:
     weighted = first.weight is not None and second.weight is not None
     return Records(
         x=_join_features(first.x, second.x),
-        y=np.concatenate([first.y, second.y]),
+        y=None if first.y is None or second.y is None else np.concatenate([first.y, second.y]),
         weight=np.concatenate([first.weight, second.weight]) if weighted else None,
         ids=ids,
     )
@@ -333,7 +338,7 @@ def _check_parts(records: Records, splits: Mapping[str, NDArray[np.int64]], task
     for name, indices in splits.items():
         if records.weight is not None and not records.weight[indices].astype(np.float64).sum() > 0:
             raise DataError(f"data.weight: all {len(indices)} weights of the {name} split are zero")
-    if task_type != "classification":
+    if task_type != "classification" and (task_type != "embedding" or (records.y == NO_CLASS).all()):
         return
     known = np.unique(records.y[splits["train"]])
     if len(known) == 1:

@@ -265,7 +265,7 @@ def fit_rows(op: Operator, x: Array) -> Operator:
     if len(x) <= _block_rows(x):
         return op.fit(x[:])
     if _own(op, "fit_blocks"):
-        fitted: Operator = op.fit_blocks(lambda: blocks_of(x))  # type: ignore[attr-defined]
+        fitted: Operator = op.fit_blocks(lambda: blocks_of(x))
         return fitted
     if not is_lazy(x):
         return op.fit(x)

@@ -68,7 +68,7 @@ class ModelTask:
         """Gives the shape of each output for one record, the main one first.
 
         Classes and labels: `logits`. Regression: `y`, and `variance` or `quantiles` by its head. Otherwise
-        `embedding`.
+        `embedding`, and `reconstruction` where that is learnt.
         """
         count, *space = self.blueprint.output_shape
         name = OUTPUT[self.task_type]
@@ -77,7 +77,13 @@ class ModelTask:
         if self.head == "quantiles":
             levels = len(self.quantiles)
             return {"y": (count // levels, *space), "quantiles": (levels, count // levels, *space)}
-        return {name: (count, *space)}
+        found = {name: (count, *space)}
+        return found | {"reconstruction": self.blueprint.input_shape} if self.reconstructs else found
+
+    @property
+    def reconstructs(self) -> bool:
+        """Says whether the network learns to give back its inputs; it predicts them too, so that this is measured."""
+        return self.loss.name == "reconstruction"
 
     def decode(self, raw: Array) -> dict[str, Array]:
         """Names what the network gives when it predicts, shape `(records, outputs, ...)`."""

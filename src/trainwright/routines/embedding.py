@@ -14,6 +14,7 @@ from trainwright.train.routine import Results, View
 from trainwright.validation.contrastive import supervised_contrastive, triplet
 from trainwright.validation.embedding import look_around, recall_terms, vote_terms
 from trainwright.validation.neighbours import Metric
+from trainwright.validation.regression import mse
 from trainwright.validation.weights import settle_weight, weighted_mean
 
 LOSSES: dict[str, tuple[Callable[..., float], str]] = {
@@ -28,7 +29,8 @@ class EmbeddingScores(SplitRoutine):
     """Measures the loss of an embedding with classes, and whether neighbours in the train split agree.
 
     The loss is that of the training (`supervised_contrastive` or `triplet`), taken in batches of 256 records in
-    order; a loss that needs no classes is not measured. On train, no record is its own neighbour.
+    order, or the squared error of a `reconstruction`; `nt_xent` is not measured, because it needs augmented views. On
+    train, no record is its own neighbour.
 
     Args:
         split: Which split; the metrics are called `<split>/loss`, `<split>/knn_accuracy`, `<split>/recall_at_1`.
@@ -62,7 +64,7 @@ class EmbeddingScores(SplitRoutine):
         """
         check_output(task, "embedding", routine=type(self).__name__)
         loss = trained_on(task, default="supervised_contrastive").loss
-        scores = ["loss"] if loss in LOSSES else []
+        scores = ["loss"] if loss in (*LOSSES, "reconstruction") else []
         return self.name_all([*scores, *(NEIGHBOURS if self._has_classes(loss) else ())])
 
     def __call__(self, view: View) -> Results:
@@ -79,6 +81,10 @@ class EmbeddingScores(SplitRoutine):
             score, option = LOSSES[trained.loss]
             embedding, y = view.predictions(self.split)["embedding"], self._classes(examples.y)
             measured["loss"] = score(embedding, y, weight=examples.weight, **trained.pick(option))
+        if trained.loss == "reconstruction" and self.split != "train":
+            rebuilt = view.predictions(self.split)["reconstruction"]
+            flat, wanted = rebuilt.reshape(len(rebuilt), -1), np.asarray(examples.x[:])
+            measured["loss"] = mse(flat, wanted.reshape(flat.shape), weight=examples.weight)
         if self._has_classes(trained.loss):
             embedding, y = view.predictions(self.split)["embedding"], self._classes(examples.y)
             around = look_around(

@@ -228,7 +228,8 @@ class DataSpec(Part):
         inline: Instead of `path`: a small table written out, a list of values for each column.
         features: .npz: name of the array (`x`). Tables: columns; `auto` takes all that have no other role.
         target: .npz: name of the array (`y`). .npy: the file of targets. Tables: the column, or the list of
-            columns of a regression with several outputs or of labels that go together.
+            columns of a regression with several outputs or of labels that go together. Null: there is none, for an
+            embedding that learns from the records alone.
         weight: Name of an array or column of non-negative record weights.
         id: Name of an array or column that names records.
         test: Test records that come apart.
@@ -248,6 +249,7 @@ class DataSpec(Part):
         operators: Preprocessing of the features, fitted on train only. `auto`: of tables, what the kind of each column
             asks for (`Standardize` of numbers, `OneHot` of categories, `DateParts` of dates); of arrays, none. With a
             list, numbers of a table reach these operators as they are.
+        augment: Random changes of the features in training, made anew in each epoch, such as `HorizontalFlip`.
         target_operators: Preprocessing of a regression target, fitted on train only, inverted at prediction.
     """
 
@@ -263,7 +265,7 @@ class DataSpec(Part):
     dataset: Name | None = None
     inline: dict[str, list[Any]] | None = None
     features: str | list[str] = "auto"
-    target: str | list[str] | Auto = "auto"
+    target: str | list[str] | Auto | None = "auto"
     weight: str | None = None
     id: str | None = None
     test: TestRecords | None = None
@@ -278,4 +280,5 @@ class DataSpec(Part):
     color: Literal["gray", "rgb"] | Auto = "auto"
     max_length: Annotated[int, Field(ge=1)] | None = None
     operators: list[Use] | Auto = "auto"
+    augment: list[Use] = Field(default=[])
     target_operators: list[Use] = Field(default=[])

@@ -147,9 +147,16 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
             f"JAX was imported with {threads}" if backend in facts.threads else "1: fastest for small models"
         )
         why["train.threads"] = bound
+    loss = _decide_loss(experiment, facts, why)
     routines = train.routines
     if routines == "auto":
-        routines = [Use(use=ROUTINE[facts.task_type])]
+        # The classes of an embedding that learns without them still say how good it is.
+        alone = facts.task_type == "embedding" and facts.has_target and _name(loss) in SELF_SUPERVISED
+        routines = [Use(use=ROUTINE[facts.task_type], args={"labelled": True} if alone else {})]
+    best = train.best.tree()
+    if best["metric"] == "auto":
+        # Two views of a record are drawn in training only.
+        best["metric"] = "train/loss" if _name(loss) == "nt_xent" else "val/loss"
     callbacks = list(train.callbacks)
     if not any(one.use == "Checkpoint" for one in callbacks):
         callbacks.append(Use(use="Checkpoint"))
@@ -158,7 +165,8 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         "device": device,
         "precision": "float32" if train.precision == "auto" else train.precision,
         "threads": threads,
-        "loss": _decide_loss(experiment, facts, why),
+        "loss": loss,
+        "best": best,
         "routines": [one.tree() for one in routines],
         "callbacks": [one.tree() for one in callbacks],
     }
@@ -183,6 +191,10 @@ def lacking(backend: str, train: TrainSpec) -> str | None:
         if word in missing.get(where, ())
     )
     return next(found, None)
+
+
+def _name(loss: Any) -> str:
+    return str(loss["name"] if isinstance(loss, dict) else loss if isinstance(loss, str) else loss.name)
 
 
 def _decide_loss(experiment: Experiment, facts: Facts, why: dict[str, str]) -> Any:

@@ -39,13 +39,13 @@ class BestSpec(Part):
     """By which metric the `best` version is chosen.
 
     Args:
-        metric: Name of the metric.
+        metric: Name of the metric; `auto` is `val/loss`, or `train/loss` where there is no loss on the val split.
         mode: Whether smaller or larger is better.
     """
 
     rules: ClassVar[tuple[Rule, ...]] = (_best_metric,)
 
-    metric: str = "val/loss"
+    metric: str | Auto = "auto"
     mode: Literal["min", "max"] = "min"
 
 

@@ -21,28 +21,31 @@ PREDICT_BATCH = 1024
 
 
 _evaluate = jax.jit(lambda network, x: network(x)[0])
+_evaluate_whole = jax.jit(lambda network, x: network.whole(x))
 
 
-def predict(network: Network, x: Array, *, batch_size: int | None) -> Array:
+def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool = False) -> Array:
     """Predicts in batches of one fixed size; the last one is filled up, so that there is one compilation.
 
     Args:
         network: It is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
         batch_size: Records at once; 1024 unless given.
+        whole: Whether the layers that are there for training alone come after the others.
 
     Returns:
         What the network gives, shape `(records, outputs, ...)`.
     """
     size = batch_size or PREDICT_BATCH
+    call = _evaluate_whole if whole else _evaluate
     parts = []
     for i in range(0, len(x), size):
         piece = x[i : i + size]
         missing = size - len(piece)
         filled = np.pad(piece, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) if missing else piece
-        parts.append(np.asarray(_evaluate(network, jnp.asarray(filled)))[: len(piece)])
-    empty = np.empty((0, *network.blueprint.output_shape), dtype=np.float32)
-    return np.concatenate(parts) if parts else empty
+        parts.append(np.asarray(call(network, jnp.asarray(filled)))[: len(piece)])
+    shape = network.blueprint.input_shape if whole else network.blueprint.output_shape
+    return np.concatenate(parts) if parts else np.empty((0, *shape), dtype=np.float32)
 
 
 class EquinoxLearner(Stepping):
@@ -77,7 +80,10 @@ class EquinoxLearner(Stepping):
         rows: Any = x  # an array, or rows that are read as they are sliced
         network = self._training.network
         served = eqx.tree_at(lambda one: one.trained, network, self._served())
-        return self.task.decode(predict(served, rows, batch_size=batch_size))
+        found = self.task.decode(predict(served, rows, batch_size=batch_size))
+        if self.task.reconstructs:
+            found["reconstruction"] = predict(served, rows, batch_size=batch_size, whole=True)
+        return found
 
     def weights(self) -> dict[str, Array]:
         """Gives the weights as copies, by neutral name and in neutral layout; averaged ones if there are any."""

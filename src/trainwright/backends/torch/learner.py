@@ -1,6 +1,7 @@
 """The lean loop: nothing per step beyond the step."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -30,29 +31,27 @@ HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 Part = tuple[Tensor, Tensor, Tensor | None]  # x, y, weight
 
 
-def predict(network: Network, x: Array, *, batch_size: int | None) -> Array:
+def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool = False) -> Array:
     """Predicts in batches of one fixed size, because the last bits may depend on the size.
 
     Args:
         network: In any state; it is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
         batch_size: Records at once; 1024 unless given.
+        whole: Whether the layers that are there for training alone come after the others.
 
     Returns:
         What the network gives, shape `(records, outputs, ...)`.
     """
     size = batch_size or PREDICT_BATCH
+    call = network.whole if whole else partial(network, training=False)
     with torch.inference_mode():
         parts = [
-            network(
-                torch.from_numpy(np.ascontiguousarray(x[i : i + size])).to(network.device), training=False
-            )
-            .cpu()
-            .numpy()
+            call(torch.from_numpy(np.ascontiguousarray(x[i : i + size])).to(network.device)).cpu().numpy()
             for i in range(0, len(x), size)
         ]
-    empty = np.empty((0, *network.blueprint.output_shape), dtype=np.float32)
-    return np.concatenate(parts) if parts else empty
+    shape = network.blueprint.input_shape if whole else network.blueprint.output_shape
+    return np.concatenate(parts) if parts else np.empty((0, *shape), dtype=np.float32)
 
 
 class TorchLearner(Stepping):
@@ -104,7 +103,11 @@ class TorchLearner(Stepping):
         """Predicts in evaluation mode, by the averaged weights if there are any; leaves the state untouched."""
         rows: Any = x  # an array, or rows that are read as they are sliced
         with working(self.run_on):
-            return self.task.decode(predict(self._served(), rows, batch_size=batch_size))
+            network = self._served()
+            found = self.task.decode(predict(network, rows, batch_size=batch_size))
+            if self.task.reconstructs:
+                found["reconstruction"] = predict(network, rows, batch_size=batch_size, whole=True)
+            return found
 
     def weights(self) -> dict[str, Array]:
         """Gives the weights as copies, by neutral name and in neutral layout; averaged ones if there are any."""
