@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, TypeGuard, cast
 
@@ -261,7 +261,7 @@ def fit_rows(op: Operator, x: Array) -> Operator:
         for step in op.steps:
             steps.append(fit_rows(step, x))
             x = encode_rows(x, steps[-1])
-        return Sequential(tuple(steps))
+        return replace(op, steps=tuple(steps))
     if len(x) <= _block_rows(x):
         return op.fit(x[:])
     if _own(op, "fit_blocks"):

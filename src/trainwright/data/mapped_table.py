@@ -22,6 +22,7 @@ from trainwright.data.npy import Layout
 from trainwright.data.tables import Table, is_number
 
 BATCH_BYTES = 2**23  # of the rows that are converted together
+PAGE_BYTES = 2**16  # of a column that are read at once; a table may have thousands of columns
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,7 @@ class MappedTable(Table):
         rows, begin = max(1, BATCH_BYTES // (8 * len(columns))), 0
         # Pages are read as they are needed; otherwise a row group of the size of the file would be held at once.
         with (
-            parquet.ParquetFile(self.arrow.path, pre_buffer=False, buffer_size=2**20) as file,
+            parquet.ParquetFile(self.arrow.path, pre_buffer=False, buffer_size=PAGE_BYTES) as file,
             open(descriptor, "wb", closefd=False) as scratch,
         ):
             for batch in file.iter_batches(batch_size=rows, columns=list(columns), use_threads=False):
