@@ -173,7 +173,7 @@ def test_an_index_that_holds_something_is_neither_lost_nor_a_feature(index, says
         ("data.csv", "t: str is no table"),
         (None, "t: NoneType is no table"),
     ],
-    ids=str,
+    ids=lambda one: one if isinstance(one, str) else type(one).__name__,
 )
 def test_what_is_no_table_says_what_is_wrong_with_it(value, says):
     with pytest.raises(DataError, match=says):
