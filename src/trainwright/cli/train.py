@@ -186,6 +186,7 @@ def _finish(trained: "Trained", as_json: bool) -> None:
                 "best": trained.best.number if trained.best else None,
                 "weights": trained.final.weights,
                 "scores": trained.scores,
+                "baseline": trained.baseline,
                 "report": trained.report,
                 "warnings": trained.warnings,
             }
@@ -194,11 +195,18 @@ def _finish(trained: "Trained", as_json: bool) -> None:
         if outcome.reason:
             say(f"stopped: {outcome.reason}")
         rows = [
-            [name, f"{score['value']:.4f}", f"{score['low']:.4f} to {score['high']:.4f}"]
+            [
+                name,
+                f"{score['value']:.4f}",
+                f"{score['low']:.4f} to {score['high']:.4f}",
+                f"{trained.baseline[name]:.4f}" if name in trained.baseline else "",
+            ]
             for name, score in trained.scores.items()
         ]
         if rows:
-            write_table(["metric", "value", "95 % interval"], rows)
+            heads = ["metric", "value", "95 % interval", "baseline"]
+            wide = len(heads) if trained.baseline else len(heads) - 1
+            write_table(heads[:wide], [row[:wide] for row in rows])
         print(f"run      {trained.run}")
         best = f", best @{trained.best.number}" if trained.best else ""
         print(f"version  {trained.final.model}@{trained.final.number}{best}")

@@ -2,12 +2,18 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from trainwright.base.errors import DataError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records, open_dataset
+from trainwright.data.frame import Frame
 from trainwright.data.inputs import read_inputs
+from trainwright.data.sequences import Sequences
+from trainwright.evaluation.baseline import baseline_scores
 from trainwright.evaluation.decisions import judge_classes, judge_labels, judge_places
 from trainwright.evaluation.judgement import Interval, Judgement
 from trainwright.evaluation.values import judge_embedding, judge_values
@@ -46,7 +52,7 @@ def judge(model: ModelOp, records: Records, *, columns: Mapping[str, Array] | No
 
 
 def evaluate_version(
-    registry: Registry, version: VersionRow, records: Records, *, run: LocalRun
+    registry: Registry, version: VersionRow, records: Records, *, run: LocalRun, train: Records
 ) -> dict[str, Interval]:
     """Judges a version on the test split and keeps what was found with the run; the look is counted.
 
@@ -55,21 +61,54 @@ def evaluate_version(
         version: Is loaded from the store alone, as anybody would.
         records: The test split.
         run: Being finished.
+        train: The train split, for the baseline.
     """
     run.look("test", "evaluate")
     model = ModelOp(registry.operator(version), registry.weights(version), version=version)  # type: ignore[arg-type]
-    found = judge(model, records)
+    found = judge(model, records, columns=_cut_by(records))
     named = {f"test/{name}": score for name, score in found.scores.items()}
     for name, score in named.items():
         run.artifact(name, score["value"], step=version.step)
     run.artifact("test/scores", {name: dict(score) for name, score in named.items()}, step=version.step)
     about = {"version": version.number, "records": found.records, "classes": found.classes}
     run.artifact("test/about", about, step=version.step)
+    baseline = baseline_scores(model.preparation, train, records)
+    if baseline:
+        run.artifact("test/baseline", {f"test/{name}": value for name, value in baseline.items()})
     for name, array in found.arrays.items():
         run.artifact(f"test/{name}", array, step=version.step)
     for name, table in found.tables.items():
         run.artifact(f"test/{name}", table, step=version.step)
+    _keep_samples(model, records, found, run=run, step=version.step)
     return named
+
+
+def _cut_by(records: Records) -> dict[str, Array]:
+    """Gives the columns of a table by whose values the scores are looked at, part by part."""
+    if not isinstance(records.x, Frame):
+        return {}
+    return {name: column for name, column in records.x.columns.items() if column.dtype.kind in "fU"}
+
+
+def _keep_samples(model: ModelOp, records: Records, found: Judgement, *, run: LocalRun, step: int) -> None:
+    """Keeps the raw inputs of the records that the report shows, and of grids what was wanted and predicted."""
+    samples = found.tables.get("samples", {})
+    rows = np.array([one["record"] for part in samples.values() for one in part], dtype=np.int64)
+    if not len(rows):
+        return
+    some = records.take(rows)
+    run.artifact("test/sample_records", rows, step=step)
+    if isinstance(some.x, Frame):
+        table = {name: [str(value) for value in column.tolist()] for name, column in some.x.columns.items()}
+        run.artifact("test/sample_rows", table, step=step)
+        return
+    if isinstance(some.x, Sequences):
+        return  # of different lengths: there is no one array of them
+    x: Any = some.x
+    run.artifact("test/sample_inputs", np.asarray(x[:]), step=step)
+    if some.y is not None and some.y.ndim > 2 - (model.schema.task_type == "segmentation"):
+        run.artifact("test/sample_targets", some.y, step=step)
+        run.artifact("test/sample_predictions", model(x), step=step)
 
 
 def evaluate_model(
