@@ -12,7 +12,7 @@ import numpy as np
 
 SIZE = 48  # pixels along each side
 TRAIN, TEST = 320, 80
-CONTRAST, LIGHT, NOISE = 40.0, 90.0, 18.0  # grey levels
+CONTRAST, LIGHT, NOISE = 40.0, 90.0, 12.0  # grey levels
 
 
 def draw_image(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -36,9 +36,11 @@ def draw_image(random: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def make() -> dict[str, np.ndarray]:
-    """Makes images `x` and `x_test`, `(records, 1, SIZE, SIZE)`, and masks `y` and `y_test`, `(records, SIZE, SIZE)`."""
+    """Makes images `x`, `x_test`, `(records, 1, SIZE, SIZE)`, and masks `y`, `y_test`, `(records, SIZE, SIZE)`."""
     random = np.random.default_rng(0)
-    images, masks = (np.stack(one) for one in zip(*(draw_image(random) for _ in range(TRAIN + TEST)), strict=True))
+    images, masks = (
+        np.stack(one) for one in zip(*(draw_image(random) for _ in range(TRAIN + TEST)), strict=True)
+    )
     images = images[:, None]  # one channel
     return {"x": images[:TRAIN], "y": masks[:TRAIN], "x_test": images[TRAIN:], "y_test": masks[TRAIN:]}
 

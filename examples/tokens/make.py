@@ -2,8 +2,8 @@
 
 Command: python examples/tokens/make.py     (writes brackets.npz beside this file, always the same arrays)
 
-Tokens: 1 opens, 2 closes, 3 to 5 are letters that mean nothing. A wrong word is a balanced one in which an opening and a
-closing bracket have changed places, so that both kinds of word hold the same numbers of each token.
+Tokens: 1 opens, 2 closes, 3 to 5 are letters that mean nothing. A wrong word is a balanced one in which an opening and
+a closing bracket have changed places, so that both kinds of word hold the same numbers of each token.
 """
 
 from pathlib import Path
@@ -35,7 +35,9 @@ def draw_word(random: np.random.Generator, *, balanced: bool) -> np.ndarray:
         one, other = random.choice(np.flatnonzero(word == OPEN)), random.choice(np.flatnonzero(word == CLOSE))
         word[[one, other]] = word[[other, one]]
     letters = random.integers(0, 5)
-    return np.insert(word, random.integers(0, len(word) + 1, size=letters), random.choice(LETTERS, size=letters))
+    return np.insert(
+        word, random.integers(0, len(word) + 1, size=letters), random.choice(LETTERS, size=letters)
+    )
 
 
 def make() -> dict[str, np.ndarray]:
