@@ -10,7 +10,7 @@ import numpy as np
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
-from trainwright.ops.groups import Statistics, check_record_shape, finite_numbers
+from trainwright.ops.groups import Statistics, check_record_shape, finite_numbers, refuse_infinite
 from trainwright.ops.operator import Operator
 
 _TAIL = 1e-7  # the normal distribution has no finite value for the probabilities 0 and 1
@@ -69,7 +69,9 @@ class Quantile(Operator):
         """
         numbers = finite_numbers(x, self)
         levels = np.linspace(0.0, 1.0, min(self.n_quantiles, len(x)))
-        quantiles = np.quantile(numbers, levels, axis=0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            quantiles = np.quantile(numbers, levels, axis=0)
+        refuse_infinite(self, quantiles)
         # Interpolation rounds: neighbours may be out of order by the last bit.
         return replace(self, quantiles=np.maximum.accumulate(quantiles, axis=0))
 
