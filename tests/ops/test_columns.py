@@ -1,6 +1,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.compose import ColumnTransformer
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
@@ -70,7 +71,6 @@ def test_what_comes_out_of_the_columns_stands_side_by_side_in_order():
 
 
 def test_it_agrees_with_the_columns_of_scikit_learn():
-    pd = pytest.importorskip("pandas")
     theirs = ColumnTransformer(
         [("s", StandardScaler(), ["town"]), ("o", OneHotEncoder(sparse_output=False), ["unused"])]
     )
@@ -124,7 +124,7 @@ def test_fitting_part_by_part_gives_the_same():
             yield {name: column[part] for name, column in TABLE.items()}
 
     assert op.fit_blocks(blocks) == op.fit(TABLE)
-    with pytest.raises(DataError, match="column 'town': Quantile cannot be fitted .* in parts"):
+    with pytest.raises(DataError, match=r"column 'town': Quantile cannot be fitted .* in parts"):
         Columns(of={"town": Quantile()}).fit_blocks(blocks)
     with pytest.raises(DataError, match="no records"):
         op.fit_blocks(lambda: iter(()))
