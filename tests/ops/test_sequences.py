@@ -142,6 +142,12 @@ def test_a_ragged_sequence_is_stretched_from_its_beginning_without_mixing_in_the
     assert found[0].tolist() == [values, mask]
 
 
+def test_a_sequence_that_fills_its_array_gets_padding_when_it_becomes_faster():
+    x = np.stack([np.arange(1, 9), np.ones(8)])[None].astype(np.float32)
+    found = run(RandomResample(0.5, 0.5, mask=True), x)
+    assert found[0].tolist() == [[1, 3, 5, 7, 0, 0, 0, 0], [1, 1, 1, 1, 0, 0, 0, 0]]
+
+
 def test_a_mask_stays_zero_or_one_and_padding_stays_zero():
     found = run(RandomResample(0.6, 1.7, mask=True), RAGGED)
     assert set(np.unique(found[:, -1])) == {0.0, 1.0}
