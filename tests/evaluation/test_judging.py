@@ -337,7 +337,9 @@ def test_a_model_is_judged_by_its_task():
     assert found.scores["accuracy"]["value"] == pytest.approx(
         np.average(LOGITS.argmax(1) == Y, weights=WEIGHT)
     )
-    assert judge(model_of("multi_label", {"logits": LOGITS}), records_of(LOGITS > 1)).classes == list("012345")
+    assert judge(model_of("multi_label", {"logits": LOGITS}), records_of(LOGITS > 1)).classes == list(
+        "012345"
+    )
     place = model_of("segmentation", {"logits": LOGITS[:, :, None]})
     assert judge(place, records_of(Y[:, None])).classes == sorted(NAMES)
     assert "silhouette" in judge(model_of("embedding", {"embedding": LOGITS}), records_of(Y)).scores

@@ -11,7 +11,9 @@ LEVELS = (0.1, 0.5, 0.9)
 
 
 def make(loss, shape):
-    return ModelTask(SimpleNamespace(output_shape=shape, input_shape=(7,)), TrainSpec(loss=loss), 1, quantiles=LEVELS)
+    return ModelTask(
+        SimpleNamespace(output_shape=shape, input_shape=(7,)), TrainSpec(loss=loss), 1, quantiles=LEVELS
+    )
 
 
 @pytest.mark.parametrize(
