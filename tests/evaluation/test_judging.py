@@ -13,10 +13,10 @@ from trainwright.data.dataset import Records
 from trainwright.evaluation.decisions import judge_classes, judge_labels, judge_places
 from trainwright.evaluation.judgement import add_intervals, measure
 from trainwright.evaluation.values import judge_embedding, judge_values
+from trainwright.evaluation.version import judge
 from trainwright.model_op import ModelOp
 from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
-from trainwright.evaluation.version import judge
 from trainwright.store.artifacts import read_artifact, spell_artifact
 from trainwright.validation.bootstrap import bootstrap_interval, mean_score
 
