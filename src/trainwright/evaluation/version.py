@@ -2,15 +2,15 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from trainwright.base.errors import DataError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records, open_dataset
 from trainwright.data.inputs import read_inputs
-from trainwright.evaluation.decisions import judge_classes, judge_labels, judge_places
 from trainwright.evaluation.judgement import Interval, Judgement
-from trainwright.evaluation.values import judge_embedding, judge_values
+from trainwright.evaluation.predictions import judge_predictions, predict_records
 from trainwright.model_op import ModelOp
 from trainwright.spec.experiment import Experiment
 from trainwright.store.records import VersionRow
@@ -30,19 +30,7 @@ def judge(model: ModelOp, records: Records, *, columns: Mapping[str, Array] | No
     Raises:
         DataError: If the records do not fit the model, or a column is not one value per record.
     """
-    task, weight = model.schema.task_type, records.weight
-    outputs = model.outputs(records.x)
-    y = model.preparation.encode(records).y
-    if task == "embedding":
-        return judge_embedding(outputs["embedding"], y, weight=weight, columns=columns)
-    assert y is not None
-    if task == "regression":
-        return _judge_regression(model, outputs, records, columns)
-    logits = outputs["logits"]
-    if task == "multi_label":
-        return judge_labels(logits, y, weight=weight, labels=model.classes, columns=columns)
-    judged = judge_places if task == "segmentation" else judge_classes
-    return judged(logits, y, weight=weight, classes=model.classes, columns=columns)
+    return judge_predictions(predict_records(model, records), columns=columns)
 
 
 def evaluate_version(
@@ -57,19 +45,28 @@ def evaluate_version(
         run: Being finished.
     """
     run.look("test", "evaluate")
-    model = ModelOp(registry.operator(version), registry.weights(version), version=version)  # type: ignore[arg-type]
-    found = judge(model, records)
-    named = {f"test/{name}": score for name, score in found.scores.items()}
-    for name, score in named.items():
-        run.artifact(name, score["value"], step=version.step)
-    run.artifact("test/scores", {name: dict(score) for name, score in named.items()}, step=version.step)
-    about = {"version": version.number, "records": found.records, "classes": found.classes}
-    run.artifact("test/about", about, step=version.step)
-    for name, array in found.arrays.items():
-        run.artifact(f"test/{name}", array, step=version.step)
-    for name, table in found.tables.items():
-        run.artifact(f"test/{name}", table, step=version.step)
-    return named
+    scores, artifacts = _judge_test(registry, version, records)
+    for name, value in artifacts.items():
+        run.artifact(name, value, step=version.step)
+    return scores
+
+
+def evaluate_finished(
+    registry: Registry, version: VersionRow, records: Records, *, by: str
+) -> dict[str, Interval]:
+    """Does as `evaluate_version` for a run that ended without a look at the test split.
+
+    Args:
+        registry: Where the version is.
+        version: As `evaluate_version`.
+        records: As `evaluate_version`.
+        by: Who looks.
+    """
+    registry.look(version.run, "test", by=by)
+    scores, artifacts = _judge_test(registry, version, records)
+    for name, value in artifacts.items():
+        registry.keep(version.run, name, value)
+    return scores
 
 
 def evaluate_model(
@@ -106,11 +103,18 @@ def evaluate_model(
     return {f"{prefix}/{name}": score for name, score in judge(model, records).scores.items()}
 
 
-def _judge_regression(
-    model: ModelOp, outputs: Mapping[str, Array], records: Records, columns: Mapping[str, Array] | None
-) -> Judgement:
-    found = {"y": model.decode(outputs), **model.spread(outputs)}
-    levels = model.description["model"].get("quantiles")
-    assert records.y is not None
-    true = records.y.reshape(found["y"].shape)
-    return judge_values(found, true, weight=records.weight, levels=levels, columns=columns)
+def _judge_test(
+    registry: Registry, version: VersionRow, records: Records
+) -> tuple[dict[str, Interval], dict[str, Any]]:
+    """Gives the scores, and the artifacts that are kept of them, by name."""
+    model = ModelOp(registry.operator(version), registry.weights(version), version=version)  # type: ignore[arg-type]
+    found = judge(model, records)
+    scores = {f"test/{name}": score for name, score in found.scores.items()}
+    kept: dict[str, Any] = {
+        "scores": {name: dict(score) for name, score in scores.items()},
+        "about": {"version": version.number, "records": found.records, "classes": found.classes},
+        **found.arrays,
+        **found.tables,
+    }
+    values = {name: score["value"] for name, score in scores.items()}
+    return scores, values | {f"test/{name}": value for name, value in kept.items()}
