@@ -9,8 +9,11 @@ from trainwright.base.errors import DataError, SpecError
 from trainwright.data.dataset import open_dataset
 from trainwright.experiment import run_experiment
 from trainwright.model_op import ModelOp
+from trainwright.registration import register_dataset
 from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.read import check_tree
+from trainwright.spec.write import write_yaml
 from trainwright.studies.folds import run_folds
 
 pytest.importorskip("torch")
@@ -128,7 +131,9 @@ def test_the_test_split_is_looked_at_only_when_asked_and_once(bench):
     whole = run_experiment(spec, **bench.places)
     kept = {one.name for one in bench.registry.artifacts(whole.run) if one.name.startswith("test/")}
     assert kept == {one.name for one in bench.registry.artifacts(runs[1]) if one.name.startswith("test/")}
-    assert whole.scores == seen.members[1].trained.scores | whole.scores
+    assert whole.scores.keys() == seen.members[1].trained.scores.keys()
+    assert whole.scores["test/loss"]["value"] == pytest.approx(seen.members[1].metrics["test/loss"])
+    assert "test" in seen.members[1].trained.report.read_text()
     # Asked from the start, the look is that of the run itself; not asked, a recorded score is not shown.
     assert not any("test/" in name for name in run_folds(spec, **bench.places).summary())
     assert len(bench.registry.looks(whole.run)) == 1
@@ -186,6 +191,22 @@ def test_a_fold_that_was_run_on_its_own_is_not_trained_again(bench):
     study = run_folds(spec, **bench.places)
     assert [one.recorded for one in study.members] == [False, False, True]
     assert study.members[2].trained.run == alone.run
+
+
+def test_a_registered_dataset_brings_its_folds(bench):
+    file = bench.folder / "experiment.yaml"
+    file.write_text(write_yaml(bench.experiment()))
+    register_dataset(bench.home, "mine", file)
+    bare = check_tree(
+        {
+            "name": "tiny",
+            "data": {"dataset": "mine"},
+            "model": {"architecture": "mlp"},
+            "train": {"backend": "torch", "epochs": 1},
+        }
+    )
+    study = run_folds(bare, **bench.places)
+    assert len(study.members) == 3 and study.out_of_fold.records.tolist() == list(range(60))
 
 
 @pytest.mark.parametrize("method", ["random", "stratified", "given"])

@@ -71,7 +71,9 @@ def test_a_study_that_was_cut_trains_only_what_is_missing(bench):
 
 def test_a_run_that_was_interrupted_goes_on_from_its_checkpoint(bench, tmp_path_factory):
     first = Watch(2, lambda: os.kill(os.getpid(), signal.SIGINT))
-    with pytest.raises(KeyboardInterrupt, match="fold 1 is interrupted by a signal at step .*goes on from"):
+    with pytest.raises(
+        KeyboardInterrupt, match=r"fold 1 is interrupted by a signal at step \d+ .*goes on from"
+    ):
         run_folds(bench.experiment(), listeners=[first], **bench.places)
     second = Watch()
     study = run_folds(bench.experiment(), listeners=[second], **bench.places)

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -169,8 +169,8 @@ def spread_of(values: Sequence[float]) -> Spread:
     """Gives mean, standard deviation and standard error of the mean; NaN and infinities make them NaN or infinite.
 
     Example:
-        >>> spread_of([1.0, 2.0, 6.0])
-        Spread(mean=3.0, std=2.6457513110645907, stderr=1.5275252316519465)
+        >>> spread_of([1.0, 1.0, 1.0, 5.0])
+        Spread(mean=2.0, std=2.0, stderr=1.0)
     """
     numbers = np.asarray(values, dtype=np.float64)
     with np.errstate(invalid="ignore"):
@@ -231,7 +231,8 @@ def run_members(
         version = trained.best or trained.final
         metrics = {name: value for name, value in version.metrics.items() if name.startswith("val/")}
         if test:
-            metrics |= _test_scores(registry, trained, version, plan.dataset)
+            trained = _look_at_test(registry, trained, version, plan.dataset)
+            metrics |= {name: score["value"] for name, score in trained.scores.items()}
         done = Finished(member, trained, version, found is not None, metrics)
         if tell is not None:
             tell(done)
@@ -263,11 +264,9 @@ def _find_cut(registry: Registry, plan: Plan) -> RunRow | None:
     return None
 
 
-def _test_scores(
-    registry: Registry, trained: Trained, version: VersionRow, dataset: Dataset
-) -> dict[str, float]:
-    scores = trained.scores
-    if not scores:
-        scores = evaluate_finished(registry, version, dataset.part("test"), by="study")
-        write_report(registry, trained.run)
-    return {name: score["value"] for name, score in scores.items()}
+def _look_at_test(registry: Registry, trained: Trained, version: VersionRow, dataset: Dataset) -> Trained:
+    """Adds the test scores to a run that ended without them."""
+    if trained.scores:
+        return trained
+    scores = evaluate_finished(registry, version, dataset.part("test"), by="study")
+    return replace(trained, scores=scores, report=write_report(registry, trained.run))
