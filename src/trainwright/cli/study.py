@@ -70,7 +70,8 @@ def _listeners(quiet: bool) -> list[Any]:
 
 
 def _tell(done: "Finished") -> None:
-    numbers = "  ".join(f"{name} {value:.4g}" for name, value in done.metrics.items())
+    shown = {name: value for name, value in done.metrics.items() if name.startswith("val/")}
+    numbers = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
     before = " (trained before)" if done.recorded else ""
     say(f"{done.member.name}{before}: {done.version.model}@{done.version.number}  {numbers}")
 
