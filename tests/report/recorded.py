@@ -12,13 +12,21 @@ from trainwright.store.store import Store
 
 ENVIRONMENT = {
     "git": {"commit": "0123456789abcdef", "dirty": False},
-    "hardware": {"processor": "cpu", "cores": 2, "system": "Linux", "machine": "x86_64", "memory_bytes": 2**33},
+    "hardware": {
+        "processor": "cpu",
+        "cores": 2,
+        "system": "Linux",
+        "machine": "x86_64",
+        "memory_bytes": 2**33,
+    },
     "packages": {"python": "3.12.0", "numpy": "2.2.0"},
     "lock": {"numpy": "2.2.0"},
 }
 
 
-def record_run(folder, *, task, judgement=None, artifacts=None, metrics=(), splits=None, data=None, model=None):
+def record_run(
+    folder, *, task, judgement=None, artifacts=None, metrics=(), splits=None, data=None, model=None
+):
     """Records a finished run.
 
     Args:

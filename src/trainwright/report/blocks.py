@@ -61,6 +61,13 @@ def figures(parts: Iterable[Markup]) -> Markup:
     return Markup('<div class="figures">{}</div>').format(join(parts))
 
 
+def row_of(parts: Iterable[Markup]) -> Markup:
+    """Puts parts of different widths side by side where there is room, otherwise one below the other."""
+    return Markup('<div class="row">{}</div>').format(
+        join(Markup("<div>{}</div>").format(part) for part in parts)
+    )
+
+
 def legend(names: Sequence[str]) -> Markup:
     """Names the colours in their order."""
     keys = (

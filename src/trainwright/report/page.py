@@ -11,13 +11,13 @@ from trainwright.report.sections.confusion import classes_section, confusion_sec
 from trainwright.report.sections.curves import curves_section
 from trainwright.report.sections.data import data_section
 from trainwright.report.sections.embedding import embedding_section
+from trainwright.report.sections.probabilities import probabilities_section
 from trainwright.report.sections.provenance import (
     environment_section,
     lineage_section,
     repeat_section,
     versions_section,
 )
-from trainwright.report.sections.ranking import calibration_section, ranking_section
 from trainwright.report.sections.results import headline_numbers, results_section
 from trainwright.report.sections.samples import samples_section
 from trainwright.report.sections.slices import slices_section
@@ -35,8 +35,7 @@ SECTIONS = (
     embedding_section,
     confusion_section,
     classes_section,
-    ranking_section,
-    calibration_section,
+    probabilities_section,
     slices_section,
     samples_section,
     data_section,

@@ -151,7 +151,9 @@ class Frame:
 
     def drawing(self, title: str, body: Sequence[str]) -> Markup:
         """Makes one drawing of its parts."""
-        return svg("chart", title, (0, 0, self.width, self.height), body)
+        return svg(
+            "chart large" if self.width > 420 else "chart", title, (0, 0, self.width, self.height), body
+        )
 
 
 def svg(kind: str, title: str, box: tuple[float, float, float, float], body: Sequence[str]) -> Markup:

@@ -62,8 +62,15 @@ def is_share(name: str) -> bool:
 
 
 def score_text(name: str, value: float) -> str:
-    """Spells a score: a share with four decimals, anything else with four digits or more."""
-    return f"{value:.4f}" if is_share(bare(name)) else short(value)
+    """Spells a score: a share with four decimals, anything else with four digits or more.
+
+    Example:
+        >>> score_text("test/accuracy", 0.5), score_text("test/rmse", 0.5), score_text("test/mse", 31304.2)
+        ('0.5000', '0.5000', '31304')
+    """
+    if is_share(bare(name)) or 0.1 <= abs(value) < 1:
+        return f"{value:.4f}"
+    return f"{value:.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:#.4g}"
 
 
 def headline_numbers(record: RunRecord) -> list[Number]:
@@ -118,7 +125,8 @@ def results_section(record: RunRecord) -> Section:
     if baseline:
         heads |= {"baseline": NUMBER, "against it": ""}
     rows = []
-    for name, score in scores.items():
+    first = [f"test/{one}" for one in HEADLINES.get(record.task, ())]
+    for name, score in sorted(scores.items(), key=lambda one: (one[0] not in first, one[0])):
         value, low, high = (score_text(name, score[key]) for key in ("value", "low", "high"))
         row: list[Cell] = [name, Markup("<b>{}</b>").format(value), f"{low} to {high}"]
         if drawn:

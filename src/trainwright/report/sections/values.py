@@ -5,9 +5,9 @@ import numpy as np
 from trainwright.report.bars import box_chart, outline_chart
 from trainwright.report.blocks import NUMBER, Section, figure, figures, join, legend, note, table
 from trainwright.report.chart import MOST_CLOUD, scatter_chart
+from trainwright.report.matrix import draw_matrix
 from trainwright.report.record import RunRecord
 from trainwright.report.scale import Floats, Points, short
-from trainwright.report.sections.confusion import confusion_table
 
 MOST_OUTPUTS = 4
 LEVELS = ("5 %", "25 %", "median", "75 %", "95 %")
@@ -36,7 +36,7 @@ def values_section(record: RunRecord) -> Section | None:
             drawn.append(figure(chart, f"{name}: distribution", more=legend(["true", "predicted"])))
         if borders is not None and cells is not None and np.isfinite(cells[one]).all():
             labels = _ranges(borders[one])
-            matrix = confusion_table(cells[one], labels, labels, name=f"fifths-{one}")
+            matrix = draw_matrix(cells[one], labels, name=f"fifths-{one}")
             drawn.append(
                 figure(
                     matrix,
