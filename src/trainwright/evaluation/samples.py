@@ -35,7 +35,8 @@ def sample_artifacts(model: ModelOp, records: Records, found: Judgement) -> dict
     rows = np.array([one["record"] for part in samples.values() for one in part], dtype=np.int64)
     if not len(rows):
         return {}
-    some, kept = records.take(rows), {"sample_records": rows}
+    some = records.take(rows)
+    kept: dict[str, Any] = {"sample_records": rows}
     if isinstance(some.x, Frame):
         table = {name: [str(value) for value in column.tolist()] for name, column in some.x.columns.items()}
         return kept | {"sample_rows": table}
