@@ -23,7 +23,11 @@ from trainwright.spec.schema import field_descriptions
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/make_reference.py (`make docs`) from the docstrings; change those. -->"
 CATALOGS = {
-    "Operators": ("`data.operators`, `data.columns.N.operators` and `data.target_operators`", OPERATORS, Operator),
+    "Operators": (
+        "`data.operators`, `data.columns.N.operators` and `data.target_operators`",
+        OPERATORS,
+        Operator,
+    ),
     "Augmentations": ("`data.augment`", OPERATORS, Augmentation),
     "Routines": ("`train.routines`", ROUTINES, object),
     "Callbacks": ("`train.callbacks`", CALLBACKS, object),
@@ -124,7 +128,9 @@ def _type(annotation: Any) -> str:
     if variants(annotation):
         names = ", ".join(f"`{name}`" for name in variants(annotation))
         bare = [option for option in options(annotation) if option.kind is Literal]
-        also = ", or its bare name" if any(set(one.values) >= set(variants(annotation)) for one in bare) else ""
+        also = (
+            ", or its bare name" if any(set(one.values) >= set(variants(annotation)) for one in bare) else ""
+        )
         auto = ", or `auto`" if any("auto" in one.values for one in bare) else ""
         return f"one of {names}, by `{tag_of(annotation)}`{also}{auto}"
     if any(option.item is Use for option in options(annotation)):

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from trainwright.base.errors import DataError
-from trainwright.base.tree import Array
 from trainwright.data.check import check_finite, check_ids, check_weight
 from trainwright.data.dataset import Features, Records
 from trainwright.data.frame import Frame, is_blank
@@ -158,11 +157,15 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
         if x.shape[1:] != schema.shape or set(schema.kinds) - {"numeric", "boolean"}:
             raise DataError(f"the model takes columns by name: {', '.join(map(repr, names[:20]))}")
         value = {name: x[:, number] for number, name in enumerate(names)}
-    columns = {}
-    for name, kind in zip(names, schema.kinds, strict=True):
+    for name in names:
         if name not in value.keys():  # noqa: SIM118 - a data frame is asked for its columns
             raise DataError(f"no column {name!r}, {nearest(name, [str(one) for one in value.keys()])}")  # noqa: SIM118
-        columns[name] = _settle(np.asarray(value[name]), name, kind)
+    from trainwright.data.columns import read_column
+    from trainwright.data.frames import table_of
+
+    # As the columns of a file are read: words for yes and no, and dates as people write them.
+    table = table_of({name: value[name] for name in names}, name="the records")
+    columns = {name: read_column(table, name, kind) for name, kind in zip(names, schema.kinds, strict=True)}
     frame = Frame(columns)
     for name, column in columns.items():
         places = np.flatnonzero(is_blank(column))
@@ -171,21 +174,3 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
                 f"column {name!r} has no value in record {places[0]}; the model was trained without blanks"
             )
     return frame
-
-
-def _settle(values: Array, name: str, kind: str) -> Array:
-    try:
-        if kind in ("numeric", "boolean"):
-            return values.astype(np.float64)
-        if kind == "datetime":
-            return values.astype("datetime64[s]")
-    except (TypeError, ValueError) as error:
-        raise DataError(f"column {name!r} is not {kind}: {error}") from error
-    texts = ["" if one is None or one != one else _spell(one) for one in values.tolist()]
-    return np.array(texts, dtype=np.str_)
-
-
-def _spell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
