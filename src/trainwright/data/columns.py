@@ -250,7 +250,7 @@ def _as_text(table: "Table", name: str, found: Any) -> Array:
 
 
 def _spell(value: Any) -> str:
-    if value is None:
+    if value is None or value != value:  # nan, in an array of numbers that name groups
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -160,5 +160,7 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
         if x.shape[1:] != schema.shape or set(schema.kinds) - {"numeric", "boolean"}:
             raise DataError(f"the model takes columns by name: {', '.join(map(repr, names[:20]))}")
         value = {name: x[:, number] for number, name in enumerate(names)}
+    if isinstance(value, Mapping):
+        value = {name: value[name] for name in names if name in value}  # what else there is may be anything
     table = table_of(value, name="the records")
     return read_table(table, _roles(schema, names, None, None, None)).x
