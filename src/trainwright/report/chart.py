@@ -83,7 +83,7 @@ def rate_chart(
     """
     frame = Frame(UNIT, UNIT, height=340)
     body = [frame.axes(x_label, y_label), frame.diagonal() if diagonal else ""]
-    body += [f'<path class="line quiet" d="{frame.place(_coarse(points, frame, 4.0))}"/>' for points in quiet]
+    body += [f'<path class="line quiet" d="{frame.place(_coarse(points, frame, 6.0))}"/>' for points in quiet]
     for number, (name, points) in enumerate(curves.items()):
         color = number % COLORS
         path = frame.place(_coarse(points, frame, 1.5))

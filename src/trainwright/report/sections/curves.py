@@ -10,7 +10,7 @@ from trainwright.report.chart import line_chart
 from trainwright.report.record import RunRecord
 from trainwright.report.scale import Points, short
 
-MOST_CHARTS = 16
+MOST_CHARTS = 12
 MOST_NAMED = 3  # lines of a chart that have room for their names
 DECADES = 100.0
 

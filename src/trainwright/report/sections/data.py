@@ -9,7 +9,7 @@ from trainwright.report.record import RunRecord
 from trainwright.store import datasets
 
 FIRST_ROWS = 40
-MOST_ROWS = 300
+MOST_ROWS = 150
 SPLITS = ("train", "val", "test")
 
 
