@@ -56,7 +56,7 @@ class TrainingPipeline:
         {'train': 64, 'val': 16, 'test': 20}
         >>> trained = pipeline.train()
         >>> sorted(pipeline.evaluate())[:2]
-        ['test/accuracy', 'test/balanced_accuracy']
+        ['test/accuracy', 'test/average_precision']
     """
 
     def __init__(

@@ -72,7 +72,9 @@ def find_recorded(registry: Registry, resolved: Experiment) -> RunRow | None:
     Runs of other code of the user's own are not told apart: a spec names it, but does not hold it.
     """
     wanted = digest_json(resolved.tree())
-    same = [run for run in registry.runs(model=resolved.name) if run.spec == wanted and run.state in FINISHED]
+    runs = [run for run in registry.runs(model=resolved.name) if run.state in FINISHED]
+    # A run that went on from a version has another history than one from the beginning.
+    same = [run for run in runs if run.spec == wanted and run.parent is None]
     return same[-1] if same else None
 
 
