@@ -1,3 +1,5 @@
+import re
+
 import pytest
 
 from docs.pages import DOCS, run_page
@@ -11,6 +13,7 @@ PAGES = {
     "tasks.md": ["rare.py", "sure.py", "several.py", "embed.py"],
     "training.md": ["run blocks.yaml", "run turned.yaml", "lineage turned"],
     "analysis.md": ["four_verbs.py", "step.py", "ls --dataset", "compare", "pin", "verify --pinned"],
+    "studies.md": ["study soil.yaml -q", "--seeds 3"],
     "large-data.md": ["run rows.yaml", "in_memory=true", "predict rows"],
 }
 
@@ -28,6 +31,12 @@ def test_every_page_that_shows_commands_is_run_by_a_test():
     assert shows == run
 
 
-def test_the_readme_tells_what_the_tutorial_of_tables_does(tmp_path):
+def test_the_two_commands_of_the_readme_train_a_table(tmp_path):
     text = (DOCS.parent / "README.md").read_text()
-    assert "trainwright init" in text and "make demo" in text and "make test" in text
+    commands = re.findall(r"^trainwright (?:init|run) (?:data\.csv|experiment\.yaml)", text, re.MULTILINE)
+    assert commands == ["trainwright init data.csv", "trainwright run experiment.yaml"]
+    rows = "\n".join(f"{n / 7:.2f},{'ab'[n % 2]},{'big' if n % 14 > 6 else 'small'}" for n in range(60))
+    page = f"```console\n$ {commands[0]}\n$ {commands[1]} -q --set train.epochs=2\n```\n"
+    (tmp_path / "data.csv").write_text(f"size,kind,answer\n{rows}\n")
+    (tmp_path / "page.md").write_text(page)
+    assert len(run_page(tmp_path / "page.md", tmp_path)) == 2
