@@ -2,7 +2,8 @@ import re
 
 import pytest
 
-from docs.pages import DOCS, run_page
+from docs.pages import DOCS, ROOT, blocks_of, run_page
+from trainwright.spec.read import read_experiment
 
 pytest.importorskip("torch")
 
@@ -31,9 +32,30 @@ def test_every_page_that_shows_commands_is_run_by_a_test():
     assert shows == run
 
 
+@pytest.mark.parametrize("page", [ROOT / "README.md", *sorted(DOCS.glob("*.md"))], ids=lambda page: page.name)
+def test_a_piece_of_an_experiment_has_no_fault(tmp_path, page):
+    """Those that are whole files are run; of the others, what is missing is filled in, and they are read."""
+    rest = {"name": "a", "data": "{path: a.csv}", "model": "{architecture: mlp}"}
+    for number, block in enumerate(blocks_of(page)):
+        if block.language != "yaml" or block.text.startswith("# "):
+            continue
+        # One choice per line is several pieces.
+        choices = re.findall(r"^split: (.*)$", block.text, re.MULTILINE)
+        texts = [f"data: {{path: a.csv, split: {one.partition(' #')[0]}}}\n" for one in choices] or [
+            block.text
+        ]
+        for text in texts:
+            missing = [
+                f"{key}: {value}\n" for key, value in rest.items() if not re.search(f"^{key}:", text, re.M)
+            ]
+            file = tmp_path / f"{number}.yaml"
+            file.write_text("".join([*missing, text]))
+            assert read_experiment(file).experiment.name, block.line
+
+
 def test_the_two_commands_of_the_readme_train_a_table(tmp_path):
     text = (DOCS.parent / "README.md").read_text()
-    commands = re.findall(r"^trainwright (?:init|run) (?:data\.csv|experiment\.yaml)", text, re.MULTILINE)
+    commands = re.findall(r"^(trainwright (?:init data\.csv|run experiment\.yaml)) +#", text, re.MULTILINE)
     assert commands == ["trainwright init data.csv", "trainwright run experiment.yaml"]
     rows = "\n".join(f"{n / 7:.2f},{'ab'[n % 2]},{'big' if n % 14 > 6 else 'small'}" for n in range(60))
     page = f"```console\n$ {commands[0]}\n$ {commands[1]} -q --set train.epochs=2\n```\n"
