@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainwright.base.errors import DataError
+from trainwright.base.errors import DataError, SpecError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Dataset, Records
@@ -106,7 +106,7 @@ class TrainingPipeline:
             How many records each split has.
 
         Raises:
-            SpecError: If an option is unknown.
+            SpecError: If an option is unknown, or contradicts a registered dataset.
             DataError: If the data cannot be trained on.
         """
         place, self._called = self._place(source)
@@ -117,6 +117,8 @@ class TrainingPipeline:
                 fields["target"] = target if isinstance(target, str) else list(target)
         self._data = read_part(fields, DataSpec, where="data")
         self._plan, self._trained = None, None
+        if "dataset" in place:
+            self._check_registered(target, split)
         return {name: len(part) for name, part in self.dataset.splits.items()}
 
     def train(
@@ -272,6 +274,16 @@ class TrainingPipeline:
         table = table_of(source, name="the table in memory")
         path = self._write(".parquet", lambda draft: write_parquet(table, draft))
         return {"path": str(path)}, path.stem[:8]
+
+    def _check_registered(self, target: str | Sequence[str], split: Mapping[str, Any] | None) -> None:
+        known = self.dataset.target
+        said = target if isinstance(target, str) else tuple(target)
+        if split is not None or said not in ("auto", known):
+            what = "split" if split is not None else f"target {said!r}"
+            raise SpecError(
+                f"{what}: the registered dataset {self._called!r} has its own split, and the target {known!r}; "
+                "leave it out"
+            )
 
     def _take_loaders(self, train_loader: Loader, val_loader: Loader | None) -> None:
         parts = {"train": gather(train_loader)} | ({} if val_loader is None else {"val": gather(val_loader)})
