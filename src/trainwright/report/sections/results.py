@@ -123,7 +123,7 @@ def results_section(record: RunRecord) -> Section:
     if drawn:
         heads["from 0 to 1"] = "drawn"
     if baseline:
-        heads |= {"baseline": NUMBER, "against it": ""}
+        heads |= {"baseline": NUMBER, "against it": "word"}
     rows = []
     first = [name for name in _headlines(record) if name in scores]
     for name in (*first, *(one for one in sorted(scores) if one not in first)):
