@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -46,6 +46,7 @@ class Trained:
         scores: Test scores of the best version, or of the final one; empty without a test split.
         report: Where the report lies.
         warnings: How many warnings were recorded; the report lists them.
+        baseline: What the answer that ignores the features scores: the shares of the classes in train, or the mean.
     """
 
     run: str
@@ -55,6 +56,7 @@ class Trained:
     scores: dict[str, Any]
     report: Path
     warnings: int
+    baseline: dict[str, float] = field(default_factory=dict)
 
 
 def run_experiment(
@@ -64,6 +66,7 @@ def run_experiment(
     home: Path | str | None = None,
     listeners: Sequence[Callback] = (),
     plan: Plan | None = None,
+    test: bool = True,
 ) -> Trained:
     """Trains a model and records everything.
 
@@ -73,6 +76,7 @@ def run_experiment(
         home: The store, made if there is none; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
         listeners: Such as a progress bar.
         plan: The experiment's plan, if it was made already.
+        test: Whether the version is scored on the test split, if there is one; False leaves it unseen.
 
     Raises:
         TrainwrightError: If the spec, the data, the backend or the store is at fault; nothing is written before the
@@ -81,7 +85,7 @@ def run_experiment(
     plan = plan or make_plan(experiment, Path(folder), home=home_of(home))
     store = Store.open(home_of(home))
     run = _begin(plan, store, parent=None)
-    return _train(plan, run, resume=None, listeners=listeners)
+    return _train(plan, run, resume=None, listeners=listeners, test=test)
 
 
 def resume_run(
@@ -91,6 +95,7 @@ def resume_run(
     epochs: int | None = None,
     allow_inexact: bool = False,
     listeners: Sequence[Callback] = (),
+    test: bool = True,
 ) -> Trained:
     """Goes on with a run exactly where its last checkpoint was taken, or branches to another length.
 
@@ -100,6 +105,7 @@ def resume_run(
         epochs: Length of a new run that begins at the version; its schedule has the new horizon.
         allow_inexact: Go on although package versions or the device differ; the record says so.
         listeners: Such as a progress bar.
+        test: As `run_experiment`.
 
     Raises:
         StoreError: If the run is finished, is running, has no checkpoint, or cannot go on exactly.
@@ -136,24 +142,23 @@ def resume_run(
             from_step=point.step,
             inexact=inexact or None,
         )
-    return _train(plan, run, resume=point, listeners=listeners)
+    return _train(plan, run, resume=point, listeners=listeners, test=test)
 
 
 def recorded_run(registry: Registry, row: RunRow) -> Trained:
     """Gives what a finished run left behind, from the record."""
     final = registry.final(row.id) or registry.latest(row.id)
-    scores: dict[str, Any] = next(
-        (
-            registry.artifact_value(one)
-            for one in reversed(registry.artifacts(row.id))
-            if one.name == "test/scores"
-        ),
-        {},
-    )
+    scores = _table(registry, row.id, "test/scores")
     outcome = Outcome("stopped" if row.state == "stopped" else "done", row.reason)
     report = report_path(registry, row.id)
     warnings = len(registry.notes(row.id))
-    return Trained(row.id, outcome, final, registry.best(row.id), scores, report, warnings)
+    baseline = _table(registry, row.id, "test/baseline")
+    return Trained(row.id, outcome, final, registry.best(row.id), scores, report, warnings, baseline)
+
+
+def _table(registry: Registry, run: str, name: str) -> dict[str, Any]:
+    kept = (one for one in reversed(registry.artifacts(run)) if one.name == name)
+    return next((registry.artifact_value(one) for one in kept), {})
 
 
 def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
@@ -184,10 +189,33 @@ def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
     return run
 
 
-def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: Sequence[Callback]) -> Trained:
+def _describe_data(plan: Plan, run: LocalRun) -> None:
+    """Keeps what the columns of a table are, for the report."""
+    schema, features = plan.dataset.schema, plan.dataset.features
+    if schema is None or features is None:
+        return
+    columns = [
+        {
+            "name": one.name,
+            "kind": one.kind,
+            "used": one.name in features,
+            "missing": one.missing,
+            "distinct": one.distinct,
+            "why": one.why,
+        }
+        for one in schema
+    ]
+    run.artifact("data/columns", {"columns": columns, "left_out": plan.dataset.left_out})
+
+
+def _train(
+    plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: Sequence[Callback], test: bool
+) -> Trained:
     registry, began = Registry(run.store), time.monotonic()
     last, best = plan.retention()
     run.keep(last=last, best=best)
+    if resume is None or resume.run != run.id:
+        _describe_data(plan, run)
     try:
         with heard_signals(run.ask):
             learner = plan.prepare()
@@ -202,12 +230,15 @@ def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: S
         if outcome.finished and plan.experiment.train.restore_best and chosen is not None:
             final = chosen
         scores: dict[str, Any] = {}
-        if outcome.finished and len(plan.dataset.splits.get("test", ())):
-            scores = evaluate_version(registry, chosen or final, plan.dataset.part("test"), run=run)
+        if test and outcome.finished and len(plan.dataset.splits.get("test", ())):
+            part = plan.dataset.part
+            judged = chosen or final
+            scores = evaluate_version(registry, judged, part("test"), run=run, train=part("train"))
         write_provenance(run, plan, final, seconds=time.monotonic() - began)
         run.finish(STATES[outcome.kind], outcome.reason, final=final if outcome.finished else None)
     except BaseException as error:
         run.finish("failed", f"{type(error).__name__}: {error}")
         raise
     report = write_report(registry, run.id)
-    return Trained(run.id, outcome, final, chosen, scores, report, len(registry.notes(run.id)))
+    baseline = _table(registry, run.id, "test/baseline")
+    return Trained(run.id, outcome, final, chosen, scores, report, len(registry.notes(run.id)), baseline)

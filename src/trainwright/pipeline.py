@@ -21,6 +21,7 @@ from trainwright.experiment import Trained, run_experiment
 from trainwright.model_op import ModelOp
 from trainwright.plan import Plan, make_plan
 from trainwright.registering import register_training
+from trainwright.registration import register_data
 from trainwright.spec.data import DataSpec
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.model import ModelSpec
@@ -55,7 +56,7 @@ class TrainingPipeline:
         {'train': 64, 'val': 16, 'test': 20}
         >>> trained = pipeline.train()
         >>> sorted(pipeline.evaluate())[:2]
-        ['test/accuracy', 'test/balanced_accuracy']
+        ['test/accuracy', 'test/average_precision']
     """
 
     def __init__(
@@ -175,6 +176,17 @@ class TrainingPipeline:
     def register(self, analysis_id: str, **links: Any) -> str:
         """Registers the training with the analysis it was made for; see `register_training_run`."""
         return register_training_run(self, None, analysis_id, **links)
+
+    def register_data(self, name: str) -> None:
+        """Registers the loaded data under a name, by which `load_data` finds them.
+
+        Raises:
+            StoreError: If the name stands for other data.
+        """
+        spec = self.experiment.data
+        if spec.dataset != name:
+            task_type = self.spec.task_type
+            register_data(self.home, name, spec, folder=self._folder, task_type=task_type)
 
     @property
     def experiment(self) -> Experiment:
@@ -324,10 +336,11 @@ def register_training_run(
         StoreError: If the name stands for other data.
     """
     trained = pipeline.trained
+    if dataset_id is not None:
+        pipeline.register_data(dataset_id)
     return register_training(
         Registry(pipeline.store),
         trained.run,
-        dataset_id=dataset_id,
         analysis_id=analysis_id,
         hypothesis_id=hypothesis_id,
         title=title,

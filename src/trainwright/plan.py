@@ -298,6 +298,11 @@ def _augmentations(experiment: Experiment) -> list[Augmentation]:
         kind: Any = find(use.use, OPERATORS, where=where)
         if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
             raise SpecError(f"{where}.use: {use.use!r} is no augmentation; it changes nothing at random")
+        if experiment.model.architecture == "unet" and not kind.keeps_places:
+            raise SpecError(
+                f"{where}.use: {use.use!r} moves what a record shows, and the target of each place would stay; "
+                "take one that keeps places, such as GaussianNoise or RandomErasing"
+            )
         made.append(build(use, OPERATORS, where=where))
     return made
 

@@ -1,26 +1,161 @@
-"""The shipped examples reach the numbers they promise."""
+"""The shipped examples reach the numbers they promise, as means over five seeds of the version best on val.
 
-import json
-import shutil
+Every bound is a published number or one that the project set itself before it was tried; what was reached is in
+docs/results.md. `TRAINWRIGHT_TABLE=1` prints what is measured.
+"""
+
+import os
 from pathlib import Path
 
+import numpy as np
 import pytest
+from sklearn.decomposition import PCA
+from sklearn.neighbors import KNeighborsClassifier
+
+from trainwright.data.npy import read_npz
+from trainwright.experiment import run_experiment
+from trainwright.model_op import load_model
+from trainwright.spec.read import read_experiment
+from trainwright.store.registry import Registry
+from trainwright.store.store import Store
+from trainwright.validation.mixture import mix_gaussians
+from trainwright.validation.probabilistic import gaussian_nll
+from trainwright.validation.regression import rmse
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+SEEDS = range(5)
+NEIGHBOURS = 5
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 
-@pytest.mark.slow
+@pytest.fixture
+def train(tmp_path):
+    """Trains an example with changes; gives what the run left behind."""
+
+    def start(file, *changes):
+        document = read_experiment(EXAMPLES / file, changes=list(changes))
+        return run_experiment(document.experiment, folder=document.folder, home=tmp_path / "store")
+
+    start.home = tmp_path / "store"
+    return start
+
+
+def drawn(seed):
+    """Draws everything anew: initial values, order, dropout, and which records are val (and test)."""
+    return f"seed={seed}", f"data.split.seed={seed}"
+
+
+def tell(what, values):
+    """Gives the mean, and prints it with its spread if it was asked for."""
+    if os.environ.get("TRAINWRIGHT_TABLE"):
+        each = " ".join(f"{value:.4f}" for value in values)
+        print(f"\n{what}: {np.mean(values):.4f}, deviation {np.std(values, ddof=1):.4f} ({each})")
+    return float(np.mean(values))
+
+
 @pytest.mark.parametrize(
     ("file", "metric", "at_least"),
     [
-        # Greydanus & Kobak, Scaling down deep learning with MNIST-1D, ICML 2024: CNN .94
+        # Greydanus & Kobak, Scaling down deep learning with MNIST-1D, ICML 2024: CNN .94, MLP .68
         ("mnist1d/cnn.yaml", "test/accuracy", 0.94),
+        ("mnist1d/mlp.yaml", "test/accuracy", 0.72),
+        ("mnist1d/transformer.yaml", "test/accuracy", 0.93),
+        ("digits/cnn.yaml", "test/accuracy", 0.98),
+        ("segmentation/unet.yaml", "test/mean_iou", 0.90),
+        ("tokens/transformer.yaml", "test/accuracy", 0.98),
+        ("breast_cancer/mlp.yaml", "test/accuracy", 0.95),
+        ("diabetes/quantiles.yaml", "test/r2", 0.40),
     ],
 )
-def test_an_example_reaches_its_published_number(lab, file, metric, at_least):
-    folder = lab.folder / "examples"
-    shutil.copytree((EXAMPLES / file).parent, folder)
-    process = lab.start("run", folder / Path(file).name, "-q", "--json")
-    out, err = process.communicate(timeout=280)
-    assert process.returncode == 0, err
-    assert json.loads(out)["scores"][metric]["value"] >= at_least
+def test_an_example_reaches_its_number(train, file, metric, at_least):
+    scores = [train(file, *drawn(seed)).scores[metric]["value"] for seed in SEEDS]
+    assert tell(f"{file} {metric}", scores) >= at_least
+
+
+def vote(reference, y, queries, true, *, metric):
+    """Measures how many queries have the class of most of their nearest neighbours, by scikit-learn."""
+    return KNeighborsClassifier(NEIGHBOURS, metric=metric).fit(reference, y).score(queries, true)
+
+
+@pytest.fixture(scope="module")
+def signals():
+    return read_npz(EXAMPLES / "mnist1d" / "mnist1d.npz", ["x", "y", "x_test", "y_test"])
+
+
+def neighbours(train, signals, file, *, metric):
+    found = []
+    for seed in SEEDS:
+        model = load_model(train(file, *drawn(seed)).run + "@best", home=train.home)
+        reference, queries = model(signals["x"]), model(signals["x_test"])
+        assert reference.shape == (4000, 16)
+        found.append(vote(reference, signals["y"], queries, signals["y_test"], metric=metric))
+    return tell(f"{file} kNN", found)
+
+
+@pytest.mark.parametrize("file", ["mnist1d/embedding.yaml", "mnist1d/embedding_triplet.yaml"])
+def test_neighbours_in_an_embedding_learnt_from_classes_agree(train, signals, file):
+    assert neighbours(train, signals, file, metric="cosine") >= 0.90
+
+
+@pytest.mark.parametrize(
+    ("file", "metric"),
+    [
+        ("mnist1d/embedding_reconstruction.yaml", "euclidean"),
+        ("mnist1d/embedding_nt_xent.yaml", "cosine"),
+    ],
+)
+def test_neighbours_in_an_embedding_learnt_without_classes_beat_principal_components(
+    train, signals, file, metric
+):
+    components = PCA(16).fit(signals["x"])
+    linear = vote(
+        components.transform(signals["x"]),
+        signals["y"],
+        components.transform(signals["x_test"]),
+        signals["y_test"],
+        metric="euclidean",
+    )
+    assert linear == pytest.approx(0.55, abs=0.01)
+    assert neighbours(train, signals, file, metric=metric) > linear
+
+
+def test_columns_as_tokens_do_as_well_as_columns_of_numbers(train):
+    reached = {}
+    for file in ("heart/mlp.yaml", "heart/columns.yaml"):
+        runs = [train(file, *drawn(seed)) for seed in SEEDS]
+        reached[file] = tell(f"{file} AUC", [run.scores["test/roc_auc"]["value"] for run in runs])
+    assert abs(reached["heart/mlp.yaml"] - reached["heart/columns.yaml"]) <= 0.02
+    assert min(reached.values()) >= 0.88
+
+
+def test_concrete_is_predicted_as_well_as_by_monte_carlo_dropout(train):
+    """Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016, table 1: 4.93 +- .14 over 20 splits."""
+    errors = [
+        train("concrete/mlp.yaml", f"data.split.seed={split}").scores["test/rmse"]["value"]
+        for split in range(20)
+    ]
+    assert tell("concrete/mlp.yaml RMSE", errors) <= 4.93
+
+
+def test_an_ensemble_is_as_sure_of_concrete_as_it_may_be(train):
+    """Lakshminarayanan et al., Deep Ensembles, 2017, table 1: 3.06 +- .18 over 20 splits; in nats, of MPa."""
+    likelihoods, errors, alone = [], [], []
+    for split in range(20):
+        members = []
+        for seed in SEEDS:
+            run = train("concrete/ensemble.yaml", f"data.split.seed={split}", f"seed={seed}")
+            registry = Registry(Store.open(train.home))
+            arrays = {one.name: registry.artifact_value(one) for one in registry.artifacts(run.run)}
+            members.append([arrays[f"test/{name}"] for name in ("predictions", "variance", "targets")])
+            alone.append(run.scores["test/nll"]["value"])
+        means, variances, targets = (np.stack(one) for one in zip(*members, strict=True))
+        assert (targets == targets[0]).all()  # every member of the same test records
+        mean, variance = mix_gaussians(means, variances)
+        likelihoods.append(gaussian_nll(mean, variance, targets[0]))
+        errors.append(rmse(mean, targets[0]))
+    tell("concrete/ensemble.yaml RMSE", errors)
+    single = tell("concrete/ensemble.yaml NLL of single members", alone)
+    together = tell("concrete/ensemble.yaml NLL", likelihoods)
+    assert together <= 2.95
+    assert together < single

@@ -11,6 +11,7 @@ from trainwright.cli.common import JsonOption, StoreOption, say, write_out, writ
 if TYPE_CHECKING:
     from trainwright.experiment import Trained
     from trainwright.plan import Plan
+    from trainwright.spec.train import Optimizer
 
 SetOption = Annotated[
     list[str] | None,
@@ -127,11 +128,26 @@ def _show_plan(plan: "Plan") -> None:
         f"{optimizer.name} lr {optimizer.lr:g}, {train.schedule.name}"
     )
     size = 4 * sum(_count(one.shape) for one in plan.task.blueprint.parameters.values())
-    moments = {"sgd": 1, "adam": 2, "adamw": 2}[optimizer.name]
-    say(f"  saving    about {size * (2 + moments) / 1e6:.1f} MB per checkpoint")
+    copies = 2 + _moments(optimizer) + (train.ema is not None)  # as weights, and again in the state
+    say(f"  saving    about {size * copies / 1e6:.1f} MB per checkpoint")
     say(f"  backend   {train.backend}, {train.threads} thread{'s' if train.threads != 1 else ''}")
     for path, reason in plan.why.items():
         say(f"  {path}: {reason}")
+
+
+def _moments(optimizer: "Optimizer") -> int:
+    """Counts the numbers that an update rule remembers of each parameter, at most."""
+    match optimizer.name:
+        case "sgd":
+            return int(optimizer.momentum > 0)
+        case "adam" | "adamw":
+            return 2
+        case "rmsprop":
+            return 1 + optimizer.centered + (optimizer.momentum > 0)
+        case "adagrad":
+            return 1
+        case "lbfgs":
+            return 2 + 2 * optimizer.history_size
 
 
 def _show_columns(plan: "Plan") -> None:
@@ -186,6 +202,7 @@ def _finish(trained: "Trained", as_json: bool) -> None:
                 "best": trained.best.number if trained.best else None,
                 "weights": trained.final.weights,
                 "scores": trained.scores,
+                "baseline": trained.baseline,
                 "report": trained.report,
                 "warnings": trained.warnings,
             }
@@ -194,11 +211,18 @@ def _finish(trained: "Trained", as_json: bool) -> None:
         if outcome.reason:
             say(f"stopped: {outcome.reason}")
         rows = [
-            [name, f"{score['value']:.4f}", f"{score['low']:.4f} to {score['high']:.4f}"]
+            [
+                name,
+                f"{score['value']:.4f}",
+                f"{score['low']:.4f} to {score['high']:.4f}",
+                f"{trained.baseline[name]:.4f}" if name in trained.baseline else "",
+            ]
             for name, score in trained.scores.items()
         ]
         if rows:
-            write_table(["metric", "value", "95 % interval"], rows)
+            heads = ["metric", "value", "95 % interval", "baseline"]
+            wide = len(heads) if trained.baseline else len(heads) - 1
+            write_table(heads[:wide], [row[:wide] for row in rows])
         print(f"run      {trained.run}")
         best = f", best @{trained.best.number}" if trained.best else ""
         print(f"version  {trained.final.model}@{trained.final.number}{best}")

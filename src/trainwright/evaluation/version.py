@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from trainwright.base.errors import DataError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records, open_dataset
 from trainwright.data.inputs import read_inputs
-from trainwright.evaluation.decisions import judge_classes, judge_labels, judge_places
+from trainwright.evaluation.baseline import baseline_scores
 from trainwright.evaluation.judgement import Interval, Judgement
-from trainwright.evaluation.values import judge_embedding, judge_values
+from trainwright.evaluation.predictions import judge_predictions, predict_records
+from trainwright.evaluation.samples import columns_to_cut, sample_artifacts
 from trainwright.model_op import ModelOp
 from trainwright.spec.experiment import Experiment
 from trainwright.store.records import VersionRow
@@ -30,23 +32,11 @@ def judge(model: ModelOp, records: Records, *, columns: Mapping[str, Array] | No
     Raises:
         DataError: If the records do not fit the model, or a column is not one value per record.
     """
-    task, weight = model.schema.task_type, records.weight
-    outputs = model.outputs(records.x)
-    y = model.preparation.encode(records).y
-    if task == "embedding":
-        return judge_embedding(outputs["embedding"], y, weight=weight, columns=columns)
-    assert y is not None
-    if task == "regression":
-        return _judge_regression(model, outputs, records, columns)
-    logits = outputs["logits"]
-    if task == "multi_label":
-        return judge_labels(logits, y, weight=weight, labels=model.classes, columns=columns)
-    judged = judge_places if task == "segmentation" else judge_classes
-    return judged(logits, y, weight=weight, classes=model.classes, columns=columns)
+    return judge_predictions(predict_records(model, records), columns=columns)
 
 
 def evaluate_version(
-    registry: Registry, version: VersionRow, records: Records, *, run: LocalRun
+    registry: Registry, version: VersionRow, records: Records, *, run: LocalRun, train: Records
 ) -> dict[str, Interval]:
     """Judges a version on the test split and keeps what was found with the run; the look is counted.
 
@@ -55,21 +45,32 @@ def evaluate_version(
         version: Is loaded from the store alone, as anybody would.
         records: The test split.
         run: Being finished.
+        train: The train split, for the baseline.
     """
     run.look("test", "evaluate")
-    model = ModelOp(registry.operator(version), registry.weights(version), version=version)  # type: ignore[arg-type]
-    found = judge(model, records)
-    named = {f"test/{name}": score for name, score in found.scores.items()}
-    for name, score in named.items():
-        run.artifact(name, score["value"], step=version.step)
-    run.artifact("test/scores", {name: dict(score) for name, score in named.items()}, step=version.step)
-    about = {"version": version.number, "records": found.records, "classes": found.classes}
-    run.artifact("test/about", about, step=version.step)
-    for name, array in found.arrays.items():
-        run.artifact(f"test/{name}", array, step=version.step)
-    for name, table in found.tables.items():
-        run.artifact(f"test/{name}", table, step=version.step)
-    return named
+    scores, artifacts = _judge_test(registry, version, records, train)
+    for name, value in artifacts.items():
+        run.artifact(name, value, step=version.step)
+    return scores
+
+
+def evaluate_finished(
+    registry: Registry, version: VersionRow, records: Records, *, train: Records, by: str
+) -> dict[str, Interval]:
+    """Does as `evaluate_version` for a run that ended without a look at the test split.
+
+    Args:
+        registry: Where the version is.
+        version: As `evaluate_version`.
+        records: As `evaluate_version`.
+        train: As `evaluate_version`.
+        by: Who looks.
+    """
+    registry.look(version.run, "test", by=by)
+    scores, artifacts = _judge_test(registry, version, records, train)
+    for name, value in artifacts.items():
+        registry.keep(version.run, name, value)
+    return scores
 
 
 def evaluate_model(
@@ -106,11 +107,21 @@ def evaluate_model(
     return {f"{prefix}/{name}": score for name, score in judge(model, records).scores.items()}
 
 
-def _judge_regression(
-    model: ModelOp, outputs: Mapping[str, Array], records: Records, columns: Mapping[str, Array] | None
-) -> Judgement:
-    found = {"y": model.decode(outputs), **model.spread(outputs)}
-    levels = model.description["model"].get("quantiles")
-    assert records.y is not None
-    true = records.y.reshape(found["y"].shape)
-    return judge_values(found, true, weight=records.weight, levels=levels, columns=columns)
+def _judge_test(
+    registry: Registry, version: VersionRow, records: Records, train: Records
+) -> tuple[dict[str, Interval], dict[str, Any]]:
+    """Gives the scores, and the artifacts that are kept of them, by name."""
+    model = ModelOp(registry.operator(version), registry.weights(version), version=version)  # type: ignore[arg-type]
+    found = judge(model, records, columns=columns_to_cut(records))
+    scores = {f"test/{name}": score for name, score in found.scores.items()}
+    baseline = baseline_scores(model.preparation, train, records)
+    kept: dict[str, Any] = {
+        "scores": {name: dict(score) for name, score in scores.items()},
+        "about": {"version": version.number, "records": found.records, "classes": found.classes},
+        **({"baseline": {f"test/{name}": value for name, value in baseline.items()}} if baseline else {}),
+        **found.arrays,
+        **found.tables,
+        **sample_artifacts(model, records, found),
+    }
+    values = {name: score["value"] for name, score in scores.items()}
+    return scores, values | {f"test/{name}": value for name, value in kept.items()}

@@ -56,6 +56,7 @@ class LBFGS:
             first = not self._started
             direction = self._direction(slope)
             length = min(1.0, 1.0 / max(float(slope.abs().sum()), FLAT)) * lr if first else lr
+            # Until it moves, it has not moved: torch.optim keeps the move it meant to make, and then trusts it.
             self._gradient, self._move = slope, torch.zeros_like(slope)
             along = float(slope.dot(direction))
             if along > -STILL:
