@@ -12,11 +12,8 @@ import pytest
 
 from stories.conftest import Lab
 from trainwright.experiment import run_experiment
-from trainwright.report.page import write_report
 from trainwright.report.picture import draw_picture
 from trainwright.spec.read import read_experiment
-from trainwright.store.registry import Registry
-from trainwright.store.store import Store
 
 pytest.importorskip("torch")
 
@@ -30,7 +27,7 @@ EVERYWHERE = {"results", "curves", "samples", "data", "versions", "lineage", "en
 WANTED = {
     "classification": {"confusion", "classes", "probabilities"},
     "image": {"confusion", "classes", "probabilities"},
-    "regression": {"values", "residuals", "spread"},
+    "regression": {"values", "residuals", "spread", "slices"},
     "embedding": {"embedding"},
 }
 MODELS = {
@@ -41,7 +38,7 @@ MODELS = {
 }
 SPEC = """\
 name: a_model_with_a_rather_long_name_{kind}
-data: {{path: {kind}.npz, split: {{val: 0.2, test: 0.3}}}}
+data: {{path: {data}, split: {{val: 0.2, test: 0.3}}}}
 model: {model}
 train: {{backend: torch, epochs: 3, batch_size: 32}}
 """
@@ -61,38 +58,23 @@ FRAME = """<!doctype html><body><script>addEventListener("message", told => {{
 
 @pytest.fixture(scope="module")
 def reports(tmp_path_factory):
-    """The report of a run of each kind, with all that is kept beside the scores."""
+    """The report of a run of each kind."""
     lab = Lab(tmp_path_factory.mktemp("reports"))
     numbers = np.random.default_rng(0)
-    targets = {
-        "classification": lab.y,
-        "image": lab.y,
-        "regression": lab.x[:, :1] + numbers.normal(size=(200, 1)),
-        "embedding": lab.y,
-    }
-    images = numbers.random((200, 3, 8, 8)).astype(np.float32)
-    return {
-        kind: report_of(lab, kind, images if kind == "image" else lab.x, y) for kind, y in targets.items()
-    }
-
-
-def report_of(lab, kind, x, y):
-    np.savez(lab.folder / f"{kind}.npz", x=x, y=y)
-    lab.file.write_text(SPEC.format(kind=kind, model=MODELS[kind]))
-    trained = run_experiment(read_experiment(lab.file).experiment, folder=lab.folder, home=lab.home)
-    registry = Registry(Store.open(lab.home))
-    numbers = np.arange(60)
-    column = {"kind": "numeric", "used": True, "missing": 12, "distinct": 7, "why": "many different numbers"}
+    for kind in ("classification", "embedding"):
+        np.savez(lab.folder / f"{kind}.npz", x=lab.x, y=lab.y)
+    np.savez(lab.folder / "image.npz", x=numbers.random((200, 3, 8, 8)).astype(np.float32), y=lab.y)
     names = [f"a_column_with_a_rather_long_name_{one}" for one in range(4)]
-    found = {
-        "test/sample_inputs": x[:60],
-        "test/sample_records": numbers,
-        "test/baseline": dict.fromkeys(trained.scores, 0.1),
-        "data/columns": {"columns": [{"name": one, **column} for one in names], "left_out": 0},
-    }
-    for name, value in found.items():
-        registry.keep(trained.run, name, value)
-    return write_report(registry, trained.run, path=lab.folder / f"{kind}.html")
+    rows = np.column_stack([lab.x, lab.x[:, 0] + numbers.normal(size=200)]).tolist()
+    lines = [",".join(map(str, row)) for row in rows]
+    (lab.folder / "regression.csv").write_text("\n".join([",".join([*names, "y"]), *lines]))
+    return {kind: train(lab, kind) for kind in MODELS}
+
+
+def train(lab, kind):
+    data = "regression.csv, target: y" if kind == "regression" else f"{kind}.npz"
+    lab.file.write_text(SPEC.format(kind=kind, data=data, model=MODELS[kind]))
+    return run_experiment(read_experiment(lab.file).experiment, folder=lab.folder, home=lab.home).report
 
 
 @functools.cache

@@ -36,9 +36,8 @@ SHARES = frozenset(  # scores between 0 and 1, which can be drawn on one axis
     )
 )
 BASELINES = {
-    "classification": "always says the most frequent class of train",
-    "multi_label": "always says what is most frequent in train",
-    "segmentation": "says the most frequent class of train everywhere",
+    "classification": "says how frequent each class is in train, and so always the most frequent one",
+    "multi_label": "says how frequent each label is in train",
     "regression": "always says the mean of train",
 }
 
