@@ -1,3 +1,5 @@
+import re
+
 from report.pages import page_of
 from report.recorded import record_run
 
@@ -34,3 +36,10 @@ def test_long_histories_stay_small_and_keep_their_peak(tmp_path):
 
 def test_without_metrics_it_says_so(tmp_path):
     assert "No metrics" in page_of(*record_run(tmp_path, task="regression")).text("curves")
+
+
+def test_a_split_has_one_colour_also_where_it_is_alone(tmp_path):
+    steps = [{"train/loss": 1.0, "val/loss": 2.0, "val/accuracy": 0.5, "other/rate": 1.0} for _ in range(2)]
+    page = page_of(*record_run(tmp_path, task="classification", metrics=steps))
+    drawn = re.findall(r'class="end s(\d)"[^>]*>(\w+)<', page.source)
+    assert sorted(drawn) == [("0", "other"), ("0", "train"), ("1", "val"), ("1", "val")]

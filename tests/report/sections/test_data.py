@@ -36,7 +36,7 @@ def test_columns_have_their_role_and_what_is_missing(tmp_path):
         column("y", used=False),
         column("w", used=False),
     ]
-    page = shown(tmp_path, columns, left_out=3, weight="w")
+    page = shown(tmp_path, columns, weight="w")
     table = page.tables("data")[1]
     assert [row[:4] for row in table[1:]] == [
         ["age", "numeric", "feature", "25 (25.0 %)"],
@@ -44,7 +44,7 @@ def test_columns_have_their_role_and_what_is_missing(tmp_path):
         ["y", "numeric", "target", "0"],
         ["w", "numeric", "weight", "0"],
     ]
-    assert table[2][5] == "names of records" and "3 more columns are not listed" in page.text("data")
+    assert table[2][5] == "names of records"
     assert page.count("data", "meter") == 1 and 'style="width:25.0%"' in page.source
 
 
@@ -54,6 +54,18 @@ def test_many_columns_are_folded(tmp_path):
     assert len(first) == 41 and len(rest) == 21 and "20 more columns" in page.text("data")
 
 
-def test_records_that_were_left_out_are_not_more_than_all(tmp_path):
+def test_columns_beyond_many_are_counted(tmp_path):
+    assert "30 more columns are not listed" in shown(
+        tmp_path, [column(f"c{one}") for one in range(180)]
+    ).text("data")
+
+
+def test_records_that_were_left_out_count_for_what_is_missing(tmp_path):
+    page = shown(tmp_path, [column("a", missing=50), column("b", missing=10)], left_out=100)
+    assert [row[3] for row in page.tables("data")[1][1:]] == ["50 (25.0 %)", "10 (5.0 %)"]
+    assert "100 more records are left out" in page.text("data")
+
+
+def test_no_more_can_be_missing_than_all(tmp_path):
     table = shown(tmp_path, [column("a", missing=200), column("b", missing=50)]).tables("data")[1]
     assert [row[3] for row in table[1:]] == ["200 (100.0 %)", "50 (25.0 %)"]

@@ -56,7 +56,7 @@ def test_scores_without_a_baseline_have_an_empty_cell_and_tiles_show_it(tmp_path
     judgement = judged(accuracy=(0.8, 0.9, 0.95), roc_auc=(0.8, 0.9, 0.95))
     page, found = rows(tmp_path, judgement, {"test/accuracy": 0.25})
     assert [row["baseline"] for row in found] == ["0.2500", ""]
-    assert page.source.count("baseline 0.2500") == 1 and "most frequent class" in page.text("results")
+    assert page.source.count("baseline 0.2500") == 1 and "most frequent one" in page.text("results")
 
 
 def test_an_interval_is_drawn_to_scale_with_the_baseline_as_a_tick():

@@ -36,9 +36,8 @@ SHARES = frozenset(  # scores between 0 and 1, which can be drawn on one axis
     )
 )
 BASELINES = {
-    "classification": "always says the most frequent class of train",
-    "multi_label": "always says what is most frequent in train",
-    "segmentation": "says the most frequent class of train everywhere",
+    "classification": "says how frequent each class is in train, and so always the most frequent one",
+    "multi_label": "says how frequent each label is in train",
     "regression": "always says the mean of train",
 }
 
@@ -123,7 +122,7 @@ def results_section(record: RunRecord) -> Section:
     if drawn:
         heads["from 0 to 1"] = "drawn"
     if baseline:
-        heads |= {"baseline": NUMBER, "against it": ""}
+        heads |= {"baseline": NUMBER, "against it": "word"}
     rows = []
     first = [name for name in _headlines(record) if name in scores]
     for name in (*first, *(one for one in sorted(scores) if one not in first)):
