@@ -11,7 +11,6 @@ from trainwright.cli.common import JsonOption, StoreOption, say, write_out, writ
 if TYPE_CHECKING:
     from trainwright.experiment import Trained
     from trainwright.plan import Plan
-    from trainwright.spec.train import Optimizer
 
 SetOption = Annotated[
     list[str] | None,
@@ -116,6 +115,8 @@ def _listeners(quiet: bool) -> list[Any]:
 
 
 def _show_plan(plan: "Plan") -> None:
+    from trainwright.spec.optimizer import count_moments
+
     train, model = plan.experiment.train, plan.experiment.model
     counts = ", ".join(f"{name} {len(part)}" for name, part in plan.dataset.splits.items())
     say(f"{plan.experiment.name}: {model.architecture} {model.hidden_dims}, {model.task_type}")
@@ -128,26 +129,13 @@ def _show_plan(plan: "Plan") -> None:
         f"{optimizer.name} lr {optimizer.lr:g}, {train.schedule.name}"
     )
     size = 4 * sum(_count(one.shape) for one in plan.task.blueprint.parameters.values())
-    copies = 2 + _moments(optimizer) + (train.ema is not None)  # as weights, and again in the state
+    copies = (
+        2 + count_moments(optimizer) + (train.ema is not None)
+    )  # what is served, and what goes on from there
     say(f"  saving    about {size * copies / 1e6:.1f} MB per checkpoint")
     say(f"  backend   {train.backend}, {train.threads} thread{'s' if train.threads != 1 else ''}")
     for path, reason in plan.why.items():
         say(f"  {path}: {reason}")
-
-
-def _moments(optimizer: "Optimizer") -> int:
-    """Counts the numbers that an update rule remembers of each parameter, at most."""
-    match optimizer.name:
-        case "sgd":
-            return int(optimizer.momentum > 0)
-        case "adam" | "adamw":
-            return 2
-        case "rmsprop":
-            return 1 + optimizer.centered + (optimizer.momentum > 0)
-        case "adagrad":
-            return 1
-        case "lbfgs":
-            return 2 + 2 * optimizer.history_size
 
 
 def _show_columns(plan: "Plan") -> None:
