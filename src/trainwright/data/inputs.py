@@ -139,7 +139,7 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
     """
     if isinstance(value, Frame | Sequences):
         return value
-    if is_lazy(value) and schema.kinds is None and value.shape[1:] == schema.shape:
+    if is_lazy(value) and value.shape[1:] == schema.shape:
         return value.stand_in()
     if schema.ragged:
         from trainwright.data.ragged import ragged_of
