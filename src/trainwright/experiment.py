@@ -66,6 +66,7 @@ def run_experiment(
     home: Path | str | None = None,
     listeners: Sequence[Callback] = (),
     plan: Plan | None = None,
+    test: bool = True,
 ) -> Trained:
     """Trains a model and records everything.
 
@@ -75,6 +76,7 @@ def run_experiment(
         home: The store, made if there is none; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
         listeners: Such as a progress bar.
         plan: The experiment's plan, if it was made already.
+        test: Whether the version is scored on the test split, if there is one; False leaves it unseen.
 
     Raises:
         TrainwrightError: If the spec, the data, the backend or the store is at fault; nothing is written before the
@@ -83,7 +85,7 @@ def run_experiment(
     plan = plan or make_plan(experiment, Path(folder), home=home_of(home))
     store = Store.open(home_of(home))
     run = _begin(plan, store, parent=None)
-    return _train(plan, run, resume=None, listeners=listeners)
+    return _train(plan, run, resume=None, listeners=listeners, test=test)
 
 
 def resume_run(
@@ -93,6 +95,7 @@ def resume_run(
     epochs: int | None = None,
     allow_inexact: bool = False,
     listeners: Sequence[Callback] = (),
+    test: bool = True,
 ) -> Trained:
     """Goes on with a run exactly where its last checkpoint was taken, or branches to another length.
 
@@ -102,6 +105,7 @@ def resume_run(
         epochs: Length of a new run that begins at the version; its schedule has the new horizon.
         allow_inexact: Go on although package versions or the device differ; the record says so.
         listeners: Such as a progress bar.
+        test: As `run_experiment`.
 
     Raises:
         StoreError: If the run is finished, is running, has no checkpoint, or cannot go on exactly.
@@ -138,7 +142,7 @@ def resume_run(
             from_step=point.step,
             inexact=inexact or None,
         )
-    return _train(plan, run, resume=point, listeners=listeners)
+    return _train(plan, run, resume=point, listeners=listeners, test=test)
 
 
 def recorded_run(registry: Registry, row: RunRow) -> Trained:
@@ -204,7 +208,9 @@ def _describe_data(plan: Plan, run: LocalRun) -> None:
     run.artifact("data/columns", {"columns": columns, "left_out": plan.dataset.left_out})
 
 
-def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: Sequence[Callback]) -> Trained:
+def _train(
+    plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: Sequence[Callback], test: bool
+) -> Trained:
     registry, began = Registry(run.store), time.monotonic()
     last, best = plan.retention()
     run.keep(last=last, best=best)
@@ -224,7 +230,7 @@ def _train(plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: S
         if outcome.finished and plan.experiment.train.restore_best and chosen is not None:
             final = chosen
         scores: dict[str, Any] = {}
-        if outcome.finished and len(plan.dataset.splits.get("test", ())):
+        if test and outcome.finished and len(plan.dataset.splits.get("test", ())):
             part = plan.dataset.part
             judged = chosen or final
             scores = evaluate_version(registry, judged, part("test"), run=run, train=part("train"))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from trainwright.base.errors import DataError
+from trainwright.base.errors import DataError, SpecError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Dataset, Records
@@ -21,6 +21,7 @@ from trainwright.experiment import Trained, run_experiment
 from trainwright.model_op import ModelOp
 from trainwright.plan import Plan, make_plan
 from trainwright.registering import register_training
+from trainwright.registration import register_data
 from trainwright.spec.data import DataSpec
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.model import ModelSpec
@@ -55,7 +56,7 @@ class TrainingPipeline:
         {'train': 64, 'val': 16, 'test': 20}
         >>> trained = pipeline.train()
         >>> sorted(pipeline.evaluate())[:2]
-        ['test/accuracy', 'test/balanced_accuracy']
+        ['test/accuracy', 'test/average_precision']
     """
 
     def __init__(
@@ -105,7 +106,7 @@ class TrainingPipeline:
             How many records each split has.
 
         Raises:
-            SpecError: If an option is unknown.
+            SpecError: If an option is unknown, or contradicts a registered dataset.
             DataError: If the data cannot be trained on.
         """
         place, self._called = self._place(source)
@@ -116,6 +117,8 @@ class TrainingPipeline:
                 fields["target"] = target if isinstance(target, str) else list(target)
         self._data = read_part(fields, DataSpec, where="data")
         self._plan, self._trained = None, None
+        if "dataset" in place:
+            self._check_registered(target, split)
         return {name: len(part) for name, part in self.dataset.splits.items()}
 
     def train(
@@ -175,6 +178,17 @@ class TrainingPipeline:
     def register(self, analysis_id: str, **links: Any) -> str:
         """Registers the training with the analysis it was made for; see `register_training_run`."""
         return register_training_run(self, None, analysis_id, **links)
+
+    def register_data(self, name: str) -> None:
+        """Registers the loaded data under a name, by which `load_data` finds them.
+
+        Raises:
+            StoreError: If the name stands for other data.
+        """
+        spec = self.experiment.data
+        if spec.dataset != name:
+            task_type = self.spec.task_type
+            register_data(self.home, name, spec, folder=self._folder, task_type=task_type)
 
     @property
     def experiment(self) -> Experiment:
@@ -261,6 +275,16 @@ class TrainingPipeline:
         path = self._write(".parquet", lambda draft: write_parquet(table, draft))
         return {"path": str(path)}, path.stem[:8]
 
+    def _check_registered(self, target: str | Sequence[str], split: Mapping[str, Any] | None) -> None:
+        known = self.dataset.target
+        said = target if isinstance(target, str) else tuple(target)
+        if split is not None or said not in ("auto", known):
+            what = "split" if split is not None else f"target {said!r}"
+            raise SpecError(
+                f"{what}: the registered dataset {self._called!r} has its own split, and the target {known!r}; "
+                "leave it out"
+            )
+
     def _take_loaders(self, train_loader: Loader, val_loader: Loader | None) -> None:
         parts = {"train": gather(train_loader)} | ({} if val_loader is None else {"val": gather(val_loader)})
         names = {name for part in parts.values() for name in part}
@@ -324,10 +348,11 @@ def register_training_run(
         StoreError: If the name stands for other data.
     """
     trained = pipeline.trained
+    if dataset_id is not None:
+        pipeline.register_data(dataset_id)
     return register_training(
         Registry(pipeline.store),
         trained.run,
-        dataset_id=dataset_id,
         analysis_id=analysis_id,
         hypothesis_id=hypothesis_id,
         title=title,

@@ -32,6 +32,7 @@ from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.ops.augmentation import Augmentation
 from trainwright.ops.columns import Columns
+from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.registering import FAMILY
 from trainwright.registration import with_registered_data
@@ -358,6 +359,8 @@ def _balanced(experiment: Experiment, preparation: Preparation, y: Array) -> lis
         return []
     if isinstance(preparation.targets, MultiLabels):
         return balance_labels(y, preparation.targets.names)
+    if not isinstance(preparation.targets, Labels):
+        return []  # quantities have no classes; that the loss does not go with them is said when the spec is decided
     shape = preparation.output_shape(y)
     assert shape is not None
     return balance_classes(y, shape[0])

@@ -9,8 +9,7 @@ from trainwright.base.names import check_name
 from trainwright.models.assemble import build_blueprint
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
-from trainwright.store.datasets import call
-from trainwright.store.datasets import rows as dataset_rows
+from trainwright.store.datasets import name_of, rows
 from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
 
@@ -23,7 +22,6 @@ def register_training(
     registry: Registry,
     run_id: str,
     *,
-    dataset_id: str | None,
     analysis_id: str,
     hypothesis_id: str | None = None,
     title: str | None = None,
@@ -34,7 +32,6 @@ def register_training(
     Args:
         registry: Where the run is.
         run_id: Of the training; it is finished.
-        dataset_id: The name under which its dataset is found from now on; None leaves it as it is.
         analysis_id: The analysis that produced the model.
         hypothesis_id: The hypothesis that the model tests.
         title: For the reader; `DL-{architecture}-{dataset}` unless given.
@@ -44,7 +41,7 @@ def register_training(
         A reference to the best version that never moves, such as `DL-mlp-heart@31`.
 
     Raises:
-        StoreError: If the run is not finished, or the dataset's name stands for other data.
+        StoreError: If the run is not finished.
     """
     run = registry.run(run_id)
     if run.state not in FINISHED:
@@ -52,8 +49,6 @@ def register_training(
     for what, name in (("analysis", analysis_id), ("hypothesis", hypothesis_id)):
         if name is not None:
             check_name(name, what=what)
-    if dataset_id is not None and run.dataset is not None:
-        call(registry.store, run.dataset, dataset_id)
     version = _judged(registry, run)
     registry.link(run_id, "used", "produced_by", target=analysis_id)
     if hypothesis_id is not None:
@@ -65,20 +60,31 @@ def register_training(
 def links_of(registry: Registry, run: RunRow) -> dict[str, str]:
     """Gives what a run is linked to: `trained_on`, `produced_by`, `tests_hypothesis`, `fine_tuned_from`."""
     found = {edge.what: edge.target for edge in registry.edges(run.id) if edge.kind == "used"}
-    names = {row.digest: row.name or row.digest[:12] for row in dataset_rows(registry.store)}
     if run.dataset is not None:
-        found = {"trained_on": names[run.dataset], **found}
+        content = {row.digest: row.content_digest for row in rows(registry.store)}[run.dataset]
+        found = {"trained_on": name_of(registry.store, content) or run.dataset[:12], **found}
     return found
 
 
 def find_recorded(registry: Registry, resolved: Experiment) -> RunRow | None:
     """Gives the latest finished run of the same resolved spec, which names the content of its data.
 
-    Runs of other code of the user's own are not told apart: a spec names it, but does not hold it.
+    A spec with code of the user's own has none: it names that code, but does not hold it.
     """
+    if _names_own_code(resolved.tree()):
+        return None
     wanted = digest_json(resolved.tree())
-    same = [run for run in registry.runs(model=resolved.name) if run.spec == wanted and run.state in FINISHED]
+    runs = [run for run in registry.runs(model=resolved.name) if run.state in FINISHED]
+    # A run that went on from a version has another history than one from the beginning.
+    same = [run for run in runs if run.spec == wanted and run.parent is None]
     return same[-1] if same else None
+
+
+def _names_own_code(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        use = tree.get("use")
+        return (isinstance(use, str) and ":" in use) or any(map(_names_own_code, tree.values()))
+    return isinstance(tree, list) and any(map(_names_own_code, tree))
 
 
 def _count(spec: Experiment) -> int:

@@ -30,10 +30,28 @@ def register_dataset(home: Path, name: str, file: Path) -> DatasetRow:
         DataError: If the data is.
         StoreError: If the name stands for other data.
     """
-    check_name(name, what="dataset")
     document = read_experiment(file)
-    spec = _located(document.experiment.data, document.folder)
-    data = open_dataset(spec, folder=document.folder, task_type=document.experiment.model.task_type)
+    task_type = document.experiment.model.task_type
+    return register_data(home, name, document.experiment.data, folder=document.folder, task_type=task_type)
+
+
+def register_data(home: Path, name: str, spec: DataSpec, *, folder: Path, task_type: str) -> DatasetRow:
+    """Registers the data of a spec under a name; data that have the name already are left as they are.
+
+    Args:
+        home: The store; made if there is none.
+        name: Of the dataset.
+        spec: Its recipe, but for the operators.
+        folder: Where relative paths begin.
+        task_type: As in the model's spec.
+
+    Raises:
+        DataError: If the data is at fault.
+        StoreError: If the name stands for other data.
+    """
+    check_name(name, what="dataset")
+    spec = _located(spec, folder)
+    data = open_dataset(spec, folder=folder, task_type=task_type)
     recipe = spec.tree()
     for field in (*PREPROCESSING, "digest", "dataset"):
         del recipe[field]

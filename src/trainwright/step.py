@@ -103,7 +103,6 @@ def run_model_building_step(config: Mapping[str, Any], inputs: Mapping[str, Any]
     model_id = register_training(
         registry,
         run.id,
-        dataset_id=None,
         analysis_id=inputs["analysis_id"],
         hypothesis_id=inputs.get("hypothesis_id"),
         evaluation=metrics,

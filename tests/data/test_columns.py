@@ -45,7 +45,7 @@ NUMBERS = [str(number * 7 % 31) for number in range(COUNT)]
         (["7"] * COUNT, "numeric", False, 0),
         (["same"] * COUNT, "categorical", False, 0),
         ([""] * COUNT, "text", False, COUNT),
-        ([str(1000 + number) for number in range(COUNT)], "numeric", False, 0),
+        ([str(1000 + number) for number in range(COUNT)], "numeric", True, 0),
     ],
 )
 def test_a_column_is_what_its_values_say(table, cells, kind, used, missing):
@@ -113,3 +113,18 @@ def test_dates_without_a_value_are_not_a_time(table):
 def test_a_value_of_another_kind_is_refused(table, kind, cells, says):
     with pytest.raises(DataError, match=says):
         read_column(table(cells), "v", kind)
+
+
+@pytest.mark.parametrize(
+    ("content", "used"),
+    [
+        ("n,a,y\n1,5,2\n2,5,2\n3,7,2\n", False),
+        ("n,y\n1,5\n2,5\n3,7\n", True),
+        ("a,n,y\n5,1,2\n5,2,2\n7,3,2\n", True),
+    ],
+)
+def test_a_first_column_that_counts_the_records_is_no_feature_unless_it_is_the_only_one(
+    tmp_path, content, used
+):
+    (tmp_path / "n.csv").write_text(content)
+    assert infer_column(read_csv(tmp_path / "n.csv"), "n").used == used

@@ -38,7 +38,7 @@ def test_each_kind_of_column_becomes_numbers_in_its_own_way(options, expected):
 
 def test_a_column_with_blanks_tells_where_they_were():
     settled = settle_columns(DataSpec(path="a.csv", missing="impute"), SCHEMA, FEATURES, tokens=False)
-    assert settled[0].operators[0].args == {"indicator": True}
+    assert settled[0].operators[0].args == {"strategy": "median", "indicator": True}
     assert settled[2].operators[0].args == {"strategy": "most_frequent"}
 
 

@@ -7,7 +7,7 @@ from data.making import blobs
 from trainwright.base.errors import DataError
 from trainwright.data import storage
 from trainwright.data.dataset import open_dataset
-from trainwright.data.inputs import read_inputs
+from trainwright.data.inputs import InputSchema, read_inputs
 from trainwright.data.lazy import is_lazy
 from trainwright.data.prepare import fit_preparation
 from trainwright.data.storage import explain_storage
@@ -137,7 +137,7 @@ def test_the_plan_says_what_stays_in_its_file(tmp_path):
 
 def test_records_to_predict_for_stay_in_a_large_file_too(tmp_path, monkeypatch):
     monkeypatch.setattr(storage, "hardware", lambda: {"memory_bytes": 1})
-    assert is_lazy(read_inputs(tmp_path / "x.npy", features="x", shape=(4,)).x)
+    assert is_lazy(read_inputs(tmp_path / "x.npy", schema=InputSchema("x", (4,), "y", "regression")).x)
 
 
 # ------------------------------------------------- what a split goes by

@@ -14,6 +14,9 @@ from trainwright.evaluation.decisions import judge_classes, judge_labels, judge_
 from trainwright.evaluation.judgement import add_intervals, measure
 from trainwright.evaluation.values import judge_embedding, judge_values
 from trainwright.evaluation.version import judge
+from trainwright.model_op import ModelOp
+from trainwright.ops.labels import Labels
+from trainwright.ops.multilabels import MultiLabels
 from trainwright.store.artifacts import read_artifact, spell_artifact
 from trainwright.validation.bootstrap import bootstrap_interval, mean_score
 
@@ -311,15 +314,17 @@ def test_slow_scores_have_fewer_draws_and_say_how_many():
 
 
 def model_of(task, outputs, *, invert=lambda values: values, encode=None, **description):
-    prepared = SimpleNamespace(
-        targets=SimpleNamespace(invert=invert), encode=encode or (lambda records: records)
+    model = ModelOp.__new__(ModelOp)
+    targets = {"classification": Labels(sorted(NAMES)), "segmentation": Labels(sorted(NAMES))}
+    labels = MultiLabels(tuple(map(str, range(6)))) if task == "multi_label" else None
+    model.preparation = SimpleNamespace(
+        targets=targets.get(task) or labels or SimpleNamespace(invert=invert),
+        encode=encode or (lambda records: records),
     )
-    return SimpleNamespace(
-        schema=SimpleNamespace(task_type=task, target="t"),
-        preparation=prepared,
-        outputs=lambda x: outputs,
-        description={"model": description},
-    )
+    model.schema = SimpleNamespace(task_type=task, target="t")
+    model.outputs = lambda x: outputs
+    model.description = {"model": description}
+    return model
 
 
 def records_of(y, weight=WEIGHT):
@@ -327,17 +332,16 @@ def records_of(y, weight=WEIGHT):
 
 
 def test_a_model_is_judged_by_its_task():
-    names = np.array(NAMES)
-    found = judge(model_of("classification", LOGITS, invert=lambda n: names[n]), records_of(Y))
-    assert found.classes == NAMES
+    found = judge(model_of("classification", {"logits": LOGITS}), records_of(Y))
+    assert found.classes == sorted(NAMES)
     assert found.scores["accuracy"]["value"] == pytest.approx(
         np.average(LOGITS.argmax(1) == Y, weights=WEIGHT)
     )
     assert judge(model_of("multi_label", {"logits": LOGITS}), records_of(LOGITS > 1)).classes == list(
-        range(6)
+        "012345"
     )
-    place = model_of("segmentation", {"logits": LOGITS[:, :, None]}, invert=lambda n: names[n])
-    assert judge(place, records_of(Y[:, None])).classes == NAMES
+    place = model_of("segmentation", {"logits": LOGITS[:, :, None]})
+    assert judge(place, records_of(Y[:, None])).classes == sorted(NAMES)
     assert "silhouette" in judge(model_of("embedding", {"embedding": LOGITS}), records_of(Y)).scores
 
 
@@ -357,7 +361,7 @@ def test_a_spread_is_judged_in_the_unit_of_the_target():
 
 
 def test_a_bare_output_of_one_target_fits_a_column_of_records():
-    found = judge(model_of("regression", GUESS[:, :1]), records_of(TRUE[:, 0]))
+    found = judge(model_of("regression", {"y": GUESS[:, :1]}), records_of(TRUE[:, 0]))
     rmse = metrics.root_mean_squared_error(TRUE[:, 0], GUESS[:, 0], sample_weight=WEIGHT)
     assert found.scores["rmse"]["value"] == pytest.approx(rmse)
     assert found.arrays["predictions"].shape == found.arrays["targets"].shape == (N, 1)

@@ -147,8 +147,7 @@ def test_a_loss_says_what_it_takes():
     ],
 )
 def test_a_loss_that_cannot_work_is_refused_with_the_reason(loss, model, line):
-    (found,) = lines(loss, **model)
-    assert found.startswith(line)
+    assert any(found.startswith(line) for found in lines(loss, **model))
 
 
 @pytest.mark.parametrize("task", FITTING)
@@ -156,7 +155,9 @@ def test_a_loss_that_cannot_work_is_refused_with_the_reason(loss, model, line):
 def test_exactly_the_losses_of_a_task_are_taken(task, name):
     head = HEADS.get(name, "point") if task == "regression" else "point"
     quantiles = {"quantiles": [0.1, 0.5, 0.9]} if head == "quantiles" else {}
-    refused = [one for one in lines(name, task_type=task, head=head, **quantiles) if "augment" not in one]
+    architecture = "unet" if task == "segmentation" else "mlp"
+    found = lines(name, task_type=task, head=head, architecture=architecture, **quantiles)
+    refused = [one for one in found if one.startswith("train.loss") and "augment" not in one]
     assert bool(refused) == (name not in FITTING[task])
 
 

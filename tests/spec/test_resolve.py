@@ -97,7 +97,7 @@ def test_there_is_a_weight_for_each_class():
             "auto",
             {"head": "mean_variance"},
             "classification",
-            "model.head: 'mean_variance' is for regression",
+            "model.head: 'mean_variance' does not go with task_type 'classification'",
         ),
     ],
 )

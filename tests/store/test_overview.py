@@ -2,7 +2,7 @@ import pytest
 
 from trainwright.base.errors import StoreError
 from trainwright.store.datasets import register
-from trainwright.store.overview import list_runs, missing_provenance
+from trainwright.store.overview import STUDY, list_runs, missing_provenance, studies_of
 
 NAN = float("nan")
 
@@ -64,6 +64,17 @@ def runs(begin, snapshot, data):
 def test_runs_are_chosen_and_sorted(registry, runs, wanted, names):
     called = {run.id: name for name, run in runs.items()}
     assert [called[entry.run.id] for entry in list_runs(registry, **wanted)] == names
+
+
+def test_the_runs_of_a_study_are_those_linked_to_it(registry, runs):
+    registry.link(runs["one"].id, "used", STUDY, target="3f9c0a1b2c3d")
+    registry.link(runs["four"].id, "used", STUDY, target="3f9c0a1b2c3d")
+    registry.link(runs["two"].id, "used", STUDY, target="000000000000")
+    registry.link(runs["three"].id, "used", "produced_by", target="3f9c0a1b2c3d")
+    found = [entry.run.id for entry in list_runs(registry, study="3f9c0a1b2c3d")]
+    assert found == [runs["four"].id, runs["one"].id]
+    assert studies_of(registry, runs["two"].id) == ["000000000000"]
+    assert list_runs(registry, study="none") == []
 
 
 def test_a_metric_that_no_run_has_is_refused_with_those_there_are(registry, runs):

@@ -52,7 +52,7 @@ def test_a_plateau_cuts_the_rate_and_is_resumed_exactly(lab, backend):
         "    return version\n"
         "LocalRun.save = save_and_die\nfrom trainwright.cli.app import main\nmain()\n"
     )
-    process = lab.start("run", lab.file, "-q", "--set", plateau, code=die)
+    process = lab.start("run", lab.file, "-q", "--again", "--set", plateau, code=die)
     process.communicate(timeout=60)
     run = lab.json("ls")[0]["run"]
     assert lab.json("resume", run, "-q")["weights"] == whole["weights"]

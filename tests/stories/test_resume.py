@@ -32,7 +32,7 @@ def test_a_signal_checkpoints_and_exits_130_and_resume_goes_on_exactly(lab, back
         "Progress.on_epoch = lambda self, moment: (before(self, moment), time.sleep(0.05))[0]\n"
         "from trainwright.cli.app import main\nmain()\n"
     )
-    process = lab.start("run", lab.file, code=slow)
+    process = lab.start("run", lab.file, "--again", code=slow)
     wait_for(process, r"epoch 5/")
     process.send_signal(number)
     out, err = process.communicate(timeout=60)
@@ -61,7 +61,7 @@ def test_a_resume_in_the_middle_of_an_epoch_is_exact_and_its_history_is_whole(la
         "LocalRun.save = save_and_die\n"
         "from trainwright.cli.app import main\nmain()\n"
     )
-    process = lab.start("run", lab.file, "-q", code=killing)
+    process = lab.start("run", lab.file, "-q", "--again", code=killing)
     process.communicate(timeout=60)
     assert process.returncode == -9
     row = lab.json("ls")[0]

@@ -31,6 +31,7 @@ def list_runs(
     dataset: Annotated[
         str | None, typer.Option(help="Only trained on these data: a name, or 8 digits of the digest.")
     ] = None,
+    study: Annotated[str | None, typer.Option(help="Only of the study with this id.")] = None,
     state: Annotated[str | None, typer.Option(help=f"Only in this state: {', '.join(STATES)}.")] = None,
     sort: Annotated[
         str | None, typer.Option(help="`created`, or a metric such as `val/loss` or `test/accuracy`.")
@@ -53,6 +54,7 @@ def list_runs(
         state=state,
         family=family,
         dataset=dataset,
+        study=study,
         sort=sort,
         descending=descending,
         limit=limit,

@@ -42,7 +42,7 @@ def infer_column(table: "Table", name: str) -> Column:
     meant = np.array([one.strip() not in csvtext.MISSING for one in there.tolist()])
     good = int(np.isfinite(numbers).sum())
     if good and good == int(meant.sum()):
-        return _numeric(name, numbers, "its text is numbers")
+        return _numeric(table, name, numbers, "its text is numbers")
     if good >= MOSTLY * max(1, int(meant.sum())) and len(np.unique(numbers[np.isfinite(numbers)])) > 2:
         raise DataError(_mixed(table, name, texts, numbers))
     grouped = [text for text in there.tolist() if csvtext.THOUSANDS.fullmatch(text)]
@@ -120,25 +120,28 @@ def _of_typed(table: "Table", name: str, found: Any) -> Column:
             "its type is boolean" if used else "it is constant",
         )
     if kind.startswith(("int", "uint", "float", "double", "halffloat", "decimal")):
-        return _numeric(name, _as_numbers(table, name, found, "numeric"), "its values are numbers")
+        return _numeric(table, name, _as_numbers(table, name, found, "numeric"), "its values are numbers")
     raise DataError(f"{table.name}: column {name!r} holds {kind}; leave it out by data.columns, role: ignore")
 
 
-def _numeric(name: str, numbers: Array, why: str) -> Column:
+def _numeric(table: "Table", name: str, numbers: Array, why: str) -> Column:
     there: Any = numbers[~np.isnan(numbers)]
     distinct, missing = len(np.unique(there)), len(numbers) - len(there)
     if distinct <= 1:
         return Column(name, "numeric", False, missing, distinct, "it is constant")
     whole = bool((there == np.rint(there)).all())
-    if whole and distinct == len(numbers) and (_ID_NAME.fullmatch(name) or _counts_up(there)):
+    once = whole and distinct == len(numbers)
+    if once and (_ID_NAME.fullmatch(name) or _is_row_number(table, name, there)):
         return Column(
             name, "numeric", False, missing, distinct, "it names records: every value is there once"
         )
     return Column(name, "numeric", True, missing, distinct, why)
 
 
-def _counts_up(values: Any) -> bool:
-    return len(values) > 2 and bool((np.diff(values) == 1).all())
+def _is_row_number(table: "Table", name: str, values: Any) -> bool:
+    """Says whether the first of several columns counts the records from 0 or 1."""
+    first = len(table.columns) > 2 and table.columns[0] == name
+    return first and len(values) > 2 and values[0] in (0, 1) and bool((np.diff(values) == 1).all())
 
 
 def _categories(name: str, distinct: int, count: int, missing: int) -> Column:
@@ -247,7 +250,7 @@ def _as_text(table: "Table", name: str, found: Any) -> Array:
 
 
 def _spell(value: Any) -> str:
-    if value is None:
+    if value is None or value != value:  # nan, in an array of numbers that name groups
         return ""
     if isinstance(value, bool):
         return "true" if value else "false"

@@ -47,9 +47,12 @@ def _operators(column: Column, spec: DataSpec, *, tokens: bool) -> list[Use]:
     impute = spec.missing == "impute"
     # Numbers that a list of operators will see as a matrix are left as they are.
     scale = [Use(use="Standardize")] if spec.operators == "auto" else []
+    # The median is not moved by the few values that are far off.
+    fill = Use(use="Impute", args={"strategy": "median"})
     if column.kind == "datetime":
-        return [Use(use="DateParts"), *([Use(use="Impute")] if impute else []), *scale]
+        return [Use(use="DateParts"), *([fill] if impute else []), *scale]
     if column.kind == "boolean":
         return [Use(use="Impute", args={"strategy": "most_frequent"})] if impute else []
     # That a value is missing may itself tell something.
-    return [*([Use(use="Impute", args={"indicator": column.missing > 0})] if impute else []), *scale]
+    marked = Use(use="Impute", args={"strategy": "median", "indicator": True}) if column.missing else fill
+    return [*([marked] if impute else []), *scale]

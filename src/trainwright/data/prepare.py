@@ -239,6 +239,8 @@ def _fit_inputs(
 def _alike(x: Frame, columns: Sequence[ColumnSpec]) -> list[Use] | None:
     """Gives the operators of all columns if they are numbers that are treated alike: they are one matrix then."""
     used = [one for one in columns if one.role == "feature"]
+    if not used and all(one.dtype.kind == "f" for one in x.columns.values()):
+        return []
     if {one.kind for one in used} != {"numeric"} or any(is_blank(one).any() for one in x.columns.values()):
         return None
     first = used[0].operators

@@ -56,7 +56,8 @@ class Roles:
 
     def at(self, role: str) -> str:
         """Begins a message about one role."""
-        return f"{self.where}.{role}: " if self.where else ""
+        place = "split.by" if role == "by" else role
+        return f"{self.where}.{place}: " if self.where else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,7 +53,7 @@ def read_table(table: "Table", roles: Roles) -> Raw:
         schema=schema,
         numbers=None if keep is None else np.flatnonzero(keep),
         left_out=0 if keep is None else int((~keep).sum()),
-        by=_other(table.keys, roles.by, at=roles.at("split.by")),
+        by=_other(table.keys, roles.by, at=roles.at("by")),
     )
 
 
@@ -73,7 +73,7 @@ def _read_mapped(table: MappedTable, roles: Roles) -> Raw:
         features="column",
         target=(roles.target or "") if isinstance(roles.target, str | None) else roles.targets,
         schema=schema,
-        by=_other(table.keys, roles.by, at=roles.at("split.by")),
+        by=_other(table.keys, roles.by, at=roles.at("by")),
     )
 
 
@@ -101,7 +101,7 @@ def _sequences(table: "Table", roles: Roles) -> Raw | None:
         columns=None,
         features=name,
         target=target,
-        by=_other(table.keys, roles.by, at=roles.at("split.by")),
+        by=_other(table.keys, roles.by, at=roles.at("by")),
     )
 
 
@@ -122,7 +122,7 @@ def _check_there(table: "Table", roles: Roles) -> None:
             f"{roles.at('target')}name the column to predict; {table.name} has {_shown(table.columns)}"
         )
     named = [*(("target", one) for one in roles.targets), ("weight", roles.weight), ("id", roles.id)]
-    for role, name in [*named, ("split.by", roles.by)]:
+    for role, name in [*named, ("by", roles.by)]:
         if name is not None and name not in table.columns:
             raise DataError(
                 f"{roles.at(role)}no column {name!r} in {table.name}, {nearest(name, table.columns)}"

@@ -4,19 +4,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trainwright.base.errors import DataError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records, open_dataset
-from trainwright.data.frame import Frame
 from trainwright.data.inputs import read_inputs
-from trainwright.data.sequences import Sequences
 from trainwright.evaluation.baseline import baseline_scores
-from trainwright.evaluation.decisions import judge_classes, judge_labels, judge_places
 from trainwright.evaluation.judgement import Interval, Judgement
-from trainwright.evaluation.values import judge_embedding, judge_values
+from trainwright.evaluation.predictions import judge_predictions, predict_records
+from trainwright.evaluation.samples import columns_to_cut, sample_artifacts
 from trainwright.model_op import ModelOp
 from trainwright.spec.experiment import Experiment
 from trainwright.store.records import VersionRow
@@ -36,19 +32,7 @@ def judge(model: ModelOp, records: Records, *, columns: Mapping[str, Array] | No
     Raises:
         DataError: If the records do not fit the model, or a column is not one value per record.
     """
-    task, weight = model.schema.task_type, records.weight
-    outputs = model.outputs(records.x)
-    y = model.preparation.encode(records).y
-    if task == "embedding":
-        return judge_embedding(outputs["embedding"], y, weight=weight, columns=columns)
-    assert y is not None
-    if task == "regression":
-        return _judge_regression(model, outputs, records, columns)
-    logits = outputs["logits"]
-    if task == "multi_label":
-        return judge_labels(logits, y, weight=weight, labels=model.classes, columns=columns)
-    judged = judge_places if task == "segmentation" else judge_classes
-    return judged(logits, y, weight=weight, classes=model.classes, columns=columns)
+    return judge_predictions(predict_records(model, records), columns=columns)
 
 
 def evaluate_version(
@@ -64,51 +48,29 @@ def evaluate_version(
         train: The train split, for the baseline.
     """
     run.look("test", "evaluate")
-    model = ModelOp(registry.operator(version), registry.weights(version), version=version)  # type: ignore[arg-type]
-    found = judge(model, records, columns=_cut_by(records))
-    named = {f"test/{name}": score for name, score in found.scores.items()}
-    for name, score in named.items():
-        run.artifact(name, score["value"], step=version.step)
-    run.artifact("test/scores", {name: dict(score) for name, score in named.items()}, step=version.step)
-    about = {"version": version.number, "records": found.records, "classes": found.classes}
-    run.artifact("test/about", about, step=version.step)
-    baseline = baseline_scores(model.preparation, train, records)
-    if baseline:
-        run.artifact("test/baseline", {f"test/{name}": value for name, value in baseline.items()})
-    for name, array in found.arrays.items():
-        run.artifact(f"test/{name}", array, step=version.step)
-    for name, table in found.tables.items():
-        run.artifact(f"test/{name}", table, step=version.step)
-    _keep_samples(model, records, found, run=run, step=version.step)
-    return named
+    scores, artifacts = _judge_test(registry, version, records, train)
+    for name, value in artifacts.items():
+        run.artifact(name, value, step=version.step)
+    return scores
 
 
-def _cut_by(records: Records) -> dict[str, Array]:
-    """Gives the columns of a table by whose values the scores are looked at, part by part."""
-    if not isinstance(records.x, Frame):
-        return {}
-    return {name: column for name, column in records.x.columns.items() if column.dtype.kind in "fU"}
+def evaluate_finished(
+    registry: Registry, version: VersionRow, records: Records, *, train: Records, by: str
+) -> dict[str, Interval]:
+    """Does as `evaluate_version` for a run that ended without a look at the test split.
 
-
-def _keep_samples(model: ModelOp, records: Records, found: Judgement, *, run: LocalRun, step: int) -> None:
-    """Keeps the raw inputs of the records that the report shows, and of grids what was wanted and predicted."""
-    samples = found.tables.get("samples", {})
-    rows = np.array([one["record"] for part in samples.values() for one in part], dtype=np.int64)
-    if not len(rows):
-        return
-    some = records.take(rows)
-    run.artifact("test/sample_records", rows, step=step)
-    if isinstance(some.x, Frame):
-        table = {name: [str(value) for value in column.tolist()] for name, column in some.x.columns.items()}
-        run.artifact("test/sample_rows", table, step=step)
-        return
-    if isinstance(some.x, Sequences):
-        return  # of different lengths: there is no one array of them
-    x: Any = some.x
-    run.artifact("test/sample_inputs", np.asarray(x[:]), step=step)
-    if some.y is not None and some.y.ndim > 2 - (model.schema.task_type == "segmentation"):
-        run.artifact("test/sample_targets", some.y, step=step)
-        run.artifact("test/sample_predictions", model(x), step=step)
+    Args:
+        registry: Where the version is.
+        version: As `evaluate_version`.
+        records: As `evaluate_version`.
+        train: As `evaluate_version`.
+        by: Who looks.
+    """
+    registry.look(version.run, "test", by=by)
+    scores, artifacts = _judge_test(registry, version, records, train)
+    for name, value in artifacts.items():
+        registry.keep(version.run, name, value)
+    return scores
 
 
 def evaluate_model(
@@ -145,11 +107,21 @@ def evaluate_model(
     return {f"{prefix}/{name}": score for name, score in judge(model, records).scores.items()}
 
 
-def _judge_regression(
-    model: ModelOp, outputs: Mapping[str, Array], records: Records, columns: Mapping[str, Array] | None
-) -> Judgement:
-    found = {"y": model.decode(outputs), **model.spread(outputs)}
-    levels = model.description["model"].get("quantiles")
-    assert records.y is not None
-    true = records.y.reshape(found["y"].shape)
-    return judge_values(found, true, weight=records.weight, levels=levels, columns=columns)
+def _judge_test(
+    registry: Registry, version: VersionRow, records: Records, train: Records
+) -> tuple[dict[str, Interval], dict[str, Any]]:
+    """Gives the scores, and the artifacts that are kept of them, by name."""
+    model = ModelOp(registry.operator(version), registry.weights(version), version=version)  # type: ignore[arg-type]
+    found = judge(model, records, columns=columns_to_cut(records))
+    scores = {f"test/{name}": score for name, score in found.scores.items()}
+    baseline = baseline_scores(model.preparation, train, records)
+    kept: dict[str, Any] = {
+        "scores": {name: dict(score) for name, score in scores.items()},
+        "about": {"version": version.number, "records": found.records, "classes": found.classes},
+        **({"baseline": {f"test/{name}": value for name, value in baseline.items()}} if baseline else {}),
+        **found.arrays,
+        **found.tables,
+        **sample_artifacts(model, records, found),
+    }
+    values = {name: score["value"] for name, score in scores.items()}
+    return scores, values | {f"test/{name}": value for name, value in kept.items()}

@@ -29,7 +29,7 @@ class ModelTask:
         quantiles: Levels of the loss `quantile`, sorted, 0.5 among them.
 
     Example:
-        >>> plan = Blueprint((2,), 6, (), {})
+        >>> plan = Blueprint((2,), (6,), (), {})
         >>> task = ModelTask(plan, TrainSpec(loss="quantile"), 1, quantiles=(0.1, 0.5, 0.9))
         >>> task.task_type, task.head, dict(task.outputs)
         ('regression', 'quantiles', {'y': (2,), 'quantiles': (3, 2)})

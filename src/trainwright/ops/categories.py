@@ -103,7 +103,9 @@ class OneHot(Operator):
 
     def output_names(self, *names: str) -> list[str]:
         """Names the columns `name=category`."""
-        return [f"{name}={one}" for name, found in zip(names, self._names(), strict=True) for one in found]
+        # Fewer names than columns come out if an operator before gave more columns than it named.
+        pairs = zip(names, self._names(), strict=False)
+        return [f"{name}={one}" for name, found in pairs for one in found]
 
     def _names(self) -> list[list[str]]:
         if self.values is None or self.rare is None:

@@ -159,8 +159,8 @@ class RandomErasing(Augmentation):
         height, width = x.shape[2:]
         chosen, shape, top, left = draw(stream, records, 4).T
         # The narrowest and the widest rectangle of this area that fit, in logarithms of height by width.
-        narrowest = max(log(_ASPECT), log(self.area * height / width))
-        widest = max(min(-log(_ASPECT), log(height / (self.area * width))), narrowest)
+        fitting = log(self.area * height / width), log(height / (self.area * width))
+        narrowest, widest = np.clip((log(_ASPECT), -log(_ASPECT)), *fitting).tolist()
         aspect = np.exp(draw_between(narrowest, widest, of=shape).astype(np.float64))
         pixels = self.area * height * width
         tall = np.clip(np.rint(np.sqrt(pixels * aspect)), 1, height)

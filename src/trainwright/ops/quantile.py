@@ -10,7 +10,7 @@ import numpy as np
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
-from trainwright.ops.groups import Statistics, check_record_shape, finite_numbers
+from trainwright.ops.groups import Statistics, check_record_shape, finite_numbers, refuse_infinite
 from trainwright.ops.operator import Operator
 
 _TAIL = 1e-7  # the normal distribution has no finite value for the probabilities 0 and 1
@@ -67,9 +67,15 @@ class Quantile(Operator):
         Raises:
             DataError: If there are no records, no numbers, or values that are not finite.
         """
-        numbers = finite_numbers(x, self)
-        levels = np.linspace(0.0, 1.0, min(self.n_quantiles, len(x)))
-        quantiles = np.quantile(numbers, levels, axis=0)
+        ordered = np.sort(finite_numbers(x, self), axis=0)
+        count, last = min(self.n_quantiles, len(x)), len(x) - 1
+        # Places among the records in whole numbers: rounded ones would pull ties apart, as np.quantile does.
+        below, rest = np.divmod(np.arange(count) * last, max(1, count - 1))
+        way = (rest / max(1, count - 1)).reshape(-1, *[1] * (x.ndim - 1))
+        lower, upper = ordered[below], ordered[np.minimum(below + 1, last)]
+        with np.errstate(over="ignore", invalid="ignore"):
+            quantiles = lower + way * (upper - lower)
+        refuse_infinite(self, quantiles)
         # Interpolation rounds: neighbours may be out of order by the last bit.
         return replace(self, quantiles=np.maximum.accumulate(quantiles, axis=0))
 

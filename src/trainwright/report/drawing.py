@@ -1,12 +1,15 @@
 """The drawing of where a run came from."""
 
 from collections.abc import Sequence
-from html import escape
+
+from markupsafe import Markup, escape
+
+from trainwright.report.scale import svg
 
 BOX_WIDTH, BOX_HEIGHT, GAP_X, GAP_Y = 208, 44, 36, 14
 
 
-def draw_lineage(columns: Sequence[Sequence[tuple[str, str]]]) -> str:
+def draw_lineage(columns: Sequence[Sequence[tuple[str, str]]]) -> Markup:
     """Draws boxes in columns; each box is joined to every box of the next column.
 
     Args:
@@ -41,10 +44,7 @@ def draw_lineage(columns: Sequence[Sequence[tuple[str, str]]]) -> str:
             )
             places.append((left + BOX_WIDTH, middle))
         before = places
-    return (
-        f'<svg class="lineage" viewBox="-2 -2 {width + 4} {height + 4}" role="img" aria-label="lineage">'
-        f"{''.join(parts)}</svg>"
-    )
+    return svg("lineage", "lineage", (-2, -2, width + 4, height + 4), parts)
 
 
 def _shorten(name: str) -> str:

@@ -18,13 +18,6 @@ def _target_operators(experiment: Any) -> Iterator[Broken]:
         yield Broken(("data", "target_operators"), f"it does not go with task_type {task!r}; {cure}")
 
 
-def _head(experiment: Any) -> Iterator[Broken]:
-    task, head = experiment.model.task_type, experiment.model.head
-    if task not in ("auto", "regression") and head != "point":
-        cure = "it is for regression; leave it out"
-        yield Broken(("model", "head"), f"{head!r} does not go with task_type {task!r}; {cure}")
-
-
 def _name_of(loss: Any) -> Any:
     return loss if isinstance(loss, str) else loss.name
 
@@ -71,7 +64,6 @@ class Experiment(Part):
 
     rules: ClassVar[tuple[Rule, ...]] = (
         _target_operators,
-        _head,
         _loss_fits_the_task,
         _loss_fits_the_head,
         _views,

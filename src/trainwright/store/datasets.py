@@ -83,27 +83,6 @@ def register(
             return dataset_row(rewrite(connection, tables.dataset, key=key, changes={"name": name}))
 
 
-def call(store: Store, digest: str, name: str) -> None:
-    """Gives a recorded dataset a name; one whose content has the name already is left as it is.
-
-    Raises:
-        SpecError: If the name is not allowed.
-        StoreError: If the name stands for other content, or the dataset has another name.
-    """
-    check_name(name, what="dataset")
-    known = {row.digest: row for row in rows(store)}
-    own = known[digest]
-    for row in known.values():
-        if row.name == name and row.content_digest == own.content_digest:
-            return
-        if row.name == name:
-            _refuse_name(row, own.recipe_digest, content_digest=own.content_digest)
-    if own.name is not None:
-        raise StoreError(f"this dataset is registered as {own.name!r} already: use that name, not {name!r}")
-    with store.catalogue.write() as connection:
-        rewrite(connection, tables.dataset, key={"digest": digest}, changes={"name": name})
-
-
 def find(store: Store, name: str) -> DatasetRow:
     """Gives a dataset by its name, its digest or the first 8 or more digits of that.
 

@@ -13,11 +13,15 @@ from trainwright.store.versions import FINE_TUNED
 
 NAMESPACE = "urn:trainwright:"
 AGENT = "tw:trainwright"
+LINKS: dict[str, Literal["analysis", "hypothesis"]] = {
+    "produced_by": "analysis",
+    "tests_hypothesis": "hypothesis",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A dataset, a run or a version.
+    """A dataset, a run, a version, or the analysis or hypothesis that a run was made for.
 
     Args:
         id: Such as `version:3`.
@@ -26,7 +30,7 @@ class Node:
     """
 
     id: str
-    kind: Literal["dataset", "run", "version"]
+    kind: Literal["dataset", "run", "version", "analysis", "hypothesis"]
     label: str
 
 
@@ -63,7 +67,8 @@ def lineage(registry: Registry, ref: str, *, every: bool = True) -> Lineage:
     names = {row.digest: called.get(row.content_digest) or row.digest[:12] for row in datasets}
     origins = registry.fine_tunings()
     tuned = {(f"version:{version}", f"run:{run}") for run, version in origins.items()}
-    edges = sorted({*_edges(runs, versions), *tuned})
+    made_for = {(f"{LINKS[edge.what]}:{edge.target}", f"run:{edge.run}") for edge in registry.links(*LINKS)}
+    edges = sorted({*_edges(runs, versions), *tuned, *made_for})
     start = f"version:{registry.resolve(ref).id}"
     if not every:
         parents = {run.parent for run in runs.values()} | set(origins.values())
@@ -197,6 +202,10 @@ def _node(
     kind, _, key = item.partition(":")
     if kind == "dataset":
         return Node(item, "dataset", names.get(key, key[:12]))
+    if kind == "analysis":
+        return Node(item, "analysis", key)
+    if kind == "hypothesis":
+        return Node(item, "hypothesis", key)
     if kind == "run":
         return Node(item, "run", f"{key} ({runs[key].state})")
     row = versions[int(key)]

@@ -13,6 +13,7 @@ from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
 
 MIN_DIGEST = 8
+STUDY = "study"  # what an edge is called that leads from a run to the study it belongs to
 Score = dict[Literal["value", "low", "high"], float]
 
 
@@ -54,6 +55,7 @@ def list_runs(
     state: str | None = None,
     family: str | None = None,
     dataset: str | None = None,
+    study: str | None = None,
     sort: str | None = None,
     descending: bool = False,
     limit: int | None = None,
@@ -66,6 +68,7 @@ def list_runs(
         state: Only in this state.
         family: Only of this family.
         dataset: Only trained on these data: their name, or at least 8 digits of their digest.
+        study: Only of the study with this id.
         sort: `created`, a test score such as `test/accuracy`, or a metric of the best version, such as `val/loss`;
             the smallest first. Runs without it, or with NaN, come last.
         descending: The largest first.
@@ -76,6 +79,8 @@ def list_runs(
     """
     found = []
     for run in reversed(registry.runs(model=model, state=state)):
+        if study is not None and study not in studies_of(registry, run.id):
+            continue
         about = _description(registry, run)
         if family not in (None, about.get("family")):
             continue
@@ -87,6 +92,11 @@ def list_runs(
     elif sort is not None:
         found = _by_metric(found, sort, descending=descending)
     return found[:limit]
+
+
+def studies_of(registry: Registry, run: str) -> list[str]:
+    """Gives the ids of the studies that a run belongs to."""
+    return [edge.target for edge in registry.edges(run) if (edge.kind, edge.what) == ("used", STUDY)]
 
 
 def missing_provenance(registry: Registry, run: RunRow) -> tuple[str, ...]:

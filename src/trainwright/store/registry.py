@@ -315,6 +315,14 @@ class Registry:
         """Gives what a run used beyond its dataset and its parent, or made beyond its versions."""
         return [EdgeRow(**row) for row in self._of_run(tables.edge, run)]
 
+    def links(self, *whats: str) -> list[EdgeRow]:
+        """Gives what runs used or made, of some kinds of things, such as `produced_by`."""
+        with self.store.catalogue.read() as connection:
+            return [
+                EdgeRow(**row)
+                for row in fetch(connection, select(tables.edge).where(tables.edge.c.what.in_(whats)))
+            ]
+
     def link(self, run: str, kind: Literal["used", "made"], what: str, *, target: str) -> None:
         """Adds what a run used or made, such as the analysis it was made for; once is enough.
 
