@@ -177,9 +177,20 @@ def _plain(column: Any, at: str) -> Any:
     if plain == column.type:
         return column
     try:
-        return pc.cast(column, plain)
+        return pc.cast(_without_view(column), plain)
     except _REFUSALS as error:
         raise DataError(f"{at} holds {column.type}, which cannot become {plain}: {error}") from error
+
+
+def _without_view(column: Any) -> Any:
+    """Gives dictionaries plain words: Arrow cannot look up words that are views of text, which polars keeps."""
+    if not pa.types.is_dictionary(column.type) or not pa.types.is_string_view(column.type.value_type):
+        return column
+    plain = [
+        pa.DictionaryArray.from_arrays(one.indices, one.dictionary.cast(pa.large_string()))
+        for one in column.chunks
+    ]
+    return pa.chunked_array(plain, type=pa.dictionary(column.type.index_type, pa.large_string()))
 
 
 def _plain_type(kind: Any) -> Any:

@@ -10,12 +10,14 @@ import numpy as np
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.check import check_finite, check_ids, check_weight
+from trainwright.data.columns import read_column
 from trainwright.data.dataset import Features, Records
 from trainwright.data.frame import Frame, is_blank
 from trainwright.data.lazy import is_lazy
 from trainwright.data.roles import Missing, Raw, Roles, nearest
 from trainwright.data.sequences import Sequences
 from trainwright.data.source import TABLES, find_place, read_source
+from trainwright.data.spelling import is_nothing, spell
 from trainwright.data.storage import read_records
 from trainwright.spec.data import ColumnSpec
 
@@ -174,18 +176,19 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
 
 
 def _settle(values: Array, name: str, kind: str) -> Array:
+    if kind in ("categorical", "text"):
+        return np.array([spell(one) for one in values.tolist()], dtype=np.str_)
+    if values.dtype.kind in "OUT":
+        return _read_objects(values, name, kind)
     try:
-        if kind in ("numeric", "boolean"):
-            return values.astype(np.float64)
-        if kind == "datetime":
-            return values.astype("datetime64[s]")
+        return values.astype("datetime64[s]" if kind == "datetime" else np.float64)
     except (TypeError, ValueError) as error:
         raise DataError(f"column {name!r} is not {kind}: {error}") from error
-    texts = ["" if one is None or one != one else _spell(one) for one in values.tolist()]
-    return np.array(texts, dtype=np.str_)
 
 
-def _spell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def _read_objects(values: Array, name: str, kind: str) -> Array:
+    """Reads words and dates as a file of them is read."""
+    from trainwright.data.frames import table_of
+
+    plain = [None if is_nothing(one) else one for one in values.tolist()]
+    return read_column(table_of({name: plain}, name="the records"), name, kind)
