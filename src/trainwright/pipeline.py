@@ -264,7 +264,7 @@ class TrainingPipeline:
             return named, source.rpartition(":")[2]
         by_role = isinstance(source, Mapping) and {"x", "y"} <= set(source) <= {"x", "y", "weight", "id"}
         if by_role and np.ndim(source["x"]) > 1:
-            arrays = {name: np.asarray(one) for name, one in source.items()}
+            arrays = {name: _plain(one, name) for name, one in source.items()}
             path = self._keep(arrays)
             roles = {name: name for name in ("weight", "id") if name in arrays}
             return {"path": str(path), **roles}, path.stem[:8]
@@ -379,7 +379,7 @@ def gather(loader: Loader) -> dict[str, Array]:
     kept: list[dict[str, Array]] = []
     for number, batch in enumerate(loader):
         parts = batch if isinstance(batch, Mapping) else dict(zip(("x", "y", "weight"), batch, strict=False))
-        arrays = {name: np.asarray(one) for name, one in parts.items()}
+        arrays = {name: _plain(one, f"batch {number} of the loader: {name}") for name, one in parts.items()}
         if (
             not {"x", "y"} <= set(arrays) <= {"x", "y", "weight"}
             or len({len(one) for one in arrays.values()}) != 1
@@ -393,3 +393,18 @@ def gather(loader: Loader) -> dict[str, Array]:
     if any(set(one) != set(kept[0]) for one in kept):
         raise DataError("some batches of the loader have weights, others have not")
     return {name: np.concatenate([one[name] for one in kept]) for name in kept[0]}
+
+
+def _plain(value: Any, name: str) -> Array:
+    """Gives an array of numbers or text; of objects, if they are all numbers or all text."""
+    array = np.asarray(value)
+    if array.dtype.kind != "O":
+        return array
+    kinds = {type(one) for one in array.flat}
+    if kinds and all(issubclass(kind, str) for kind in kinds):
+        return array.astype(np.str_)
+    if kinds and all(issubclass(kind, int | float | np.number | np.bool_) for kind in kinds):
+        return np.array(array.tolist())
+    raise DataError(
+        f"{name}: it holds objects ({', '.join(sorted(kind.__name__ for kind in kinds))}), not numbers or text alone"
+    )

@@ -5,8 +5,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.threads import threads_in_force
 from trainwright.backends.torch.driver import cuda_is_there
@@ -20,6 +18,7 @@ from trainwright.data.balance import balance_classes, balance_labels
 from trainwright.data.check import NO_CLASS
 from trainwright.data.dataset import Dataset, Records, open_dataset
 from trainwright.data.encoding import settle_columns
+from trainwright.data.frame import Frame
 from trainwright.data.inputs import InputSchema
 from trainwright.data.lazy import is_lazy
 from trainwright.data.prepare import Preparation, fit_preparation
@@ -209,6 +208,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         catalog=OPERATORS,
         columns=columns,
         tokens=_holds_tokens(experiment, dataset),
+        vocabulary_size=_said_vocabulary(experiment),
     )
     new_head = experiment.train.new_head
     if parent is not None and experiment.train.keep_preparation:
@@ -322,8 +322,25 @@ def _try_out(changes: Sequence[Augmentation], feed: Feed, *, seed: int) -> None:
 def _holds_tokens(experiment: Experiment, dataset: Dataset) -> bool:
     """Says whether an array of integers holds token ids: a transformer takes rows of integers for them."""
     x, model = dataset.records.x, experiment.model
-    whole = isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype.kind in "iu"
-    return whole and model.architecture == "transformer" and model.input in ("auto", "tokens")
+    if model.architecture != "transformer" or model.input not in ("auto", "tokens"):
+        return False
+    if isinstance(x, Sequences):
+        whole = x.tokens
+    else:
+        whole = not isinstance(x, Frame) and len(x.shape) == 2 and x.dtype.kind in "iu"
+    if whole and not isinstance(x, Sequences) and is_lazy(x):
+        raise DataError("data.in_memory: token ids are read whole; write in_memory: true")
+    if not whole and (model.input == "tokens" or _said_vocabulary(experiment) is not None):
+        raise DataError(
+            "data.features: token ids are an array of integers, shape (records, length), or lists of them; these are "
+            "not: save them so, or leave out model.input and model.vocabulary_size"
+        )
+    return whole
+
+
+def _said_vocabulary(experiment: Experiment) -> int | None:
+    said = experiment.model.vocabulary_size
+    return said if isinstance(said, int) else None
 
 
 def _categories(preparation: Preparation, columns: Sequence[ColumnSpec]) -> list[int] | None:

@@ -46,9 +46,9 @@ def register_training(
     run = registry.run(run_id)
     if run.state not in FINISHED:
         raise StoreError(f"run {run_id} is {run.state}; only a finished training is registered")
-    for what, name in (("analysis", analysis_id), ("hypothesis", hypothesis_id)):
-        if name is not None:
-            check_name(name, what=what)
+    check_name(analysis_id, what="analysis")
+    if hypothesis_id is not None:
+        check_name(hypothesis_id, what="hypothesis")
     version = _judged(registry, run)
     registry.link(run_id, "used", "produced_by", target=analysis_id)
     if hypothesis_id is not None:

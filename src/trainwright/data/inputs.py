@@ -68,6 +68,7 @@ def read_inputs(
     Raises:
         DataError: If a column or array is missing, the records have another shape, or values are not finite.
     """
+    path = path.absolute()  # the name of `.` is blank
     found = find_place(path.name, path.parent, at="")
     if not schema.ragged and (found.suffix.lower() in TABLES) == (schema.kinds is None):
         took = f"the array {schema.features!r}" if schema.kinds is None else "columns of a table"

@@ -145,6 +145,7 @@ def fit_preparation(
     catalog: Mapping[str, str],
     columns: Sequence[ColumnSpec] = (),
     tokens: bool = False,
+    vocabulary_size: int | None = None,
 ) -> Preparation:
     """Fits the preprocessing of a spec on the train split alone.
 
@@ -154,6 +155,7 @@ def fit_preparation(
         catalog: Of operators.
         columns: Of a table: what each column is, decided.
         tokens: Whether an array of integers, shape `(records, length)`, holds token ids.
+        vocabulary_size: How many ids there may be, where a user says so; otherwise those of train count.
 
     Raises:
         SpecError: If an operator is unknown or is none, or a class target has operators.
@@ -169,7 +171,7 @@ def fit_preparation(
     length = None
     if isinstance(whole, Sequences):
         length, tokens = min(spec.max_length or whole.longest, whole.longest), whole.tokens
-    vocabulary = _vocabulary_size(train.x) if tokens else None
+    vocabulary = max(_vocabulary_size(train.x), vocabulary_size or 0) if tokens else None
     if tokens and spec.operators not in ("auto", []):
         raise SpecError("data.operators: token ids are names, not quantities; leave them out")
     inputs = Sequential() if tokens else _fit_inputs(train.x, spec, catalog, columns)
@@ -190,12 +192,19 @@ def _vocabulary_size(x: Features) -> int:
 
 
 def _check_tokens(ids: Any, size: int) -> Array:
+    if ids.dtype.kind not in "iu":
+        odd = np.argwhere(ids != np.rint(ids)) if ids.dtype.kind == "f" else np.zeros((1, 2), dtype=np.int64)
+        if len(odd):
+            record, place = odd[0].tolist()
+            raise DataError(
+                f"record {record} holds {ids[record, place]}, which is no token id: these are integers"
+            )
     bad = np.argwhere((ids < 0) | (ids >= size))
     if len(bad):
         record, place = bad[0].tolist()
         raise DataError(
             f"record {record} holds the token id {ids[record, place]}, which was not there in training "
-            f"(ids below {size} were)"
+            f"(ids below {size} were); model.vocabulary_size makes room for more"
         )
     return np.ascontiguousarray(ids, dtype=np.int32)
 
