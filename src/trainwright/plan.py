@@ -1,7 +1,7 @@
 """Everything one run needs, decided and built before anything is written."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,14 @@ from trainwright.data.sequences import Sequences
 from trainwright.data.storage import explain_storage
 from trainwright.model_op import describe
 from trainwright.models.assemble import build_blueprint
-from trainwright.models.fine_tuning import Parent, keep_preparation, open_parent, pin, take_weights
+from trainwright.models.fine_tuning import (
+    Parent,
+    keep_columns,
+    keep_preparation,
+    open_parent,
+    pin,
+    take_weights,
+)
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.ops.augmentation import Augmentation
@@ -103,7 +110,7 @@ class Plan:
         schema = InputSchema(
             data.features,
             self._shape(),
-            list(self.dataset.target) if isinstance(self.dataset.target, tuple) else self.dataset.target,
+            _named(self.dataset.target),
             self.dataset.task_type,
             kinds if self.dataset.features is not None else None,
             data.missing,
@@ -144,6 +151,10 @@ class Plan:
         if None in last:
             return None, None
         return max(n for n in last if n is not None), max(best) or None
+
+    def anew(self) -> "Plan":
+        """Gives the plan for one more run: callbacks that heard one remember it, so they are made afresh."""
+        return replace(self, callbacks=_callbacks(self.experiment))
 
     def prepare(self) -> Learner:
         """Makes the learner; this is what imports a framework."""
@@ -203,6 +214,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     if len(dataset.splits.get("val", ())) == 0:
         raise DataError("data.split.val: no validation records; give a fraction above 0 or name the records")
     columns = _columns(experiment, dataset)
+    if parent is not None and experiment.train.keep_preparation:
+        columns = keep_columns(parent, columns, said=experiment.data.columns)
     preparation = fit_preparation(
         dataset,
         experiment.data,
@@ -222,7 +235,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         task_type=dataset.task_type,
         content_digest=dataset.content_digest,
         features=list(dataset.features) if dataset.features is not None else _array_name(experiment),
-        target=list(dataset.target) if isinstance(dataset.target, tuple) else dataset.target,
+        target=None if experiment.data.target is None else _named(dataset.target),
         columns=columns,
         integers=preparation.vocabulary_size is not None,
         ragged=isinstance(dataset.records.x, Sequences) and preparation.vocabulary_size is None,
@@ -240,9 +253,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     train = resolved.train
     assert train.loss != "auto" and resolved.model.quantiles != "auto"
     run_on = Resolved(device=train.device, threads=int(train.threads))
-    levels = tuple(resolved.model.quantiles or ())
     blueprint = build_blueprint(resolved.model, loss=spell_out(train.loss).name)
-    task = ModelTask(blueprint, train, train.epochs, quantiles=levels)
+    task = ModelTask(blueprint, train, train.epochs, quantiles=tuple(resolved.model.quantiles or ()))
     taken: Mapping[str, Array] = {}
     if parent is not None:
         model = resolved.model
@@ -264,10 +276,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     routines = [
         build(one, ROUTINES, where=f"train.routines.{n}", has=ROUTINE) for n, one in enumerate(train.routines)
     ]
-    callbacks = [
-        build(one, CALLBACKS, where=f"train.callbacks.{n}", has=CALLBACK)
-        for n, one in enumerate(train.callbacks)
-    ]
+    callbacks = _callbacks(resolved)
     splits = {name: _examples(part) for name, part in encoded.items()}
     for number, routine in enumerate(routines):
         if routine.split not in splits:
@@ -290,6 +299,13 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         parent,
         taken,
     )
+
+
+def _callbacks(experiment: Experiment) -> list[Callback]:
+    return [
+        build(one, CALLBACKS, where=f"train.callbacks.{n}", has=CALLBACK)
+        for n, one in enumerate(experiment.train.callbacks)
+    ]
 
 
 def _augmentations(experiment: Experiment) -> list[Augmentation]:
@@ -359,6 +375,10 @@ def _balanced(experiment: Experiment, preparation: Preparation, y: Array) -> lis
     shape = preparation.output_shape(y)
     assert shape is not None
     return balance_classes(y, shape[0])
+
+
+def _named(target: str | tuple[str, ...]) -> str | list[str]:
+    return list(target) if isinstance(target, tuple) else target
 
 
 def _array_name(experiment: Experiment) -> str:

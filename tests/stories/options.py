@@ -76,7 +76,11 @@ UNET = {
     },
 }
 TRANSFORMER = {"architecture": "transformer", "hidden_dims": [8, 8], "heads": 2, "dropout": 0.2}
-LINE = {"data.path": "line.npz", "model.task_type": "regression", "data.target_operators": [{"use": "Standardize"}]}
+LINE = {
+    "data.path": "line.npz",
+    "model.task_type": "regression",
+    "data.target_operators": [{"use": "Standardize"}],
+}
 EMBEDDING = {"model.task_type": "embedding", "model.output_dim": 4}
 SEQUENCES = {
     "data.path": "ragged.npz",
@@ -184,7 +188,12 @@ TASKS = {
         "data.target": "y.npy",
         "data.in_memory": False,
     },
-    "records in a parquet file": {**LINE, "data.path": "t.parquet", "data.target": "y", "data.in_memory": False},
+    "records in a parquet file": {
+        **LINE,
+        "data.path": "t.parquet",
+        "data.target": "y",
+        "data.in_memory": False,
+    },
     "augmented records in a file": {
         **CNN,
         "data.in_memory": False,

@@ -55,7 +55,9 @@ def judge(run):
         own = {name: learner.predict(one.x) for name, one in plan.examples.items()}
         for name, array in model.outputs(raw_records(plan, "val")).items():
             if not np.array_equal(own["val"][name], array):
-                wrong.append(f"@{version.number}: {name} is {_far(own['val'][name], array)} away from the learner's")
+                wrong.append(
+                    f"@{version.number}: {name} is {_far(own['val'][name], array)} away from the learner's"
+                )
         view = View(Served(plan, model, own), plan.examples, invert=plan.preparation.targets.invert)
         for routine in plan.routines:
             for name, value in routine(view).scores.items():

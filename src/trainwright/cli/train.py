@@ -129,7 +129,9 @@ def _show_plan(plan: "Plan") -> None:
         f"{optimizer.name} lr {optimizer.lr:g}, {train.schedule.name}"
     )
     size = 4 * sum(_count(one.shape) for one in plan.task.blueprint.parameters.values())
-    copies = 2 + count_moments(optimizer) + (train.ema is not None)  # what is served, and what goes on from there
+    copies = (
+        2 + count_moments(optimizer) + (train.ema is not None)
+    )  # what is served, and what goes on from there
     say(f"  saving    about {size * copies / 1e6:.1f} MB per checkpoint")
     say(f"  backend   {train.backend}, {train.threads} thread{'s' if train.threads != 1 else ''}")
     for path, reason in plan.why.items():
