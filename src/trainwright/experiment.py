@@ -82,7 +82,7 @@ def run_experiment(
         TrainwrightError: If the spec, the data, the backend or the store is at fault; nothing is written before the
             spec and the data are known to be right.
     """
-    plan = plan or make_plan(experiment, Path(folder), home=home_of(home))
+    plan = make_plan(experiment, Path(folder), home=home_of(home)) if plan is None else plan.anew()
     store = Store.open(home_of(home))
     run = _begin(plan, store, parent=None)
     return _train(plan, run, resume=None, listeners=listeners, test=test)
