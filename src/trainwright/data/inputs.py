@@ -15,6 +15,7 @@ from trainwright.data.lazy import is_lazy
 from trainwright.data.roles import Missing, Raw, Roles
 from trainwright.data.sequences import Sequences
 from trainwright.data.source import TABLES, find_place, read_source
+from trainwright.data.spelling import spell
 from trainwright.data.storage import read_records
 from trainwright.spec.data import ColumnSpec
 
@@ -160,7 +161,15 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
         if x.shape[1:] != schema.shape or set(schema.kinds) - {"numeric", "boolean"}:
             raise DataError(f"the model takes columns by name: {', '.join(map(repr, names[:20]))}")
         value = {name: x[:, number] for number, name in enumerate(names)}
-    if isinstance(value, Mapping):
-        value = {name: value[name] for name in names if name in value}  # what else there is may be anything
+    if hasattr(value, "keys"):
+        kinds = dict(zip(names, schema.kinds, strict=True))
+        # What else there is may be anything.
+        value = {name: _words(value[name], kinds[name]) for name in names if name in value.keys()}  # noqa: SIM118
     table = table_of(value, name="the records")
     return read_table(table, _roles(schema, names, None, None, None)).x
+
+
+def _words(values: Any, kind: str) -> Any:
+    """Spells out categories whose values are of several types, as a column of objects may hold them."""
+    mixed = kind in ("categorical", "text") and getattr(values, "dtype", None) == np.dtype(object)
+    return [spell(one) for one in values.tolist()] if mixed else values

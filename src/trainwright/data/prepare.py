@@ -15,6 +15,7 @@ from trainwright.data.dataset import Dataset, Features, Records
 from trainwright.data.frame import Frame, is_blank
 from trainwright.data.lazy import encode_rows, fit_rows, is_lazy
 from trainwright.data.sequences import Sequences
+from trainwright.data.spelling import spell_classes
 from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
@@ -292,7 +293,8 @@ def _fit_classes(dataset: Dataset, y: Array) -> Operator:
 
 def _number_classes(labels: Operator, y: Array) -> Array:
     if y.ndim == 1:
-        return labels(y)
+        known = labels.values if isinstance(labels, Labels) else None
+        return labels(y if known is None else spell_classes(y, like=np.array(known)))
     try:
         return labels(y.reshape(-1)).reshape(y.shape)
     except DataError as error:
