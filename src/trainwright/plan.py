@@ -1,5 +1,6 @@
 """Everything one run needs, decided and built before anything is written."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -96,7 +97,7 @@ class Plan:
         kinds = [str(one.kind) for one in data.columns if one.role == "feature"]
         schema = InputSchema(
             data.features,
-            self._shape(),
+            self.record_shape,
             named(self.dataset.target),
             self.dataset.task_type,
             kinds if self.dataset.features is not None else None,
@@ -121,11 +122,14 @@ class Plan:
         Args:
             called: The name under which the dataset is registered; its file's name otherwise.
         """
-        dataset = called or Path(self.experiment.data.path or "data").stem
+        stem = Path(self.experiment.data.path or "data").stem
+        # Data that were in memory lie under their digest.
+        dataset = called or (stem[:8] if re.fullmatch("[0-9a-f]{64}", stem) else stem)
         title = f"DL-{self.experiment.model.architecture}-{dataset}"
         return {"family": FAMILY, "dataset": dataset, "title": title}
 
-    def _shape(self) -> tuple[int, ...]:
+    @property
+    def record_shape(self) -> tuple[int, ...]:
         """Gives the shape of one raw record; sequences are padded to one length."""
         shape = self.dataset.records.x.shape[1:]
         return shape if self.preparation.length is None else (*shape[:-1], self.preparation.length)
