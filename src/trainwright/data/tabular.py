@@ -139,7 +139,8 @@ def _infer(table: "Table", roles: Roles) -> tuple[Column, ...]:
     taken = {*roles.targets, roles.weight, roles.id, roles.by}
     if roles.features != "auto":
         wanted = [roles.features] if isinstance(roles.features, str) else list(roles.features)
-        taken = {name for name in table.columns if name not in wanted}
+        left = {one.name for one in roles.columns if one.role == "ignore"}
+        taken = {name for name in table.columns if name not in wanted and name not in left}
     found = []
     for name in table.columns:
         own = said.get(name)
