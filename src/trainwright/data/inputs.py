@@ -10,7 +10,6 @@ import numpy as np
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.check import check_finite, check_ids, check_weight
-from trainwright.data.columns import read_column
 from trainwright.data.dataset import Features, Records
 from trainwright.data.frame import Frame, is_blank
 from trainwright.data.lazy import is_lazy
@@ -189,6 +188,7 @@ def _settle(values: Array, name: str, kind: str) -> Array:
 
 def _read_objects(values: Array, name: str, kind: str) -> Array:
     """Reads words and dates as a file of them is read."""
+    from trainwright.data.columns import read_column
     from trainwright.data.frames import table_of
 
     plain = [None if is_nothing(one) else one for one in values.tolist()]
