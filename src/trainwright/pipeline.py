@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from trainwright.base.errors import DataError
+from trainwright.base.errors import DataError, SpecError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
+from trainwright.data.check import take_array
 from trainwright.data.dataset import Dataset, Records
 from trainwright.data.outputs import write_arrays
 from trainwright.data.source import SUFFIXES
@@ -106,7 +107,7 @@ class TrainingPipeline:
             How many records each split has.
 
         Raises:
-            SpecError: If an option is unknown.
+            SpecError: If an option is unknown, or contradicts a registered dataset.
             DataError: If the data cannot be trained on.
         """
         place, self._called = self._place(source)
@@ -117,6 +118,8 @@ class TrainingPipeline:
                 fields["target"] = target if isinstance(target, str) else list(target)
         self._data = read_part(fields, DataSpec, where="data")
         self._plan, self._trained = None, None
+        if "dataset" in place:
+            self._check_registered(target, split)
         return {name: len(part) for name, part in self.dataset.splits.items()}
 
     def train(
@@ -262,7 +265,7 @@ class TrainingPipeline:
             return named, source.rpartition(":")[2]
         by_role = isinstance(source, Mapping) and {"x", "y"} <= set(source) <= {"x", "y", "weight", "id"}
         if by_role and np.ndim(source["x"]) > 1:
-            arrays = {name: _plain(one, name) for name, one in source.items()}
+            arrays = {name: take_array(one, name) for name, one in source.items()}
             path = self._keep(arrays)
             roles = {name: name for name in ("weight", "id") if name in arrays}
             return {"path": str(path), **roles}, path.stem[:8]
@@ -272,6 +275,16 @@ class TrainingPipeline:
         table = table_of(source, name="the table in memory")
         path = self._write(".parquet", lambda draft: write_parquet(table, draft))
         return {"path": str(path)}, path.stem[:8]
+
+    def _check_registered(self, target: str | Sequence[str], split: Mapping[str, Any] | None) -> None:
+        known = self.dataset.target
+        said = target if isinstance(target, str) else tuple(target)
+        if split is not None or said not in ("auto", known):
+            what = "split" if split is not None else f"target {said!r}"
+            raise SpecError(
+                f"{what}: the registered dataset {self._called!r} has its own split, and the target {known!r}; "
+                "leave it out"
+            )
 
     def _take_loaders(self, train_loader: Loader, val_loader: Loader | None) -> None:
         parts = {"train": gather(train_loader)} | ({} if val_loader is None else {"val": gather(val_loader)})
@@ -367,7 +380,9 @@ def gather(loader: Loader) -> dict[str, Array]:
     kept: list[dict[str, Array]] = []
     for number, batch in enumerate(loader):
         parts = batch if isinstance(batch, Mapping) else dict(zip(("x", "y", "weight"), batch, strict=False))
-        arrays = {name: _plain(one, f"batch {number} of the loader: {name}") for name, one in parts.items()}
+        arrays = {
+            name: take_array(one, f"batch {number} of the loader: {name}") for name, one in parts.items()
+        }
         if (
             not {"x", "y"} <= set(arrays) <= {"x", "y", "weight"}
             or len({len(one) for one in arrays.values()}) != 1
@@ -381,18 +396,3 @@ def gather(loader: Loader) -> dict[str, Array]:
     if any(set(one) != set(kept[0]) for one in kept):
         raise DataError("some batches of the loader have weights, others have not")
     return {name: np.concatenate([one[name] for one in kept]) for name in kept[0]}
-
-
-def _plain(value: Any, name: str) -> Array:
-    """Gives an array of numbers or text; of objects, if they are all numbers or all text."""
-    array = np.asarray(value)
-    if array.dtype.kind != "O":
-        return array
-    kinds = {type(one) for one in array.flat}
-    if kinds and all(issubclass(kind, str) for kind in kinds):
-        return array.astype(np.str_)
-    if kinds and all(issubclass(kind, int | float | np.number | np.bool_) for kind in kinds):
-        return np.array(array.tolist())
-    raise DataError(
-        f"{name}: it holds objects ({', '.join(sorted(kind.__name__ for kind in kinds))}), not numbers or text alone"
-    )

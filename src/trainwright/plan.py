@@ -18,12 +18,12 @@ from trainwright.data.balance import balance_classes, balance_labels
 from trainwright.data.check import NO_CLASS
 from trainwright.data.dataset import Dataset, Records, open_dataset
 from trainwright.data.encoding import settle_columns
-from trainwright.data.frame import Frame
 from trainwright.data.inputs import InputSchema
 from trainwright.data.lazy import is_lazy
 from trainwright.data.prepare import Preparation, fit_preparation
 from trainwright.data.sequences import Sequences
 from trainwright.data.storage import explain_storage
+from trainwright.data.tokens import holds_tokens, said_vocabulary
 from trainwright.model_op import describe
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.fine_tuning import Parent, keep_preparation, open_parent, pin, take_weights
@@ -31,6 +31,7 @@ from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.ops.augmentation import Augmentation
 from trainwright.ops.columns import Columns
+from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.registering import FAMILY
 from trainwright.registration import with_registered_data
@@ -206,8 +207,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         experiment.data,
         catalog=OPERATORS,
         columns=columns,
-        tokens=_holds_tokens(experiment, dataset),
-        vocabulary_size=_said_vocabulary(experiment),
+        tokens=holds_tokens(dataset.records.x, experiment.model),
+        vocabulary_size=said_vocabulary(experiment.model),
     )
     new_head = experiment.train.new_head
     if parent is not None and experiment.train.keep_preparation:
@@ -298,6 +299,11 @@ def _augmentations(experiment: Experiment) -> list[Augmentation]:
         kind: Any = find(use.use, OPERATORS, where=where)
         if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
             raise SpecError(f"{where}.use: {use.use!r} is no augmentation; it changes nothing at random")
+        if experiment.model.architecture == "unet" and not kind.keeps_places:
+            raise SpecError(
+                f"{where}.use: {use.use!r} moves what a record shows, and the target of each place would stay; "
+                "take one that keeps places, such as GaussianNoise or RandomErasing"
+            )
         made.append(build(use, OPERATORS, where=where))
     return made
 
@@ -311,30 +317,6 @@ def _try_out(changes: Sequence[Augmentation], feed: Feed, *, seed: int) -> None:
             change(first, stream=stream(seed, "try"), records=batch.ids[:1])
         except DataError as error:
             raise DataError(f"data.augment.{number}: {error}") from error
-
-
-def _holds_tokens(experiment: Experiment, dataset: Dataset) -> bool:
-    """Says whether an array of integers holds token ids: a transformer takes rows of integers for them."""
-    x, model = dataset.records.x, experiment.model
-    if model.architecture != "transformer" or model.input not in ("auto", "tokens"):
-        return False
-    if isinstance(x, Sequences):
-        whole = x.tokens
-    else:
-        whole = not isinstance(x, Frame) and len(x.shape) == 2 and x.dtype.kind in "iu"
-    if whole and not isinstance(x, Sequences) and is_lazy(x):
-        raise DataError("data.in_memory: token ids are read whole; write in_memory: true")
-    if not whole and (model.input == "tokens" or _said_vocabulary(experiment) is not None):
-        raise DataError(
-            "data.features: token ids are an array of integers, shape (records, length), or lists of them; these are "
-            "not: save them so, or leave out model.input and model.vocabulary_size"
-        )
-    return whole
-
-
-def _said_vocabulary(experiment: Experiment) -> int | None:
-    said = experiment.model.vocabulary_size
-    return said if isinstance(said, int) else None
 
 
 def _categories(preparation: Preparation, columns: Sequence[ColumnSpec]) -> list[int] | None:
@@ -370,6 +352,8 @@ def _balanced(experiment: Experiment, preparation: Preparation, y: Array) -> lis
         return []
     if isinstance(preparation.targets, MultiLabels):
         return balance_labels(y, preparation.targets.names)
+    if not isinstance(preparation.targets, Labels):
+        return []  # quantities have no classes; that the loss does not go with them is said when the spec is decided
     shape = preparation.output_shape(y)
     assert shape is not None
     return balance_classes(y, shape[0])

@@ -69,13 +69,22 @@ def links_of(registry: Registry, run: RunRow) -> dict[str, str]:
 def find_recorded(registry: Registry, resolved: Experiment) -> RunRow | None:
     """Gives the latest finished run of the same resolved spec, which names the content of its data.
 
-    Runs of other code of the user's own are not told apart: a spec names it, but does not hold it.
+    A spec with code of the user's own has none: it names that code, but does not hold it.
     """
+    if _names_own_code(resolved.tree()):
+        return None
     wanted = digest_json(resolved.tree())
     runs = [run for run in registry.runs(model=resolved.name) if run.state in FINISHED]
     # A run that went on from a version has another history than one from the beginning.
     same = [run for run in runs if run.spec == wanted and run.parent is None]
     return same[-1] if same else None
+
+
+def _names_own_code(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        use = tree.get("use")
+        return (isinstance(use, str) and ":" in use) or any(map(_names_own_code, tree.values()))
+    return isinstance(tree, list) and any(map(_names_own_code, tree))
 
 
 def _count(spec: Experiment) -> int:

@@ -95,6 +95,10 @@ def test_a_registered_dataset_is_loaded_by_its_name(make, arrays, tmp_path, lab)
     other.load_data("sides")
     assert other.train().outcome.finished
     np.testing.assert_array_equal(other.dataset.splits["test"], pipeline.dataset.splits["test"])
+    other.load_data("sides", target="y")
+    for contradiction in ({"target": "z"}, {"split": SPLIT}):
+        with pytest.raises(SpecError, match="the registered dataset 'sides' has its own split"):
+            other.load_data("sides", **contradiction)
 
 
 def test_the_best_checkpoint_is_a_file_of_its_weights(make, arrays):

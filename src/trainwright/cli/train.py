@@ -115,6 +115,8 @@ def _listeners(quiet: bool) -> list[Any]:
 
 
 def _show_plan(plan: "Plan") -> None:
+    from trainwright.spec.optimizer import count_moments
+
     train, model = plan.experiment.train, plan.experiment.model
     counts = ", ".join(f"{name} {len(part)}" for name, part in plan.dataset.splits.items())
     say(f"{plan.experiment.name}: {model.architecture} {model.hidden_dims}, {model.task_type}")
@@ -127,8 +129,10 @@ def _show_plan(plan: "Plan") -> None:
         f"{optimizer.name} lr {optimizer.lr:g}, {train.schedule.name}"
     )
     size = 4 * sum(_count(one.shape) for one in plan.task.blueprint.parameters.values())
-    moments = {"sgd": 1, "adam": 2, "adamw": 2}[optimizer.name]
-    say(f"  saving    about {size * (2 + moments) / 1e6:.1f} MB per checkpoint")
+    copies = (
+        2 + count_moments(optimizer) + (train.ema is not None)
+    )  # what is served, and what goes on from there
+    say(f"  saving    about {size * copies / 1e6:.1f} MB per checkpoint")
     say(f"  backend   {train.backend}, {train.threads} thread{'s' if train.threads != 1 else ''}")
     for path, reason in plan.why.items():
         say(f"  {path}: {reason}")

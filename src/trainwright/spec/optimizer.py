@@ -149,6 +149,26 @@ class LBFGS(Part):
     line_search: Literal["strong_wolfe", "none"] = "strong_wolfe"
 
 
+def count_moments(optimizer: SGD | Adam | AdamW | RMSprop | Adagrad | LBFGS) -> int:
+    """Counts the numbers that a rule remembers of each parameter from step to step.
+
+    Example:
+        >>> count_moments(Adam(name="adam")), count_moments(SGD(name="sgd")), count_moments(RMSprop(name="rmsprop"))
+        (2, 0, 1)
+    """
+    match optimizer:
+        case SGD():
+            return int(optimizer.momentum > 0)
+        case Adam() | AdamW():
+            return 2
+        case RMSprop():
+            return 1 + optimizer.centered + (optimizer.momentum > 0)
+        case Adagrad():
+            return 1
+        case LBFGS():
+            return 2 + 2 * optimizer.history_size  # the last gradient, the direction, and at most all pairs
+
+
 def _frozen_alone(group: Any) -> Iterator[Broken]:
     if group.frozen and (group.weight_decay is not None or group.lr_scale != 1.0):
         field = "lr_scale" if group.weight_decay is None else "weight_decay"

@@ -219,10 +219,10 @@ def _weigh_classes(loss: Loss, facts: Facts, why: dict[str, str]) -> dict[str, A
     assert not isinstance(loss, str)
     tree = loss.tree()
     given = tree.get("class_weights")
-    if given == "balanced":
+    if given == "balanced" and facts.class_weights:
         tree["class_weights"] = list(facts.class_weights)
         why["train.loss.class_weights"] = "balanced: by the classes of the train split"
-    elif given is not None and facts.output_shape is not None and len(given) != facts.output_shape[0]:
+    elif isinstance(given, list) and facts.output_shape is not None and len(given) != facts.output_shape[0]:
         raise SpecError(
             f"train.loss.class_weights: it has {len(given)} numbers, the target has {facts.output_shape[0]} classes; "
             "write one for each, in their sorted order, or 'balanced'"

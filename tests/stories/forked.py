@@ -1,0 +1,146 @@
+"""Command lines in processes of their own that begin at once: forks of one that imported everything and did nothing.
+
+What a process inherits is modules alone: no data, no compiled program, no thread. Two servers with different hash
+seeds show what hangs on the order of a set.
+"""
+
+import importlib
+import json
+import os
+import subprocess
+import sys
+import traceback
+
+PRELOADED = (
+    "trainwright.cli.app",
+    "trainwright.experiment",
+    "trainwright.reproduce",
+    "trainwright.studies.folds",
+    "trainwright.studies.repeats",
+    "trainwright.pipeline",
+    "trainwright.callbacks.progress",
+    "trainwright.callbacks.stopping",
+    "trainwright.callbacks.lines",
+    "trainwright.routines.classification",
+    "trainwright.backends.torch.backend",
+    "trainwright.backends.equinox.backend",
+    "stories.served",
+    "pyarrow.parquet",
+)
+
+
+class Processes:
+    """Runs command lines one after another, each in a fork of a server.
+
+    Args:
+        hash_seed: Of the server and all its forks.
+    """
+
+    def __init__(self, hash_seed):
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+            "PYTHONHASHSEED": str(hash_seed),
+            "NPROC": "1",
+            "OMP_NUM_THREADS": "1",
+        }
+        self.server = subprocess.Popen(
+            [sys.executable, "-c", "from stories.forked import serve; serve()"],
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self.server.stdout.readline() == "ready\n"
+
+    def call(self, *arguments, folder, home, die_at=None, expect=0):
+        """Runs a command line, gives its stdout; after an error wanted, stdout and stderr.
+
+        Args:
+            arguments: Of `trainwright`, or `module:function` and its arguments.
+            folder: Where it works.
+            home: The store.
+            die_at: The step at which it kills itself instead of saving; everything before is durable.
+            expect: Its exit status.
+        """
+        out, err = folder / "stdout.txt", folder / "stderr.txt"
+        request = {
+            "arguments": [str(one) for one in arguments],
+            "folder": str(folder),
+            "home": str(home),
+            "die_at": die_at,
+            "files": [str(out), str(err)],
+        }
+        print(json.dumps(request), file=self.server.stdin, flush=True)
+        status = int(self.server.stdout.readline())
+        told, complained = out.read_text(), err.read_text()
+        assert status == expect, f"{' '.join(request['arguments'])}: exit {status}\n{told}\n{complained}"
+        return told + complained if expect else told
+
+    def json(self, *arguments, **options):
+        return json.loads(self.call(*arguments, "--json", **options))
+
+    def close(self):
+        self.server.stdin.close()
+        self.server.wait(timeout=30)
+        self.server.stdout.close()
+
+
+def serve():
+    for name in PRELOADED:
+        importlib.import_module(name)
+    _look_at_packages_once()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            _become(json.loads(line))
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _look_at_packages_once():
+    """Reading what is installed takes a third of a short run, and finds the same in every fork."""
+    provenance = importlib.import_module("trainwright.provenance")
+    for name in ("environment_lock", "package_versions"):
+        found = getattr(provenance, name)()
+        setattr(provenance, name, found.copy)
+
+
+def _become(request):
+    """Turns this fork into the process asked for, and ends it as Python ends."""
+    for number, name in enumerate([os.devnull, *request["files"]]):
+        descriptor = os.open(
+            name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
+        )
+        os.dup2(descriptor, number)
+    os.chdir(request["folder"])
+    os.environ["TRAINWRIGHT_HOME"] = request["home"]
+    if request["die_at"] is not None:
+        _die_at(request["die_at"])
+    first, *rest = request["arguments"]
+    try:
+        if ":" in first:
+            module, _, function = first.partition(":")
+            getattr(importlib.import_module(module), function)(*rest)
+            raise SystemExit(0)
+        sys.argv = ["trainwright", first, *rest]
+        importlib.import_module("trainwright.cli.app").main()
+        raise SystemExit(0)
+    except Exception:  # noqa: BLE001 - what Python would do at the top of a program
+        traceback.print_exc()
+        raise SystemExit(1) from None
+
+
+def _die_at(step):
+    from trainwright.store.run import LocalRun
+
+    save = LocalRun.save
+
+    def save_or_die(self, snapshot):
+        if snapshot.step >= step:
+            self.flush()  # metrics of this step are written, its version is not
+            os.kill(os.getpid(), 9)
+        return save(self, snapshot)
+
+    LocalRun.save = save_or_die
