@@ -82,7 +82,7 @@ def run_experiment(
         TrainwrightError: If the spec, the data, the backend or the store is at fault; nothing is written before the
             spec and the data are known to be right.
     """
-    plan = plan or make_plan(experiment, Path(folder), home=home_of(home))
+    plan = make_plan(experiment, Path(folder), home=home_of(home)) if plan is None else plan.anew()
     store = Store.open(home_of(home))
     run = _begin(plan, store, parent=None)
     return _train(plan, run, resume=None, listeners=listeners, test=test)
@@ -148,7 +148,9 @@ def resume_run(
 def recorded_run(registry: Registry, row: RunRow) -> Trained:
     """Gives what a finished run left behind, from the record."""
     final = registry.final(row.id) or registry.latest(row.id)
-    scores = _table(registry, row.id, "test/scores")
+    kept = _table(registry, row.id, "test/scores")
+    order = dict.fromkeys(one.name for one in registry.artifacts(row.id) if one.kind == "score")
+    scores = {name: kept[name] for name in order if name in kept}
     outcome = Outcome("stopped" if row.state == "stopped" else "done", row.reason)
     report = report_path(registry, row.id)
     warnings = len(registry.notes(row.id))

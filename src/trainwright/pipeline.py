@@ -3,7 +3,7 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,8 @@ import numpy as np
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
-from trainwright.data.check import take_array
 from trainwright.data.dataset import Dataset, Records
+from trainwright.data.loaders import Loader, gather, plain_array
 from trainwright.data.outputs import write_arrays
 from trainwright.data.source import SUFFIXES
 from trainwright.evaluation.judgement import Interval
@@ -31,8 +31,6 @@ from trainwright.spec.train import TrainSpec
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 from trainwright.train.callback import Callback
-
-Loader = Iterable[Any]
 
 
 class TrainingPipeline:
@@ -265,7 +263,7 @@ class TrainingPipeline:
             return named, source.rpartition(":")[2]
         by_role = isinstance(source, Mapping) and {"x", "y"} <= set(source) <= {"x", "y", "weight", "id"}
         if by_role and np.ndim(source["x"]) > 1:
-            arrays = {name: take_array(one, name) for name, one in source.items()}
+            arrays = {name: plain_array(one, name) for name, one in source.items()}
             path = self._keep(arrays)
             roles = {name: name for name in ("weight", "id") if name in arrays}
             return {"path": str(path), **roles}, path.stem[:8]
@@ -359,40 +357,3 @@ def register_training_run(
         title=title,
         evaluation={name: score["value"] for name, score in trained.scores.items()},
     )
-
-
-def gather(loader: Loader) -> dict[str, Array]:
-    """Reads all batches of a loader once.
-
-    Args:
-        loader: Gives `(x, y)`, `(x, y, weight)`, or mappings with these keys; anything NumPy takes for an array.
-
-    Returns:
-        The arrays, one after another.
-
-    Raises:
-        DataError: If there is no batch, or one is none of these.
-
-    Example:
-        >>> gather([(np.zeros((2, 3)), [0, 1]), (np.ones((1, 3)), [1])])["y"].tolist()
-        [0, 1, 1]
-    """
-    kept: list[dict[str, Array]] = []
-    for number, batch in enumerate(loader):
-        parts = batch if isinstance(batch, Mapping) else dict(zip(("x", "y", "weight"), batch, strict=False))
-        arrays = {
-            name: take_array(one, f"batch {number} of the loader: {name}") for name, one in parts.items()
-        }
-        if (
-            not {"x", "y"} <= set(arrays) <= {"x", "y", "weight"}
-            or len({len(one) for one in arrays.values()}) != 1
-        ):
-            raise DataError(f"batch {number} of the loader is not (x, y) or (x, y, weight) of one length")
-        kept.append(arrays)
-    if not kept:
-        raise DataError(
-            "the loader gives no batches; an iterator that was used up gives nothing a second time"
-        )
-    if any(set(one) != set(kept[0]) for one in kept):
-        raise DataError("some batches of the loader have weights, others have not")
-    return {name: np.concatenate([one[name] for one in kept]) for name in kept[0]}

@@ -113,7 +113,9 @@ def _metadata(
         "training_metrics": dict(version.metrics),
         "evaluation_metrics": dict(evaluation),
         "framework": run.backend,
-        "checkpoint_path": str(registry.store.blobs.path(version.weights or "")) if version.weights else None,
+        "checkpoint_path": str(registry.store.blobs.path(version.weights).resolve())
+        if version.weights
+        else None,
         "version": version.number,
         "weights": version.weights,
     }

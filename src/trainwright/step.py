@@ -128,7 +128,7 @@ def run_model_building_step(config: Mapping[str, Any], inputs: Mapping[str, Any]
         status=candidate["status"],
         metrics=metrics,
         report_path=str(report_path(registry, run.id)),
-        checkpoint_path=str(registry.store.blobs.path(version.weights)),
+        checkpoint_path=str(registry.store.blobs.path(version.weights).resolve()),
         candidates=[one[0] for one in found],
         seconds=time.monotonic() - began,
     )

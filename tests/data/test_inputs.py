@@ -4,6 +4,9 @@ import pytest
 
 from trainwright.base.errors import DataError
 from trainwright.data.inputs import InputSchema, read_inputs, take_inputs
+from trainwright.data.lazy import is_lazy
+from trainwright.data.roles import Roles
+from trainwright.data.source import read_source
 
 
 def taking(features, shape=None, kinds=None, missing="error"):
@@ -102,3 +105,12 @@ def test_a_blank_in_memory_is_a_blank_of_a_file(blank):
 def test_a_word_that_is_neither_yes_nor_no_is_refused_with_its_record():
     with pytest.raises(DataError, match="'smokes' is not boolean, record 1 holds 'maybe'"):
         take_inputs(ROWS | {"smokes": ["no", "maybe"]}, schema=TABLE)
+
+
+def test_rows_of_a_table_that_stay_in_their_file_are_taken_as_they_are(tmp_path):
+    columns = {"a": np.arange(4.0), "b": np.arange(4.0) + 10}
+    pd.DataFrame(columns).to_parquet(tmp_path / "t.parquet", index=False)
+    rows = read_source(tmp_path / "t.parquet", Roles(("a", "b"), None), lazily=True).x
+    taken = take_inputs(rows, schema=taking(["a", "b"]))
+    assert is_lazy(taken)
+    np.testing.assert_array_equal(taken[:], np.column_stack(list(columns.values())))

@@ -1,4 +1,4 @@
-"""Command lines in processes of their own that begin at once: forks of one that imported everything and did nothing.
+"""Command lines in processes of their own that begin at once: forks of one that has imported all and done nothing.
 
 What a process inherits is modules alone: no data, no compiled program, no thread. Two servers with different hash
 seeds show what hangs on the order of a set.
@@ -34,9 +34,10 @@ class Processes:
 
     Args:
         hash_seed: Of the server and all its forks.
+        compiled: A folder in which programs that JAX compiled are kept for the next fork; None compiles anew.
     """
 
-    def __init__(self, hash_seed):
+    def __init__(self, hash_seed, *, compiled=None):
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
@@ -44,6 +45,12 @@ class Processes:
             "NPROC": "1",
             "OMP_NUM_THREADS": "1",
         }
+        if compiled is not None:
+            environment |= {
+                "JAX_COMPILATION_CACHE_DIR": str(compiled),
+                "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+                "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+            }
         self.server = subprocess.Popen(
             [sys.executable, "-c", "from stories.forked import serve; serve()"],
             env=environment,

@@ -220,6 +220,17 @@ def test_augmentation_changes_batches_of_train_and_nothing_else(plan, table):
         plan(augment=[{"use": "HorizontalFlip"}])
 
 
+@pytest.mark.parametrize("path", ["t.csv", "i.npz", "x.npy"])
+def test_a_decided_spec_without_a_target_is_decided_again_as_it_is(plan, table, path):
+    x = np.random.default_rng(0).normal(size=(N, 3))
+    np.savez(table / "i.npz", x=x, y=np.arange(N) % 2)
+    np.save(table / "x.npy", x)
+    made = plan(path=path, target=None, task="embedding")
+    assert made.experiment.data.target is None and made.experiment.train.loss == "reconstruction"
+    again = make_plan(made.experiment, made.folder, home=made.folder / "store")
+    assert again.experiment == made.experiment
+
+
 def test_a_split_may_go_by_a_column_and_that_column_is_no_feature(plan):
     made = plan(split={"method": "grouped", "by": "city", "val": 0.3}, features="auto")
     cities = {name: set(CITY[rows]) for name, rows in made.dataset.splits.items()}

@@ -197,6 +197,33 @@ def test_the_preparation_of_a_table_is_kept_column_by_column(lab):
         assert reproduce_version(run, home=lab.home).word == "identical"
 
 
+def test_the_columns_of_a_table_keep_their_preparation_and_the_spec_says_which(lab):
+    def write(scale):
+        rows = [
+            f"{scale * a},{'north' if b > 3 else 'south'},{y}"
+            for (a, b, *_), y in zip(lab.x, lab.y, strict=True)
+        ]
+        (lab.folder / "t.csv").write_text("\n".join(["a,side,y", *rows]) + "\n")
+
+    write(1.0)
+    table = ["data.path=t.csv", "data.target=y", "data.operators=auto", "train.epochs=1"]
+    train(lab, "name=scaled", *table, "data.columns=[{name: a, operators: [{use: MinMax}]}]")
+    registry, found = registry_of(lab), []
+    write(9.0)
+    for more in (["train.keep_preparation=true"], []):
+        tuned = tune(lab, *table, *more, ref="scaled").run
+        columns = registry.spec(registry.run(tuned))["data"]["columns"]
+        found.append((load_model(tuned, home=lab.home).preparation.inputs.spec, columns[0]["operators"]))
+        assert reproduce_version(tuned, home=lab.home).word == "identical"
+    (kept, said), (fitted, usual) = found
+    assert kept == load_model("scaled", home=lab.home).preparation.inputs.spec != fitted
+    assert said == [{"use": "MinMax", "args": {}}] and usual == [{"use": "Standardize", "args": {}}]
+    told = refuse(
+        lab, *table, "train.keep_preparation=true", "data.columns=[{name: a, operators: []}]", ref="scaled"
+    )
+    assert told.startswith("data.columns.0.operators: train.keep_preparation takes those of scaled@1")
+
+
 def test_kept_classes_may_be_more_than_the_data_have(lab):
     few = lab.y < 2
     np.savez(lab.folder / "few.npz", x=lab.x[few], y=lab.y[few])

@@ -55,6 +55,16 @@ def test_what_was_in_memory_can_be_reproduced_from_the_record(make, arrays):
     assert verdict.word == "identical"
 
 
+def test_training_again_is_the_same_training(tmp_path, arrays):
+    patient = [{"use": "EarlyStopping", "args": {"metric": "train/loss", "mode": "max", "patience": 2}}]
+    config = {**TRAIN, "epochs": 9, "callbacks": patient}
+    pipeline = trainwright.TrainingPipeline(MODEL, config, home=tmp_path / "store")
+    pipeline.load_data(arrays, split=SPLIT)
+    first, again = pipeline.train(), pipeline.train()
+    assert (first.run, first.final.epoch) != (again.run, 9)
+    assert (again.final.step, again.final.weights) == (first.final.step, first.final.weights)
+
+
 def test_loaders_of_the_callers_own_give_the_same_records(make, arrays):
     torch = pytest.importorskip("torch")
     x, y = torch.tensor(arrays["x"]), torch.tensor(arrays["y"])

@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 OPTIONS = {
@@ -45,3 +46,35 @@ def test_a_group_that_matches_nothing_is_refused_before_anything_is_written(lab)
     said = lab.call("run", lab.file, "--set", "train.schedule={name: linear, warmup_steps: 999}", expect=2)
     assert "the warm-up of 999 steps outlasts the 32 steps" in said
     assert not lab.home.exists()
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "copies"),  # of the weights: served, gone on from, and what the rule remembers
+    [
+        ("{name: sgd, lr: 0.1}", 2),
+        ("{name: sgd, lr: 0.1, momentum: 0.9}", 3),
+        ("{name: rmsprop, lr: 0.1, centered: true}", 4),
+        ("{name: adagrad}", 3),
+        ("{name: adam}", 4),
+        ("{name: lbfgs, history_size: 3}", 10),
+    ],
+)
+def test_the_plan_is_shown_for_every_optimizer(lab, optimizer, copies):
+    lab.file.write_text(lab.file.read_text().replace("  clip_norm: 1.0\n", ""))
+    process = lab.start("run", lab.file, "--dry-run", "--set", f"train.optimizer={optimizer}",
+                        "--set", "model.hidden_dims=[500, 500]")  # fmt: skip
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == 0, err
+    # 4*500 + 500*500 + 500*3 weights, 3 biases of the output, a scale, shift, mean and variance for 1000 channels
+    values = 4 * 500 + 500 * 500 + 500 * 3 + 3 + 4 * 1000
+    assert f"about {4 * values * copies / 1e6:.1f} MB per checkpoint" in err
+
+
+def test_class_weights_of_quantities_are_refused_by_what_does_not_go_together(lab):
+    lab.file.write_text(lab.file.read_text().replace("stratified", "random"))
+    change = "train.loss={name: cross_entropy, class_weights: balanced}"
+    said = lab.call("run", lab.file, "--set", "model.task_type=regression", "--set", change, expect=2)
+    assert "'cross_entropy' does not go with task_type 'regression'" in said
+    np.savez(lab.folder / "tiny.npz", x=lab.x, y=lab.x[:, 0])  # only the values tell
+    said = lab.call("run", lab.file, "--set", change, expect=2)
+    assert "'cross_entropy' does not go with task_type 'regression'" in said

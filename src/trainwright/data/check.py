@@ -137,32 +137,6 @@ def check_ids(ids: Array, count: int, *, at: str) -> Array:
     return ids
 
 
-def take_array(value: Any, what: str) -> Array:
-    """Takes a value for an array of numbers or text, even if it holds objects that are all numbers or all text.
-
-    Args:
-        value: Anything NumPy takes for an array.
-        what: Begins the message.
-
-    Raises:
-        DataError: If it holds other objects.
-
-    Example:
-        >>> take_array(np.array(["a", "b"], dtype=object), "y")
-        array(['a', 'b'], dtype='<U1')
-    """
-    array = np.asarray(value)
-    if array.dtype.kind != "O":
-        return array
-    kinds = {type(one) for one in array.flat}
-    if kinds and all(issubclass(kind, str) for kind in kinds):
-        return array.astype(np.str_)
-    if kinds and all(issubclass(kind, int | float | np.number | np.bool_) for kind in kinds):
-        return np.array(array.tolist())
-    shown = ", ".join(sorted(kind.__name__ for kind in kinds))
-    raise DataError(f"{what}: it holds objects ({shown}), not numbers or text alone")
-
-
 def _is_zero_or_one(y: Array) -> bool:
     return y.dtype.kind in "iu" and bool(np.isin(y, (0, 1)).all())
 

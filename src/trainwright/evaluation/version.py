@@ -95,7 +95,7 @@ def evaluate_model(
     spec = Experiment.model_validate(registry.spec(run))
     if data is not None:
         schema = model.schema
-        records = read_inputs(data, schema=schema, target=schema.target, weight=spec.data.weight)
+        records = read_inputs(data, schema=schema, target=schema.target or None, weight=spec.data.weight)
         prefix = data.name
     else:
         dataset = open_dataset(spec.data, folder=Path(run.folder), task_type=spec.model.task_type)

@@ -1,6 +1,6 @@
 """Training that begins from the weights of a recorded version."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -12,6 +12,7 @@ from trainwright.data.prepare import Preparation
 from trainwright.models.blueprint import Blueprint
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.spec.build import own_code_from
+from trainwright.spec.data import ColumnSpec
 from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.model import ModelSpec
@@ -95,6 +96,32 @@ def pin(experiment: Experiment, parent: Parent) -> Experiment:
             if parent.data[field]:  # of a table, `auto` is decided column by column
                 changes[f"data.{field}"] = parent.data[field]
     return edit(experiment, changes)
+
+
+def keep_columns(
+    parent: Parent, columns: Sequence[ColumnSpec], *, said: Sequence[ColumnSpec]
+) -> list[ColumnSpec]:
+    """Gives the columns of a table the operators that they have in the parent's preparation.
+
+    Args:
+        parent: Whose preparation is kept.
+        columns: Of the new data, decided.
+        said: What the spec says of columns.
+
+    Raises:
+        SpecError: If the spec has other operators for a column.
+    """
+    before = {one["name"]: one["operators"] for one in parent.data["columns"]}
+    for number, one in enumerate(said):
+        if one.operators != "auto" and [use.tree() for use in one.operators] != before.get(one.name):
+            raise SpecError(
+                f"data.columns.{number}.operators: train.keep_preparation takes those of {parent.name}; leave them "
+                "out, or write keep_preparation: false"
+            )
+    return [
+        ColumnSpec.model_validate(one.tree() | {"operators": before.get(one.name, one.tree()["operators"])})
+        for one in columns
+    ]
 
 
 def keep_preparation(parent: Parent, fitted: Preparation, *, dataset: Dataset, new_head: bool) -> Preparation:

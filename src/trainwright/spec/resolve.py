@@ -43,7 +43,7 @@ class Facts:
         task_type: Of `model.task_type`, without `auto`.
         content_digest: Of the data.
         features: Names of feature columns, or of the array.
-        target: Name of the target array or column, or of the target columns.
+        target: Name of the target array or column, or of the target columns; None where none is asked for.
         columns: Of a table: what each column is, decided.
         integers: Whether the records hold integers.
         ragged: Whether the last channel of the records is a mask.
@@ -62,7 +62,7 @@ class Facts:
     task_type: str
     content_digest: str
     features: str | list[str]
-    target: str | list[str]
+    target: str | list[str] | None
     installed: tuple[str, ...]
     threads: Mapping[str, int]
     columns: Sequence[ColumnSpec] = ()
