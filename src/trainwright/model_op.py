@@ -11,12 +11,16 @@ from trainwright.base.errors import DataError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records
+from trainwright.data.frame import Frame, is_blank
 from trainwright.data.inputs import InputSchema, take_inputs
 from trainwright.data.prepare import Preparation
 from trainwright.models.assemble import build_blueprint
 from trainwright.ops import CATALOG as OPERATORS
+from trainwright.ops.categories import OneHot, Ordinal
+from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
+from trainwright.ops.operator import Sequential
 from trainwright.spec.build import find, own_code_from
 from trainwright.spec.model import ModelSpec
 from trainwright.store.records import VersionRow
@@ -167,6 +171,35 @@ class ModelOp:
         if "quantiles" in outputs:
             found["quantiles"] = invert_quantiles(outputs["quantiles"], invert)
         return found
+
+    def unseen(self, x: Any) -> dict[str, int]:
+        """Counts the records of a table whose category was not there in training; such a one is taken for missing.
+
+        Args:
+            x: As `__call__`.
+
+        Returns:
+            By name, only of columns with such records.
+        """
+        inputs, taken = self.preparation.inputs, take_inputs(x, schema=self.schema)
+        side = inputs.steps[0] if isinstance(inputs, Sequential) and inputs.steps else inputs
+        if not isinstance(taken, Frame) or not isinstance(side, Columns):
+            return {}
+        found = {}
+        for name, op in side.operators.items():
+            column: Any = taken.columns[name]
+            for step in op.steps if isinstance(op, Sequential) else (op,):
+                if (
+                    isinstance(step, OneHot | Ordinal)
+                    and column.dtype.kind == "U"
+                    and step.values is not None
+                ):
+                    known = [
+                        *step.values[0],
+                        *(step.rare[0] if isinstance(step, OneHot) and step.rare else ()),
+                    ]
+                    found[name] = int((~np.isin(column, known) & ~is_blank(column)).sum())
+        return {name: count for name, count in found.items() if count}
 
     @property
     def classes(self) -> list[Any]:

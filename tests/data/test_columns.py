@@ -173,3 +173,9 @@ def test_a_column_of_a_type_no_model_reads_is_left_out_with_the_reason(table, tm
 def test_the_cure_for_a_mixed_column_is_yaml_whatever_its_name(table):
     with pytest.raises(DataError, match=r'name: "x: y", kind: categorical'):
         infer_column(table([*NUMBERS[:-1], "oops"], name="x: y"), "x: y")
+
+
+def test_dates_that_may_be_read_in_two_ways_are_refused_by_column_with_a_cure(table):
+    for read in (infer_column, lambda found, name: read_column(found, name, "datetime")):
+        with pytest.raises(DataError, match=r"column 'v': '03/04/2024' may be .* write dates as YYYY-MM-DD"):
+            read(table(["03/04/2024", "05/06/2024"]), "v")

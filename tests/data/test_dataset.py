@@ -211,6 +211,11 @@ REAL[11] = -np.inf
             {"split": SplitSpec(method="given", train=[0, 3], val=[6])},
             "data.split.train: all its records are of one class, 0",
         ),
+        (
+            bad(y=np.where(np.arange(60) < 40, 1.5, X[:, 0])),
+            {"split": SplitSpec(method="given", train=list(range(40)), val=[50, 51])},
+            "data.split.train: all its records have one target, 1.5; nothing can be learnt",
+        ),
     ],
 )
 def test_records_that_cannot_be_trained_on_are_refused(tmp_path, arrays, fields, says):

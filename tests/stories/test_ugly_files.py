@@ -68,7 +68,13 @@ def test_a_record_is_predicted_alone_as_it_is_among_others(bench):
     together = bench.predict(run, "ugly.csv").out.splitlines()
     # A parser takes a lone `None` for a missing value; it is a garage like any other.
     write(bench.folder / "one.csv", table, slice(1, 2))
-    assert bench.predict(run, "one.csv").out.splitlines() == [together[0], together[2]]
+    alone = bench.predict(run, "one.csv")
+    assert alone.out.splitlines() == [together[0], together[2]]
+    assert "not there in training" not in alone.err
+    table["garage"] = ["straw"] * 3 + [""] + table["garage"][4:]
+    write(bench.folder / "some.csv", table, slice(0, 3))
+    said = bench.predict(run, "some.csv").err
+    assert "column 'garage': 3 records have a category that was not there in training" in said
 
 
 def test_classes_of_digits_are_found_in_a_file_that_holds_no_others(bench):
@@ -114,3 +120,13 @@ def test_a_sequence_that_loses_its_end_is_announced(bench):
     said = "2 sequences are longer than 6, as in training, and lost their end"
     assert said in bench.predict(run, "long.npz").err
     assert "lost their end" not in bench.predict(run, "ugly.npz").err
+
+
+def test_a_column_that_train_alone_has_not_is_refused_by_the_split(bench):
+    blank = ["" if one < 40 else "x" for one in range(60)]
+    table = {"a": np.arange(60.0) % 7, "k": blank, "b": ["u", "v"] * 30, "y": [0, 1, 1] * 20}
+    write(bench.folder / "ugly.csv", table)
+    split = f"{{method: given, train: {list(range(40))}, val: {list(range(40, 60))}}}"
+    text = BODY.format(target="y").replace("{val: 0.2, test: 0.2}", f"{split}\n  missing: impute")
+    with pytest.raises(DataError, match=r"in the train split, column 'k': .* no value in any record"):
+        bench.run(text)

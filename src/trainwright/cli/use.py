@@ -39,6 +39,10 @@ def predict(
     columns = model.columns(records.x)
     if data.is_dir():
         columns = {"file": records.ids, **columns}
+    for name, count in model.unseen(records.x).items():
+        say(
+            f"column {name!r}: {count} records have a category that was not there in training; it counts as missing"
+        )
     if isinstance(records.x, Sequences):
         long = int((records.x.lengths > model.schema.shape[-1]).sum())
         if long:

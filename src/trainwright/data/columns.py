@@ -25,6 +25,7 @@ _FALSE = frozenset({"false", "no", "n", "f", "off", "0"})
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # `float` also takes 1_000
 _POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 _NUMERIC = ("int", "uint", "float", "double", "halffloat", "decimal")
+_DATE_CURE = "write dates as YYYY-MM-DD"
 _ID_NAME = re.compile(r"(.*[_\s])?(id|index|idx|uuid|guid|row|rownum|unnamed.*)|.*(Id|ID)|", re.IGNORECASE)
 
 
@@ -60,7 +61,7 @@ def infer_column(table: "Table", name: str) -> Column:
     words = {one.strip().lower() for one in np.unique(there).tolist()}
     if words <= (_TRUE | _FALSE) and len(words) == 2:
         return Column(name, "boolean", True, missing, distinct, "its words are yes and no")
-    if looks_like_dates(there.tolist()) is not None:
+    if _are_dates(table, name, there.tolist()):
         return Column(name, "datetime", distinct > 1, missing, distinct, "its text is dates")
     return _categories(name, distinct, len(there), missing)
 
@@ -249,8 +250,18 @@ def _as_dates(table: "Table", name: str, found: Any) -> Array:
     try:
         dates: Array = parse_datetimes(texts.tolist())
     except DataError as error:
-        raise DataError(f"{table.name}: column {name!r}: {error}") from error
+        raise DataError(f"{table.name}: column {name!r}: {error}; {_DATE_CURE}") from error
     return dates
+
+
+def _are_dates(table: "Table", name: str, texts: list[str]) -> bool:
+    try:
+        return looks_like_dates(texts) is not None
+    except DataError as error:
+        raise DataError(
+            f"{table.name}: column {name!r}: {error}; {_DATE_CURE}, or leave the column out: "
+            f"data.columns: [{{name: {write_json(name)}, role: ignore}}]"
+        ) from error
 
 
 def _as_text(table: "Table", name: str, found: Any) -> Array:

@@ -342,6 +342,11 @@ def _check_parts(records: Records, splits: Mapping[str, NDArray[np.int64]], task
         if records.weight is not None and not records.weight[indices].astype(np.float32).any():
             tiny = " in float32; multiply all weights by one number" if records.weight[indices].any() else ""
             raise DataError(f"data.weight: all {len(indices)} weights of the {name} split are zero{tiny}")
+    train = records.y[splits["train"]]
+    if task_type == "regression" and len(train) > 1 and (train == train[0]).all():
+        raise DataError(
+            f"data.split.train: all its records have one target, {train[0].tolist()}; nothing can be learnt"
+        )
     if task_type != "classification" and (task_type != "embedding" or (records.y == NO_CLASS).all()):
         return
     known = np.unique(records.y[splits["train"]])

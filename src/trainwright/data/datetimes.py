@@ -111,8 +111,7 @@ def looks_like_dates(texts: Any) -> str | None:
     ]
     if len(found) > 1:
         raise DataError(
-            f"{column[0].as_py()!r} may be {' or '.join(found)}, and no other value of the column tells; "
-            "name the format"
+            f"{column[0].as_py()!r} may be {' or '.join(found)}, and no other value of the column tells"
         )
     return found[0] if found else None
 

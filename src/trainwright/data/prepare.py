@@ -241,7 +241,7 @@ def _fit_inputs(
     try:
         side = Columns(of).fit(x.columns)
     except DataError as error:
-        raise DataError(f"data.columns: {error}") from error
+        raise DataError(f"data.columns: in the train split, {error}") from error
     matrix = _fit(uses, side(x.columns), catalog, where="data.operators") if uses else Sequential()
     return side | matrix if uses else side
 
