@@ -110,7 +110,7 @@ class Plan:
         schema = InputSchema(
             data.features,
             self._shape(),
-            _named(self.dataset.target),
+            list(self.dataset.target) if isinstance(self.dataset.target, tuple) else self.dataset.target,
             self.dataset.task_type,
             kinds if self.dataset.features is not None else None,
             data.missing,
@@ -235,7 +235,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         task_type=dataset.task_type,
         content_digest=dataset.content_digest,
         features=list(dataset.features) if dataset.features is not None else _array_name(experiment),
-        target=None if experiment.data.target is None else _named(dataset.target),
+        target=None if experiment.data.target is None else dataset.target,
         columns=columns,
         integers=preparation.vocabulary_size is not None,
         ragged=isinstance(dataset.records.x, Sequences) and preparation.vocabulary_size is None,
@@ -375,10 +375,6 @@ def _balanced(experiment: Experiment, preparation: Preparation, y: Array) -> lis
     shape = preparation.output_shape(y)
     assert shape is not None
     return balance_classes(y, shape[0])
-
-
-def _named(target: str | tuple[str, ...]) -> str | list[str]:
-    return list(target) if isinstance(target, tuple) else target
 
 
 def _array_name(experiment: Experiment) -> str:

@@ -1,4 +1,4 @@
-"""Whatever is asked for, a run that was killed, watched or repeated ends in the same weights and serves what it measured."""
+"""Whatever is asked for, a run that was killed, watched or repeated ends in the same weights, and serves them."""
 
 import json
 import shutil
