@@ -127,8 +127,7 @@ def _check_branch(trial, begin):
         assert trial.json(trial.first, "reproduce", longer["run"], "-q")["verdict"] == "identical"
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", list(MIXED)[:2])
+@pytest.mark.parametrize(("name", "backend"), [*zip(MIXED, ["torch", "equinox", "torch"], strict=True)])
 def test_options_together_are_exact(trial, backend, name):
     check(trial(MIXED[name], backend), branches=False)
 
