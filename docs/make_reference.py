@@ -4,13 +4,15 @@ import inspect
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import typer
 
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.cli.app import app
 from trainwright.ops import CATALOG as OPERATORS
+from trainwright.ops.augmentation import Augmentation
+from trainwright.ops.operator import Operator
 from trainwright.routines import CATALOG as ROUTINES
 from trainwright.spec.build import find
 from trainwright.spec.experiment import Experiment
@@ -21,9 +23,14 @@ from trainwright.spec.schema import field_descriptions
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/make_reference.py (`make docs`) from the docstrings; change those. -->"
 CATALOGS = {
-    "Operators": ("`data.operators` and `data.target_operators`", OPERATORS),
-    "Routines": ("`train.routines`", ROUTINES),
-    "Callbacks": ("`train.callbacks`", CALLBACKS),
+    "Operators": (
+        "`data.operators`, `data.columns.N.operators` and `data.target_operators`",
+        OPERATORS,
+        Operator,
+    ),
+    "Augmentations": ("`data.augment`", OPERATORS, Augmentation),
+    "Routines": ("`train.routines`", ROUTINES, object),
+    "Callbacks": ("`train.callbacks`", CALLBACKS, object),
 }
 
 EXPERIMENT = """\
@@ -74,10 +81,12 @@ def write_experiment() -> str:
     for title, part in _sections(Experiment, ""):
         lines += [f"## {title}", "", _summary(part), "", *_fields(part), ""]
     lines += [BY_NAME, _summary(Use), "", *_fields(Use), ""]
-    for title, (where, catalog) in CATALOGS.items():
+    for title, (where, catalog, role) in CATALOGS.items():
         lines += [f"### {title}", "", f"In {where}.", ""]
-        for name in sorted(catalog):
-            lines += [*_entry(name, find(name, catalog, where=name)), ""]
+        made = {name: find(name, catalog, where=name) for name in sorted(catalog)}
+        for name, one in made.items():
+            if issubclass(one, role):
+                lines += [*_entry(name, one), ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -97,10 +106,12 @@ def _sections(part: Any, path: str) -> Iterator[tuple[str, Any]]:
         chosen = variants(annotation)
         for tag, variant in chosen.items():
             yield f"`{here}`: `{tag}`", variant
-        if not chosen:
-            for option in options(annotation):
-                if is_part(option.kind):
-                    yield from _sections(option.kind, here)
+        for option in () if chosen else options(annotation):
+            if is_part(option.kind):
+                yield from _sections(option.kind, here)
+            # Parts by name have a section of their own, below all others.
+            elif option.kind is list and is_part(option.item) and option.item is not Use:
+                yield from _sections(option.item, f"{here}.N")
 
 
 def _fields(part: Any) -> list[str]:
@@ -115,7 +126,13 @@ def _fields(part: Any) -> list[str]:
 
 def _type(annotation: Any) -> str:
     if variants(annotation):
-        return f"one of {', '.join(f'`{name}`' for name in variants(annotation))}, by `{tag_of(annotation)}`"
+        names = ", ".join(f"`{name}`" for name in variants(annotation))
+        bare = [option for option in options(annotation) if option.kind is Literal]
+        also = (
+            ", or its bare name" if any(set(one.values) >= set(variants(annotation)) for one in bare) else ""
+        )
+        auto = ", or `auto`" if any("auto" in one.values for one in bare) else ""
+        return f"one of {names}, by `{tag_of(annotation)}`{also}{auto}"
     if any(option.item is Use for option in options(annotation)):
         rest = " or `auto`" if any("auto" in option.values for option in options(annotation)) else ""
         return f"a list of parts by name{rest}"

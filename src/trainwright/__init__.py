@@ -52,6 +52,8 @@ _PLACES = {
     "read_experiment": "trainwright.spec.read",
     "reproduce_version": "trainwright.reproduce",
     "resume_run": "trainwright.experiment",
+    "run_folds": "trainwright.studies.folds",
+    "run_repeats": "trainwright.studies.repeats",
     "run_experiment": "trainwright.experiment",
 }
 

@@ -51,6 +51,7 @@ def draft_experiment(path: Path, *, target: str | None = None, folder: Path | No
     Raises:
         DataError: If the file cannot be read, or there is nothing in it to predict.
     """
+    path = path.absolute()  # the name of `.` is blank
     found = find_file(path.name, path.parent, at="")
     base = (folder or found.parent).resolve()
     place = found.resolve()

@@ -148,7 +148,9 @@ def resume_run(
 def recorded_run(registry: Registry, row: RunRow) -> Trained:
     """Gives what a finished run left behind, from the record."""
     final = registry.final(row.id) or registry.latest(row.id)
-    scores = _table(registry, row.id, "test/scores")
+    kept = _table(registry, row.id, "test/scores")
+    order = dict.fromkeys(one.name for one in registry.artifacts(row.id) if one.kind == "score")
+    scores = {name: kept[name] for name in order if name in kept}
     outcome = Outcome("stopped" if row.state == "stopped" else "done", row.reason)
     report = report_path(registry, row.id)
     warnings = len(registry.notes(row.id))

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from trainwright.backends import CATALOG as BACKENDS
+from trainwright.base.errors import DataError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records
@@ -181,14 +182,17 @@ class ModelOp:
         Returns:
             The class and `p(class)` for each class; for each label, whether it holds, and `p(label)`; each target, and
             its `std` or quantiles such as `q0.05`; the classes of pixels; or the `embedding`.
+
+        Raises:
+            DataError: As `outputs`, or if two of the columns would have one name.
         """
         outputs = self.outputs(x, batch_size=batch_size)
         decoded, targets, task = self.decode(outputs), self.schema.targets, self.schema.task_type
         if task == "classification":
-            return {targets[0]: decoded} | _chances(self.classes, probabilities(outputs["logits"]))
+            return _join({targets[0]: decoded}, _chances(self.classes, probabilities(outputs["logits"])))
         if task == "multi_label":
             marks = {name: decoded[:, number] for number, name in enumerate(self.classes)}
-            return marks | _chances(self.classes, label_probabilities(outputs["logits"]))
+            return _join(marks, _chances(self.classes, label_probabilities(outputs["logits"])))
         if task == "embedding":
             return {"embedding": decoded}
         if task == "segmentation" or decoded.ndim > 2:
@@ -201,13 +205,25 @@ class ModelOp:
             targets = [f"{targets[0]}[{number}]" for number in range(count)]
         found: dict[str, Array] = {}
         for number, name in enumerate(targets):
-            found[name] = decoded[:, number]
+            own = {name: decoded[:, number]}
             if "variance" in spread:
-                found[f"{name}.std"] = np.sqrt(spread["variance"][:, number])
+                own[f"{name}.std"] = np.sqrt(spread["variance"][:, number])
             if "quantiles" in spread:
                 for place, level in enumerate(self.description["model"]["quantiles"]):
-                    found[f"{name}.q{level:g}"] = spread["quantiles"][:, place, number]
+                    own[f"{name}.q{level:g}"] = spread["quantiles"][:, place, number]
+            found = _join(found, own)
         return found
+
+
+def _join(some: Mapping[str, Array], more: Mapping[str, Array]) -> dict[str, Array]:
+    """Puts columns side by side; none may hide another."""
+    twice = sorted(some.keys() & more.keys())
+    if twice:
+        raise DataError(
+            f"two columns of predictions would be called {twice[0]!r}: a target or a class has the name of another "
+            "one's probability or spread; rename it in the data and train again"
+        )
+    return {**some, **more}
 
 
 def _chances(names: Sequence[Any], chances: Array) -> dict[str, Array]:

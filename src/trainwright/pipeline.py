@@ -3,16 +3,17 @@
 import hashlib
 import os
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from trainwright.base.errors import DataError
+from trainwright.base.errors import DataError, SpecError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Dataset, Records
+from trainwright.data.loaders import Loader, gather, plain_array
 from trainwright.data.outputs import write_arrays
 from trainwright.data.source import SUFFIXES
 from trainwright.evaluation.judgement import Interval
@@ -30,8 +31,6 @@ from trainwright.spec.train import TrainSpec
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 from trainwright.train.callback import Callback
-
-Loader = Iterable[Any]
 
 
 class TrainingPipeline:
@@ -106,7 +105,7 @@ class TrainingPipeline:
             How many records each split has.
 
         Raises:
-            SpecError: If an option is unknown.
+            SpecError: If an option is unknown, or contradicts a registered dataset.
             DataError: If the data cannot be trained on.
         """
         place, self._called = self._place(source)
@@ -117,6 +116,8 @@ class TrainingPipeline:
                 fields["target"] = target if isinstance(target, str) else list(target)
         self._data = read_part(fields, DataSpec, where="data")
         self._plan, self._trained = None, None
+        if "dataset" in place:
+            self._check_registered(target, split)
         return {name: len(part) for name, part in self.dataset.splits.items()}
 
     def train(
@@ -262,7 +263,7 @@ class TrainingPipeline:
             return named, source.rpartition(":")[2]
         by_role = isinstance(source, Mapping) and {"x", "y"} <= set(source) <= {"x", "y", "weight", "id"}
         if by_role and np.ndim(source["x"]) > 1:
-            arrays = {name: np.asarray(one) for name, one in source.items()}
+            arrays = {name: plain_array(one, name) for name, one in source.items()}
             path = self._keep(arrays)
             roles = {name: name for name in ("weight", "id") if name in arrays}
             return {"path": str(path), **roles}, path.stem[:8]
@@ -272,6 +273,16 @@ class TrainingPipeline:
         table = table_of(source, name="the table in memory")
         path = self._write(".parquet", lambda draft: write_parquet(table, draft))
         return {"path": str(path)}, path.stem[:8]
+
+    def _check_registered(self, target: str | Sequence[str], split: Mapping[str, Any] | None) -> None:
+        known = self.dataset.target
+        said = target if isinstance(target, str) else tuple(target)
+        if split is not None or said not in ("auto", known):
+            what = "split" if split is not None else f"target {said!r}"
+            raise SpecError(
+                f"{what}: the registered dataset {self._called!r} has its own split, and the target {known!r}; "
+                "leave it out"
+            )
 
     def _take_loaders(self, train_loader: Loader, val_loader: Loader | None) -> None:
         parts = {"train": gather(train_loader)} | ({} if val_loader is None else {"val": gather(val_loader)})
@@ -346,38 +357,3 @@ def register_training_run(
         title=title,
         evaluation={name: score["value"] for name, score in trained.scores.items()},
     )
-
-
-def gather(loader: Loader) -> dict[str, Array]:
-    """Reads all batches of a loader once.
-
-    Args:
-        loader: Gives `(x, y)`, `(x, y, weight)`, or mappings with these keys; anything NumPy takes for an array.
-
-    Returns:
-        The arrays, one after another.
-
-    Raises:
-        DataError: If there is no batch, or one is none of these.
-
-    Example:
-        >>> gather([(np.zeros((2, 3)), [0, 1]), (np.ones((1, 3)), [1])])["y"].tolist()
-        [0, 1, 1]
-    """
-    kept: list[dict[str, Array]] = []
-    for number, batch in enumerate(loader):
-        parts = batch if isinstance(batch, Mapping) else dict(zip(("x", "y", "weight"), batch, strict=False))
-        arrays = {name: np.asarray(one) for name, one in parts.items()}
-        if (
-            not {"x", "y"} <= set(arrays) <= {"x", "y", "weight"}
-            or len({len(one) for one in arrays.values()}) != 1
-        ):
-            raise DataError(f"batch {number} of the loader is not (x, y) or (x, y, weight) of one length")
-        kept.append(arrays)
-    if not kept:
-        raise DataError(
-            "the loader gives no batches; an iterator that was used up gives nothing a second time"
-        )
-    if any(set(one) != set(kept[0]) for one in kept):
-        raise DataError("some batches of the loader have weights, others have not")
-    return {name: np.concatenate([one[name] for one in kept]) for name in kept[0]}

@@ -1,30 +1,23 @@
 """Everything one run needs, decided and built before anything is written."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from trainwright.augmenting import make_augmentations, try_out
 from trainwright.backends import CATALOG as BACKENDS
-from trainwright.backends.equinox.threads import threads_in_force
-from trainwright.backends.torch.driver import cuda_is_there
 from trainwright.base.errors import DataError, SpecError
-from trainwright.base.extras import installed
-from trainwright.base.random import stream
 from trainwright.base.tree import Array
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
-from trainwright.data.balance import balance_classes, balance_labels
-from trainwright.data.check import NO_CLASS
 from trainwright.data.dataset import Dataset, Records, open_dataset
-from trainwright.data.encoding import settle_columns
 from trainwright.data.inputs import InputSchema
-from trainwright.data.lazy import is_lazy
 from trainwright.data.prepare import Preparation, fit_preparation
 from trainwright.data.sequences import Sequences
 from trainwright.data.storage import explain_storage
+from trainwright.facts import decide_columns, gather_facts, holds_tokens, named, said_vocabulary
 from trainwright.model_op import describe
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.fine_tuning import (
@@ -37,18 +30,13 @@ from trainwright.models.fine_tuning import (
 )
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
-from trainwright.ops.augmentation import Augmentation
-from trainwright.ops.columns import Columns
-from trainwright.ops.labels import Labels
-from trainwright.ops.multilabels import MultiLabels
 from trainwright.registering import FAMILY
 from trainwright.registration import with_registered_data
 from trainwright.routines import CATALOG as ROUTINES
 from trainwright.spec.build import build, find, own_code_from
-from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
-from trainwright.spec.resolve import REQUIRED, Facts, resolve
+from trainwright.spec.resolve import resolve
 from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
 from trainwright.train.feed import AugmentedFeed, Feed, make_feed
@@ -109,8 +97,8 @@ class Plan:
         kinds = [str(one.kind) for one in data.columns if one.role == "feature"]
         schema = InputSchema(
             data.features,
-            self._shape(),
-            list(self.dataset.target) if isinstance(self.dataset.target, tuple) else self.dataset.target,
+            self.record_shape,
+            named(self.dataset.target),
             self.dataset.task_type,
             kinds if self.dataset.features is not None else None,
             data.missing,
@@ -134,11 +122,14 @@ class Plan:
         Args:
             called: The name under which the dataset is registered; its file's name otherwise.
         """
-        dataset = called or Path(self.experiment.data.path or "data").stem
+        stem = Path(self.experiment.data.path or "data").stem
+        # Data that were in memory lie under their digest.
+        dataset = called or (stem[:8] if re.fullmatch("[0-9a-f]{64}", stem) else stem)
         title = f"DL-{self.experiment.model.architecture}-{dataset}"
         return {"family": FAMILY, "dataset": dataset, "title": title}
 
-    def _shape(self) -> tuple[int, ...]:
+    @property
+    def record_shape(self) -> tuple[int, ...]:
         """Gives the shape of one raw record; sequences are padded to one length."""
         shape = self.dataset.records.x.shape[1:]
         return shape if self.preparation.length is None else (*shape[:-1], self.preparation.length)
@@ -213,7 +204,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     dataset = open_dataset(experiment.data, folder=folder, task_type=experiment.model.task_type)
     if len(dataset.splits.get("val", ())) == 0:
         raise DataError("data.split.val: no validation records; give a fraction above 0 or name the records")
-    columns = _columns(experiment, dataset)
+    columns = decide_columns(experiment, dataset)
     if parent is not None and experiment.train.keep_preparation:
         columns = keep_columns(parent, columns, said=experiment.data.columns)
     preparation = fit_preparation(
@@ -221,32 +212,15 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         experiment.data,
         catalog=OPERATORS,
         columns=columns,
-        tokens=_holds_tokens(experiment, dataset),
+        tokens=holds_tokens(experiment, dataset),
+        vocabulary_size=said_vocabulary(experiment),
     )
     new_head = experiment.train.new_head
     if parent is not None and experiment.train.keep_preparation:
         preparation = keep_preparation(parent, preparation, dataset=dataset, new_head=new_head)
     encoded = {name: preparation.encode(dataset.part(name)) for name in dataset.splits}
-    y = encoded["train"].y
-    assert y is not None
-    facts = Facts(
-        input_shape=encoded["train"].x.shape[1:],
-        output_shape=preparation.output_shape(y),
-        task_type=dataset.task_type,
-        content_digest=dataset.content_digest,
-        features=list(dataset.features) if dataset.features is not None else _array_name(experiment),
-        target=None if experiment.data.target is None else dataset.target,
-        columns=columns,
-        integers=preparation.vocabulary_size is not None,
-        ragged=isinstance(dataset.records.x, Sequences) and preparation.vocabulary_size is None,
-        vocabulary_size=preparation.vocabulary_size,
-        categories=_categories(preparation, columns),
-        installed=tuple(name for name, needs in REQUIRED.items() if all(installed(one) for one in needs)),
-        threads=_bound_threads(),
-        cuda=installed("torch") and cuda_is_there(),
-        class_weights=_balanced(experiment, preparation, y),
-        has_target=not (y == NO_CLASS).all(),
-        in_memory=not is_lazy(dataset.records.x),
+    facts = gather_facts(
+        experiment, dataset, preparation=preparation, train=encoded["train"], columns=columns
     )
     resolved, why = resolve(experiment, facts)
     why |= explain_storage(dataset.records.x)
@@ -265,9 +239,9 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     arrays = _arrays(encoded["train"])
     feed = make_feed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
     if resolved.data.augment:
-        changes = _augmentations(resolved)
+        changes = make_augmentations(resolved, OPERATORS)
         views = 2 if task.loss.name == "nt_xent" else 1
-        _try_out(changes, feed, seed=resolved.seed)
+        try_out(changes, feed, seed=resolved.seed)
         feed = AugmentedFeed(feed, list[Any](changes), seed=resolved.seed, views=views)
     check_schedule(train.schedule, steps=train.epochs * feed.steps_per_epoch)
     trained = [name for name, one in task.blueprint.parameters.items() if one.trained]
@@ -308,50 +282,6 @@ def _callbacks(experiment: Experiment) -> list[Callback]:
     ]
 
 
-def _augmentations(experiment: Experiment) -> list[Augmentation]:
-    made = []
-    for number, use in enumerate(experiment.data.augment):
-        where = f"data.augment.{number}"
-        kind: Any = find(use.use, OPERATORS, where=where)
-        if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
-            raise SpecError(f"{where}.use: {use.use!r} is no augmentation; it changes nothing at random")
-        made.append(build(use, OPERATORS, where=where))
-    return made
-
-
-def _try_out(changes: Sequence[Augmentation], feed: Feed, *, seed: int) -> None:
-    """Finds before training what an augmentation refuses."""
-    batch = feed.batch(0)
-    first: Any = batch.x[:1]
-    for number, change in enumerate(changes):
-        try:
-            change(first, stream=stream(seed, "try"), records=batch.ids[:1])
-        except DataError as error:
-            raise DataError(f"data.augment.{number}: {error}") from error
-
-
-def _holds_tokens(experiment: Experiment, dataset: Dataset) -> bool:
-    """Says whether an array of integers holds token ids: a transformer takes rows of integers for them."""
-    x, model = dataset.records.x, experiment.model
-    whole = isinstance(x, np.ndarray) and x.ndim == 2 and x.dtype.kind in "iu"
-    return whole and model.architecture == "transformer" and model.input in ("auto", "tokens")
-
-
-def _categories(preparation: Preparation, columns: Sequence[ColumnSpec]) -> list[int] | None:
-    """Gives the number of categories of each input of a table, 0 for a number."""
-    side = preparation.inputs
-    if not columns or not isinstance(side, Columns):
-        return None
-    return list(side.categories)
-
-
-def _columns(experiment: Experiment, dataset: Dataset) -> list[ColumnSpec]:
-    if dataset.schema is None or dataset.features is None:
-        return []
-    tokens = experiment.model.architecture == "transformer"
-    return settle_columns(experiment.data, dataset.schema, dataset.features, tokens=tokens)
-
-
 def _wanted(experiment: Experiment, callbacks: Sequence[Callback]) -> dict[str, str]:
     wanted = {"train.best.metric": experiment.train.best.metric}
     if isinstance(experiment.train.schedule, Plateau):
@@ -362,29 +292,6 @@ def _wanted(experiment: Experiment, callbacks: Sequence[Callback]) -> dict[str, 
             field_name = "metric" if len(reads) == 1 else f"metrics.{place}"
             wanted[f"train.callbacks.{number}.args.{field_name}"] = metric
     return wanted
-
-
-def _balanced(experiment: Experiment, preparation: Preparation, y: Array) -> list[float]:
-    """Gives balanced weights of classes where they are asked for."""
-    if getattr(experiment.train.loss, "class_weights", None) != "balanced":
-        return []
-    if isinstance(preparation.targets, MultiLabels):
-        return balance_labels(y, preparation.targets.names)
-    if not isinstance(preparation.targets, Labels):
-        return []  # quantities have no classes; that the loss does not go with them is said when the spec is decided
-    shape = preparation.output_shape(y)
-    assert shape is not None
-    return balance_classes(y, shape[0])
-
-
-def _array_name(experiment: Experiment) -> str:
-    features = experiment.data.features
-    return "x" if features == "auto" or isinstance(features, list) else features
-
-
-def _bound_threads() -> dict[str, int]:
-    bound = threads_in_force()
-    return {} if bound is None else {"equinox": bound}
 
 
 def _arrays(records: Records) -> dict[str, Any]:

@@ -46,9 +46,9 @@ def register_training(
     run = registry.run(run_id)
     if run.state not in FINISHED:
         raise StoreError(f"run {run_id} is {run.state}; only a finished training is registered")
-    for what, name in (("analysis", analysis_id), ("hypothesis", hypothesis_id)):
-        if name is not None:
-            check_name(name, what=what)
+    check_name(analysis_id, what="analysis")
+    if hypothesis_id is not None:
+        check_name(hypothesis_id, what="hypothesis")
     version = _judged(registry, run)
     registry.link(run_id, "used", "produced_by", target=analysis_id)
     if hypothesis_id is not None:
@@ -69,13 +69,22 @@ def links_of(registry: Registry, run: RunRow) -> dict[str, str]:
 def find_recorded(registry: Registry, resolved: Experiment) -> RunRow | None:
     """Gives the latest finished run of the same resolved spec, which names the content of its data.
 
-    Runs of other code of the user's own are not told apart: a spec names it, but does not hold it.
+    A spec with code of the user's own has none: it names that code, but does not hold it.
     """
+    if _names_own_code(resolved.tree()):
+        return None
     wanted = digest_json(resolved.tree())
     runs = [run for run in registry.runs(model=resolved.name) if run.state in FINISHED]
     # A run that went on from a version has another history than one from the beginning.
     same = [run for run in runs if run.spec == wanted and run.parent is None]
     return same[-1] if same else None
+
+
+def _names_own_code(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        use = tree.get("use")
+        return (isinstance(use, str) and ":" in use) or any(map(_names_own_code, tree.values()))
+    return isinstance(tree, list) and any(map(_names_own_code, tree))
 
 
 def _count(spec: Experiment) -> int:
@@ -104,7 +113,9 @@ def _metadata(
         "training_metrics": dict(version.metrics),
         "evaluation_metrics": dict(evaluation),
         "framework": run.backend,
-        "checkpoint_path": str(registry.store.blobs.path(version.weights or "")) if version.weights else None,
+        "checkpoint_path": str(registry.store.blobs.path(version.weights).resolve())
+        if version.weights
+        else None,
         "version": version.number,
         "weights": version.weights,
     }

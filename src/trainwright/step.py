@@ -1,15 +1,20 @@
 """Model building as one step of an analysis: a configuration and a dataset in, a registered model out."""
 
+import math
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypedDict
 
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.home import home_of
+from trainwright.base.jsontext import write_json
+from trainwright.base.names import check_name
 from trainwright.experiment import Trained
 from trainwright.pipeline import TrainingPipeline
 from trainwright.registering import find_recorded, register_training
 from trainwright.report.page import report_path
+from trainwright.spec.experiment import Experiment
+from trainwright.spec.losses import spell_out
 from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
@@ -90,15 +95,22 @@ def run_model_building_step(config: Mapping[str, Any], inputs: Mapping[str, Any]
     for key in ("dataset", "analysis_id"):
         if key not in inputs:
             raise SpecError(f"inputs.{key}: it is missing")
+    check_name(inputs["analysis_id"], what="inputs.analysis_id:")  # before hours of training, not after
     families = config.get("families", ["mlp"])
+    if isinstance(families, str) or not isinstance(families, Mapping | Sequence):
+        raise SpecError(
+            f"config.families: {families!r} is no list of names; write such as [mlp, transformer]"
+        )
     named = families if isinstance(families, Mapping) else {name: {} for name in families}
     if not named:
         raise SpecError("config.families: it names none")
     share = config["max_seconds"] / len(named) if "max_seconds" in config else None
-    found = [_try(name, own, config, inputs, seconds=share) for name, own in named.items()]
+    found: list[Found] = []
+    for name, own in named.items():
+        found.append(_try(name, own, config, inputs, seconds=share, rivals=found))
     sign = 1.0 if found[0][1].best_mode == "min" else -1.0
     registry = Registry(Store.open(home_of(inputs.get("home")), create=False))
-    candidate, run, version, scores = min(found, key=lambda one: sign * one[0]["value"])
+    candidate, run, version, scores = min(found, key=lambda one: _rank(one[0]["value"], sign))
     metrics = _chosen(scores, config.get("evaluation_metrics"))
     model_id = register_training(
         registry,
@@ -116,7 +128,7 @@ def run_model_building_step(config: Mapping[str, Any], inputs: Mapping[str, Any]
         status=candidate["status"],
         metrics=metrics,
         report_path=str(report_path(registry, run.id)),
-        checkpoint_path=str(registry.store.blobs.path(version.weights)),
+        checkpoint_path=str(registry.store.blobs.path(version.weights).resolve()),
         candidates=[one[0] for one in found],
         seconds=time.monotonic() - began,
     )
@@ -132,6 +144,7 @@ def _try(
     inputs: Mapping[str, Any],
     *,
     seconds: float | None,
+    rivals: Sequence["Found"],
 ) -> Found:
     common = config.get("hyperparameters", {})
     for where, given in (("config.hyperparameters", common), (f"config.families.{family}", own)):
@@ -148,6 +161,8 @@ def _try(
     )
     pipeline.load_data(inputs["dataset"], target=inputs.get("target", "auto"), **parts["data"])
     registry = Registry(Store.open(pipeline.home))
+    if rivals:
+        _check_comparable(family, pipeline.resolved, rivals[0], registry)
     recorded = None if config.get("again") else find_recorded(registry, pipeline.resolved)
     status = "recorded"
     if recorded is None:
@@ -162,16 +177,38 @@ def _try(
         for row in registry.artifacts(recorded.id)
         if row.kind == "score" and row.name.startswith("test/")
     }
-    value = version.metrics.get(recorded.best_metric, float("inf"))
+    value = version.metrics.get(recorded.best_metric, float("nan"))
     candidate = Candidate(
         family=family, run_id=recorded.id, metric=recorded.best_metric, value=value, status=status
     )
     return candidate, recorded, version, scores
 
 
+def _rank(value: float, sign: float) -> float:
+    """Gives what is smallest for the best: a family without a value, or with nan, is last."""
+    return float("inf") if math.isnan(value) else sign * value
+
+
+def _check_comparable(family: str, spec: Experiment, rival: Found, registry: Registry) -> None:
+    """Refuses families that are measured differently, before the second of them is trained."""
+    mine, its = spec.train, Experiment.model_validate(registry.spec(rival[1])).train
+    assert mine.loss != "auto" and its.loss != "auto"
+    said = {"best.metric": (mine.best.metric, its.best.metric), "best.mode": (mine.best.mode, its.best.mode)}
+    if mine.best.metric == "val/loss":
+        said["loss"] = (write_json(spell_out(mine.loss).tree()), write_json(spell_out(its.loss).tree()))
+    for field, (left, right) in said.items():
+        if left != right:
+            raise SpecError(
+                f"config.families.{family}: train.{field} is {left}, that of {rival[0]['family']} {right}; their "
+                "values cannot be compared: name one metric for all, such as best: {metric: val/mae}"
+            )
+
+
 def _chosen(scores: Mapping[str, float], wanted: Any) -> dict[str, float]:
     if wanted is None:
         return dict(scores)
+    if isinstance(wanted, str):
+        raise SpecError(f"config.evaluation_metrics: {wanted!r} is one name; write a list of them")
     named = {name: name if name.startswith("test/") else f"test/{name}" for name in wanted}
     for name, key in named.items():
         if key not in scores:

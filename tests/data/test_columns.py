@@ -128,3 +128,48 @@ def test_a_first_column_that_counts_the_records_is_no_feature_unless_it_is_the_o
 ):
     (tmp_path / "n.csv").write_text(content)
     assert infer_column(read_csv(tmp_path / "n.csv"), "n").used == used
+
+
+def test_integers_beyond_what_a_float_holds_are_rounded(table):
+    cells = [str(2**53 + 3 * number * 17 % 97 + 1) for number in range(COUNT)]
+    found = table(cells)
+    assert infer_column(found, "v").kind == "numeric"
+    assert read_column(found, "v", "numeric").tolist() == [float(cell) for cell in cells]
+
+
+def test_an_underscore_makes_a_word_of_digits(table):
+    found = table(cycle("1_2", "3_4"))
+    assert infer_column(found, "v").kind == "categorical"
+    with pytest.raises(DataError, match="line 2 holds '1_2'"):
+        read_column(found, "v", "numeric")
+
+
+def test_a_point_between_groups_of_digits_is_refused_where_the_comma_is_the_decimal_mark(tmp_path):
+    def make(*cells):
+        lines = ["k;v", *(f"{number},5;{cell}" for number, cell in enumerate(cells))]
+        (tmp_path / "t.csv").write_text("\n".join(lines) + "\n")
+        return read_csv(tmp_path / "t.csv")
+
+    for read in (infer_column, lambda table, name: read_column(table, name, "numeric")):
+        with pytest.raises(DataError, match=r"holds '1\.234': the comma is the decimal mark"):
+            read(make("1.234", "12", "5.678"), "v")
+    # Another value shows that the point is a decimal mark too.
+    assert read_column(make("1.234", "0.5"), "v", "numeric").tolist() == [1.234, 0.5]
+
+
+def test_a_lone_blank_is_a_missing_date(table):
+    assert np.isnat(read_column(table([""]), "v", "datetime")).tolist() == [True]
+
+
+def test_a_column_of_a_type_no_model_reads_is_left_out_with_the_reason(table, tmp_path):
+    assert infer_column(table(["12:30", "01:15"]), "v").why == "it holds time32[s], which a model cannot read"
+    pd.DataFrame({"k": [1, 2], "v": [[1], [2, 3]]}).to_parquet(tmp_path / "t.parquet")
+    found = read_parquet(tmp_path / "t.parquet")
+    assert (infer_column(found, "v").used, infer_column(found, "v").kind) == (False, "text")
+    with pytest.raises(DataError, match=r"column 'v' holds list<.*, not text"):
+        read_column(found, "v", "categorical")
+
+
+def test_the_cure_for_a_mixed_column_is_yaml_whatever_its_name(table):
+    with pytest.raises(DataError, match=r'name: "x: y", kind: categorical'):
+        infer_column(table([*NUMBERS[:-1], "oops"], name="x: y"), "x: y")

@@ -183,6 +183,11 @@ REAL[11] = -np.inf
         (bad(w=-np.ones(60)), {"weight": "w"}, "data.weight: the weight of record 0 is -1.0"),
         (bad(w=np.ones(59)), {"weight": "w"}, "data.weight: weights are numbers, one per record"),
         (bad(w=np.full(60, np.nan)), {"weight": "w"}, "data.weight: it holds nan in record 0"),
+        (
+            bad(w=np.full(60, 1e-60)),
+            {"weight": "w"},
+            "data.weight: all 54 weights of the train split are zero in float32; multiply",
+        ),
         (bad(w=np.zeros(60)), {"weight": "w"}, "data.weight: all 54 weights of the train split are zero"),
         (bad(i=np.ones(60)), {"id": "i"}, "data.id: ids are integers or text"),
         (

@@ -300,3 +300,11 @@ def test_a_mask_of_another_size_than_its_image_is_refused(fill, pillow):
     folder = fill({"images/1.png": png(gray((4, 5))), "masks/1.png": png(gray((5, 4)))})
     with pytest.raises(DataError, match=r"'1\.png' has 4 x 5 pixels .* its mask 5 x 4"):
         read_segmentation_folder(folder, size=(2, 2))
+
+
+def test_a_size_that_does_not_fit_into_memory_is_refused_before_an_image_is_resized(tmp_path):
+    for name in ("cat", "dog"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "a.png").touch()  # not even opened
+    with pytest.raises(DataError, match=r"2 images of the `size` \[10000000, 10000000\] take"):
+        read_image_folder(tmp_path, size=(10**7, 10**7))

@@ -3,7 +3,10 @@ import pandas as pd
 import pytest
 
 from trainwright.base.errors import DataError
-from trainwright.data.inputs import InputSchema, read_inputs
+from trainwright.data.inputs import InputSchema, read_inputs, take_inputs
+from trainwright.data.lazy import is_lazy
+from trainwright.data.roles import Roles
+from trainwright.data.source import read_source
 
 
 def taking(features, shape=None, kinds=None, missing="error"):
@@ -67,3 +70,47 @@ def test_what_the_model_does_not_take_is_refused(folder, file, schema, target, s
     np.savez(folder / "none.npz", x=np.zeros((0, 1)))
     with pytest.raises(DataError, match=says):
         read_inputs(folder / file, schema=schema, target=target)
+
+
+TABLE = InputSchema(
+    ["age", "smokes", "day", "ward"],
+    (4,),
+    "y",
+    "regression",
+    ["numeric", "boolean", "datetime", "categorical"],
+)
+ROWS = {
+    "age": [30, 40],
+    "smokes": ["No", "yes"],
+    "day": ["31.12.2024", "01.01.2025"],
+    "ward": np.array([3.0, 10.0]),
+}
+
+
+def test_columns_in_memory_are_read_as_those_of_a_file(tmp_path):
+    (tmp_path / "t.csv").write_text("age,smokes,day,ward\n30,No,31.12.2024,3\n40,yes,01.01.2025,10\n")
+    taken, read = take_inputs(ROWS, schema=TABLE), read_inputs(tmp_path / "t.csv", schema=TABLE).x
+    assert taken.columns["smokes"].tolist() == [0.0, 1.0]
+    assert taken.columns["day"].astype(str).tolist() == ["2024-12-31T00:00:00", "2025-01-01T00:00:00"]
+    assert taken.columns["ward"].tolist() == ["3", "10"]
+    assert taken.digest() == read.digest()
+
+
+@pytest.mark.parametrize("blank", [[None, "b"], np.array([np.nan, 1.0]), pd.Series([np.nan, "b"])])
+def test_a_blank_in_memory_is_a_blank_of_a_file(blank):
+    schema = InputSchema(["a"], (1,), "y", "regression", ["categorical"], missing="impute")
+    assert take_inputs({"a": blank}, schema=schema).columns["a"][0] == ""
+
+
+def test_a_word_that_is_neither_yes_nor_no_is_refused_with_its_record():
+    with pytest.raises(DataError, match="'smokes' is not boolean, record 1 holds 'maybe'"):
+        take_inputs(ROWS | {"smokes": ["no", "maybe"]}, schema=TABLE)
+
+
+def test_rows_of_a_table_that_stay_in_their_file_are_taken_as_they_are(tmp_path):
+    columns = {"a": np.arange(4.0), "b": np.arange(4.0) + 10}
+    pd.DataFrame(columns).to_parquet(tmp_path / "t.parquet", index=False)
+    rows = read_source(tmp_path / "t.parquet", Roles(("a", "b"), None), lazily=True).x
+    taken = take_inputs(rows, schema=taking(["a", "b"]))
+    assert is_lazy(taken)
+    np.testing.assert_array_equal(taken[:], np.column_stack(list(columns.values())))

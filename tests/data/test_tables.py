@@ -211,3 +211,21 @@ def test_the_folder_of_a_parquet_file_adds_no_column(tmp_path):
 def test_places_are_lines_in_csv_and_records_elsewhere(csv):
     assert csv("a,b\n1,2\n3,4\n").place(1) == "line 3"
     assert Table("t", pa.table({"a": [1]})).place(0) == "record 0"
+
+
+def test_blanks_around_a_class_or_a_group_make_no_other_one(csv):
+    table = csv("y,g\nyes, a\n yes,a \nno ,b\n")
+    assert table.values("y").tolist() == ["yes", "yes", "no"]
+    assert table.keys("g").tolist() == ["a", "a", "b"]
+
+
+def test_text_that_arrow_holds_as_views_can_be_cut(tmp_path):
+    views = pa.array(["u", "v", "w"], pa.string_view())
+    pq.write_table(pa.table({"k": views}), tmp_path / "t.parquet")
+    table = read_parquet(tmp_path / "t.parquet")
+    assert table.take(np.array([True, False, True])).values("k").tolist() == ["u", "w"]
+
+
+def test_a_lone_column_is_as_long_as_written_as_it_is_parsed(csv):
+    table = csv("k\n2024-01-01\n\n2024-01-03\n")
+    assert table.as_written("k").to_pylist() == ["2024-01-01", "", "2024-01-03"]

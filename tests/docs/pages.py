@@ -97,6 +97,7 @@ def _start(arguments: list[str], folder: Path) -> "subprocess.Popen[str]":
     environment = {
         **{key: value for key, value in os.environ.items() if key not in ("TRAINWRIGHT_HOME", "PYTHONPATH")},
         "PATH": f"{bin_folder}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),  # a page tells of the sources it lies beside
         "PYTHONUNBUFFERED": "1",
         "NPROC": "1",
         "TRAINWRIGHT_ROOT": str(ROOT),

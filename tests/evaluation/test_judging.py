@@ -10,8 +10,10 @@ from sklearn import metrics
 
 from trainwright.base.errors import DataError
 from trainwright.data.dataset import Records
+from trainwright.data.frame import Frame
 from trainwright.evaluation.decisions import judge_classes, judge_labels, judge_places
 from trainwright.evaluation.judgement import add_intervals, measure
+from trainwright.evaluation.samples import columns_to_cut
 from trainwright.evaluation.values import judge_embedding, judge_values
 from trainwright.evaluation.version import judge
 from trainwright.model_op import ModelOp
@@ -365,3 +367,9 @@ def test_a_bare_output_of_one_target_fits_a_column_of_records():
     rmse = metrics.root_mean_squared_error(TRUE[:, 0], GUESS[:, 0], sample_weight=WEIGHT)
     assert found.scores["rmse"]["value"] == pytest.approx(rmse)
     assert found.arrays["predictions"].shape == found.arrays["targets"].shape == (N, 1)
+
+
+def test_only_the_first_hundred_columns_are_looked_at_part_by_part():
+    frame = Frame({f"c{number}": np.arange(3.0) for number in range(103)})
+    found = columns_to_cut(Records(x=frame, y=None, weight=None, ids=np.arange(3)))
+    assert list(found) == [f"c{number}" for number in range(100)]

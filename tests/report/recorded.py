@@ -46,7 +46,7 @@ def record_run(
     spec = Experiment(
         name="shown",
         data=DataSpec(**{"path": "data.npz", "target": "y", "digest": "0" * 64} | (data or {})),
-        model=ModelSpec(**{"architecture": "mlp", "task_type": task, "input": "vector"} | (model or {})),
+        model=ModelSpec(**_architecture(task, model or {}) | (model or {})),
         train=TrainSpec(backend="torch", device="cpu"),
     )
     row = datasets.register(
@@ -83,3 +83,10 @@ def record_run(
         run.artifact(name, value)
     run.finish("done", final=version)
     return Registry(store), run.id
+
+
+def _architecture(task, model):
+    chosen = {"tokens": "transformer", "columns": "transformer"}.get(model.get("input"), "mlp")
+    if task == "segmentation":
+        return {"architecture": "unet", "task_type": task, "input": "image"}
+    return {"architecture": chosen, "task_type": task, "input": "vector"}

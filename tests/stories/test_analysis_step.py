@@ -6,7 +6,7 @@ import pytest
 import trainwright
 from trainwright.base.errors import DataError, SpecError
 from trainwright.registering import links_of
-from trainwright.step import Outputs
+from trainwright.step import Outputs, _rank
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 
@@ -148,3 +148,47 @@ def test_what_is_wrong_is_named(inputs, config, more, says):
     wrong = {**CONFIG, "families": ["mlp"], **config}
     with pytest.raises((SpecError, DataError), match=says):
         trainwright.run_model_building_step(wrong, {**inputs, **more})
+
+
+@pytest.mark.parametrize(
+    ("train", "text"),
+    [
+        (
+            {"best": {"metric": "val/accuracy", "mode": "max"}},
+            "train.best.metric is val/loss, that of mlp val/acc",
+        ),
+        ({"loss": {"name": "cross_entropy", "label_smoothing": 0.3}}, "train.loss is .* that of mlp .*0.3"),
+    ],
+)
+def test_families_that_are_measured_differently_are_not_compared(inputs, train, text):
+    families = {**CONFIG["families"], "mlp": {"model": {"hidden_dims": [4]}, "train": train}}
+    with pytest.raises(SpecError, match=text):
+        trainwright.run_model_building_step({**CONFIG, "families": families}, inputs)
+
+
+@pytest.mark.parametrize(
+    ("value", "sign", "expected"),
+    [
+        (0.5, 1.0, 0.5),
+        (0.5, -1.0, -0.5),
+        (float("nan"), 1.0, float("inf")),
+        (float("nan"), -1.0, float("inf")),
+    ],
+)
+def test_a_family_without_a_value_is_never_the_best(value, sign, expected):
+    assert _rank(value, sign) == expected
+
+
+@pytest.mark.parametrize(
+    ("config", "more", "text"),
+    [
+        ({"families": "mlp"}, {}, "config.families: 'mlp' is no list"),
+        ({"families": None}, {}, "config.families: None is no list"),
+        ({}, {"analysis_id": None}, "inputs.analysis_id: None: it is no text"),
+        ({}, {"analysis_id": "a@b"}, "`@` is not allowed"),
+    ],
+)
+def test_what_cannot_be_registered_is_refused_before_training(inputs, config, more, text):
+    with pytest.raises(SpecError, match=text):
+        trainwright.run_model_building_step({**CONFIG, **config}, {**inputs, **more})
+    assert not inputs["home"].exists()

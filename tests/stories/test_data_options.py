@@ -256,9 +256,9 @@ def test_rows_in_memory_are_taken_like_rows_of_a_file(plan):
     np.testing.assert_array_equal(taken.columns["age"], AGE[:3])
     assert made.preparation.inputs(taken.columns).shape == (3, 3)
     for wrong, says in (
-        ({"age": [1.0]}, "no column 'city', there are: 'age'"),
+        ({"age": [1.0]}, "no column 'city' in the records, there are: 'age'"),
         ({"age": ["x"], "city": ["Ulm"]}, "column 'age' is not numeric"),
-        ({"age": [np.nan], "city": ["Ulm"]}, "column 'age' has no value in record 0"),
+        ({"age": [np.nan], "city": ["Ulm"]}, "column 'age' has no value in record 0; write"),
         (np.zeros((2, 2)), "the model takes columns by name"),
     ):
         with pytest.raises(DataError, match=says):

@@ -167,13 +167,34 @@ def test_what_means_nothing_without_a_parent_is_refused(lab, field):
 def test_the_preparation_is_fitted_anew_unless_it_is_kept(lab):
     far = ["data.path=far.npz"]
     means = []
-    for more in ([], ["train.keep_preparation=true"], ["train.keep_preparation=true", "data.operators=[]"]):
+    kept = "train.keep_preparation=true"
+    for more in ([], [kept], [kept, "data.operators=[]"], [kept, "data.operators=auto"]):
         model = load_model(tune(lab, *far, *more).run, home=lab.home)
         means.append(model.preparation.inputs.steps[0].mean)
     parent = load_model("parent", home=lab.home).preparation.inputs.steps[0].mean
     np.testing.assert_allclose(means[0], 10 * parent + 7, rtol=1e-5)
     np.testing.assert_array_equal(means[1], parent)
     np.testing.assert_array_equal(means[2], parent)
+    np.testing.assert_array_equal(means[3], parent)
+
+
+def test_the_preparation_of_a_table_is_kept_column_by_column(lab):
+    table = {"a": lab.x[:, 0], "kind": np.where(lab.x[:, 1] > 0, "u", "v"), "y": lab.y}
+    for name, factor in (("near", 1.0), ("wide-apart", 9.0)):
+        rows = [f"{factor * a},{kind},{y}" for a, kind, y in zip(*table.values(), strict=True)]
+        (lab.folder / f"{name}.csv").write_text("\n".join(["a,kind,y", *rows]))
+    near = ["data.path=near.csv", "data.target=y", "data.operators=auto"]
+    parent = train(lab, "name=tabular", "train.epochs=1", *near)
+    registry = registry_of(lab)
+    before = registry.operator(registry.resolve(parent.run))["preparation"]["inputs"]
+    for keep in (True, False):
+        other = [*near, "data.path=wide-apart.csv", f"train.keep_preparation={str(keep).lower()}"]
+        run = tune(lab, *other, ref=parent.run).run
+        now = registry.operator(registry.resolve(run))["preparation"]["inputs"]
+        assert (now == before) is keep
+        columns = registry.spec(registry.run(run))["data"]["columns"]
+        assert [one["use"] for column in columns for one in column["operators"]] == ["Standardize", "OneHot"]
+        assert reproduce_version(run, home=lab.home).word == "identical"
 
 
 def test_the_columns_of_a_table_keep_their_preparation_and_the_spec_says_which(lab):

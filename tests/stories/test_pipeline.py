@@ -105,6 +105,10 @@ def test_a_registered_dataset_is_loaded_by_its_name(make, arrays, tmp_path, lab)
     other.load_data("sides")
     assert other.train().outcome.finished
     np.testing.assert_array_equal(other.dataset.splits["test"], pipeline.dataset.splits["test"])
+    other.load_data("sides", target="y")
+    for contradiction in ({"target": "z"}, {"split": SPLIT}):
+        with pytest.raises(SpecError, match="the registered dataset 'sides' has its own split"):
+            other.load_data("sides", **contradiction)
 
 
 def test_the_best_checkpoint_is_a_file_of_its_weights(make, arrays):
@@ -149,3 +153,25 @@ def test_a_wrong_spec_is_named_with_its_field(tmp_path):
         trainwright.TrainingPipeline({**MODEL, "dropuot": 0.1})
     with pytest.raises(SpecError, match=r"train\.epochs: 'many' is not a whole number"):
         trainwright.TrainingPipeline(MODEL, {"epochs": "many"})
+
+
+def test_objects_that_are_all_text_or_all_numbers_are_arrays_like_others(tmp_path):
+    def load(**arrays):
+        pipeline = trainwright.TrainingPipeline({"architecture": "mlp"}, {"backend": "torch"}, home=tmp_path)
+        pipeline.load_data({"x": np.eye(40, dtype=object), "y": np.array(["u", "v"] * 20, object), **arrays})
+        return pipeline.dataset.records
+
+    assert load().x.dtype.kind in "if" and load().y.tolist() == ["u", "v"] * 20
+    with pytest.raises(DataError, match=r"y: it holds objects \(NoneType, str\), not numbers or text alone"):
+        load(y=np.array(["u", None] * 20, object))
+
+
+def test_a_target_of_another_shape_is_refused(tmp_path):
+    x = np.random.default_rng(0).normal(size=(60, 3))
+    pipeline = trainwright.TrainingPipeline(
+        {"architecture": "mlp", "hidden_dims": [4]}, {"backend": "torch", "epochs": 1}, home=tmp_path
+    )
+    pipeline.load_data({"x": x, "y": x[:, :2]})
+    pipeline.train()
+    with pytest.raises(DataError, match=r"target has shape \(60, 3\), the predictions .* \(60, 2\)"):
+        pipeline.evaluate([(x, x)])

@@ -130,7 +130,7 @@ def test_columns_as_tokens_do_as_well_as_columns_of_numbers(train):
 
 
 def test_concrete_is_predicted_as_well_as_by_monte_carlo_dropout(train):
-    """Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016, table 1: 4.93 +- .14 over 20 splits."""
+    """Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016: 4.93 +- .14 over 20 splits."""
     errors = [
         train("concrete/mlp.yaml", f"data.split.seed={split}").scores["test/rmse"]["value"]
         for split in range(20)

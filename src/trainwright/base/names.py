@@ -21,7 +21,7 @@ def check_name(name: str, *, what: str = "name") -> str:
         Traceback (most recent call last):
         trainwright.base.errors.SpecError: name 'a@b': `@` is not allowed; use letters, digits, `-`, `_`, `.` or `/`
     """
-    fault = _fault(name)
+    fault = _fault(name) if isinstance(name, str) else "it is no text"
     if fault:
         raise SpecError(f"{what} {name!r}: {fault}; use letters, digits, `-`, `_`, `.` or `/`")
     return name

@@ -120,7 +120,7 @@ def _show_plan(plan: "Plan") -> None:
     train, model = plan.experiment.train, plan.experiment.model
     counts = ", ".join(f"{name} {len(part)}" for name, part in plan.dataset.splits.items())
     say(f"{plan.experiment.name}: {model.architecture} {model.hidden_dims}, {model.task_type}")
-    say(f"  data      {counts}; records {tuple(plan.dataset.records.x.shape[1:])}")
+    say(f"  data      {counts}; records {plan.record_shape}")
     _show_columns(plan)
     say(f"  model     {plan.task.blueprint.count_parameters():,} parameters")
     optimizer = train.optimizer

@@ -28,14 +28,23 @@ def predict(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict for the records of a file."""
+    """Predict for the records of a file, or for each image of a folder, by its name."""
     from trainwright.data.inputs import read_inputs
     from trainwright.data.outputs import write_columns
+    from trainwright.data.sequences import Sequences
     from trainwright.model_op import ModelOp
 
     model = ModelOp.load(open_registry(store), ref)
     records = read_inputs(data, schema=model.schema)
     columns = model.columns(records.x)
+    if data.is_dir():
+        columns = {"file": records.ids, **columns}
+    if isinstance(records.x, Sequences):
+        long = int((records.x.lengths > model.schema.shape[-1]).sum())
+        if long:
+            say(
+                f"{long} sequences are longer than {model.schema.shape[-1]}, as in training, and lost their end"
+            )
     if as_json and output is None:
         write_out({name: column.tolist() for name, column in columns.items()})
         return

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from trainwright.base.errors import DataError
+from trainwright.base.jsontext import write_json
 from trainwright.base.tree import Array
 from trainwright.data import csvtext
 from trainwright.data.datetimes import looks_like_dates, parse_datetimes
 from trainwright.data.frame import is_blank
 from trainwright.data.schema import Column
+from trainwright.data.spelling import spell
 
 if TYPE_CHECKING:
     from trainwright.data.tables import Table
@@ -20,6 +22,9 @@ MOST_CATEGORIES = 100
 MOSTLY = 0.8  # a column of which this share is numbers was meant to be numeric
 _TRUE = frozenset({"true", "yes", "y", "t", "on", "1"})
 _FALSE = frozenset({"false", "no", "n", "f", "off", "0"})
+_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # `float` also takes 1_000
+_POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
+_NUMERIC = ("int", "uint", "float", "double", "halffloat", "decimal")
 _ID_NAME = re.compile(r"(.*[_\s])?(id|index|idx|uuid|guid|row|rownum|unnamed.*)|.*(Id|ID)|", re.IGNORECASE)
 
 
@@ -39,6 +44,7 @@ def infer_column(table: "Table", name: str) -> Column:
     if len(there) == 0:
         return Column(name, "text", False, missing, 0, "it has no values")
     numbers = _numbers(texts, table.decimal)
+    _check_points(table, name, texts)
     meant = np.array([one.strip() not in csvtext.MISSING for one in there.tolist()])
     good = int(np.isfinite(numbers).sum())
     if good and good == int(meant.sum()):
@@ -119,9 +125,9 @@ def _of_typed(table: "Table", name: str, found: Any) -> Column:
             distinct,
             "its type is boolean" if used else "it is constant",
         )
-    if kind.startswith(("int", "uint", "float", "double", "halffloat", "decimal")):
+    if kind.startswith(_NUMERIC):
         return _numeric(table, name, _as_numbers(table, name, found, "numeric"), "its values are numbers")
-    raise DataError(f"{table.name}: column {name!r} holds {kind}; leave it out by data.columns, role: ignore")
+    return Column(name, "text", False, found.null_count, 0, f"it holds {kind}, which a model cannot read")
 
 
 def _numeric(table: "Table", name: str, numbers: Array, why: str) -> Column:
@@ -162,8 +168,18 @@ def _mixed(table: "Table", name: str, texts: Any, numbers: Any) -> str:
     more = f" ({len(odd)} such values in all)" if len(odd) > 1 else ""
     return (
         f"{table.name}: column {name!r} is not numeric, {table.place(odd[0])} holds {texts[odd[0]][:80]!r}{more}; "
-        f"mend it, or say what the column is: data.columns: [{{name: {name}, kind: categorical}}]"
+        f"mend it, or say what the column is: data.columns: [{{name: {write_json(name)}, kind: categorical}}]"
     )
+
+
+def _check_points(table: "Table", name: str, texts: Any) -> None:
+    """Refuses `1.234` where the comma is the decimal mark, unless another value shows that the point is one too."""
+    pointed = [one for one in texts.tolist() if "." in one]
+    if table.decimal == "," and pointed and all(_POINT_GROUPS.fullmatch(one) for one in pointed):
+        raise DataError(
+            f"{table.name}: column {name!r} holds {pointed[0]!r}: the comma is the decimal mark of this file, so the "
+            "point may group digits; take it out, or write a comma in its place"
+        )
 
 
 def _texts(found: Any) -> Any:
@@ -179,10 +195,8 @@ def _numbers(texts: Any, decimal: str) -> Any:
     def number(text: str) -> float:
         if text in csvtext.MISSING:
             return np.nan
-        try:
-            return float(text.replace(",", ".", 1) if decimal == "," else text)
-        except ValueError:
-            return np.nan
+        plain = text.replace(",", ".", 1) if decimal == "," else text
+        return float(plain) if _PLAIN.fullmatch(plain) else np.nan
 
     return np.array([number(text) for text in texts.tolist()], dtype=np.float64)
 
@@ -190,11 +204,10 @@ def _numbers(texts: Any, decimal: str) -> Any:
 def _as_numbers(table: "Table", name: str, found: Any, kind: str) -> Array:
     texts = _texts(found)
     if texts is None:
-        if not str(found.type).startswith(
-            ("int", "uint", "float", "double", "halffloat", "bool", "decimal", "null")
-        ):
+        if not str(found.type).startswith((*_NUMERIC, "bool", "null")):
             raise DataError(f"{table.name}: column {name!r} is not {kind}, it holds {found.type}")
-        numbers: Any = np.array(found.cast("float64").to_numpy(), dtype=np.float64)
+        # Not `safe`: integers beyond 2**53 are rounded, as they are later by float32.
+        numbers: Any = np.array(found.cast("float64", safe=False).to_numpy(), dtype=np.float64)
         missing: Any = found.is_null().to_numpy()
         bad = np.flatnonzero(np.isinf(numbers) | (np.isnan(numbers) & ~missing & (table.csv is not None)))
         if len(bad):
@@ -214,6 +227,7 @@ def _as_numbers(table: "Table", name: str, found: Any, kind: str) -> Array:
             np.isin(lowered, sorted(_TRUE)), 1.0, np.where(np.isin(lowered, sorted(_FALSE)), 0.0, np.nan)
         )
     else:
+        _check_points(table, name, texts)
         values = _numbers(texts, table.decimal)
     empty = np.array([text in csvtext.MISSING for text in texts.tolist()])
     odd = np.flatnonzero(~np.isfinite(values) & ~empty)
@@ -227,6 +241,8 @@ def _as_numbers(table: "Table", name: str, found: Any, kind: str) -> Array:
 def _as_dates(table: "Table", name: str, found: Any) -> Array:
     texts = _texts(found)
     if texts is None:
+        if str(found.type) == "null":
+            return np.full(len(found), np.datetime64("NaT", "s"))
         if str(found.type).startswith(("date", "timestamp")):
             return np.array(found.cast("timestamp[s]", safe=False).to_numpy(), dtype="datetime64[s]")
         raise DataError(f"{table.name}: column {name!r} holds {found.type}, not dates")
@@ -238,21 +254,15 @@ def _as_dates(table: "Table", name: str, found: Any) -> Array:
 
 
 def _as_text(table: "Table", name: str, found: Any) -> Array:
-    texts = _texts(found)
-    if texts is None:
-        if table.csv is not None and str(found.type).startswith(("date", "time")):
-            return _as_text(table, name, table.as_written(name))
-        texts = np.array([_spell(one) for one in found.to_pylist()], dtype=np.str_)
+    if "<" in str(found.type) or str(found.type).endswith("binary"):
+        raise DataError(f"{table.name}: column {name!r} holds {found.type}, not text")
+    # As written, because `None` and `NA` are words: alone in a column, or among numbers, the parser drops them.
+    if table.csv is not None and (found.null_count or str(found.type).startswith(("date", "time"))):
+        found = table.as_written(name)
+    values = found.to_pylist()
+    spelled = {one: spell(one, decimal=table.decimal) for one in set(values)}
+    texts = np.array([spelled[one] for one in values], dtype=np.str_)
     longest = int(np.strings.str_len(texts).max(initial=0))
     if longest > 1000:
         raise DataError(f"{table.name}: column {name!r} holds a text of {longest} letters, 1000 at most")
-    return texts  # type: ignore[no-any-return]
-
-
-def _spell(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    # A column of whole numbers becomes one of floats as soon as one value is missing; its words stay the same.
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return texts

@@ -36,6 +36,7 @@ from trainwright.data.source import (
     read_inline,
     read_source,
 )
+from trainwright.data.spelling import spell_classes
 from trainwright.data.split import check_splits, split_records
 from trainwright.data.storage import read_records
 from trainwright.spec.data import ColumnSpec, DataSpec, TestRecords
@@ -251,6 +252,8 @@ def _read_test(spec: DataSpec, test: TestRecords, main: Raw, *, path: Path, fold
             f"data.test: its records have shape {raw.x.shape[1:]}, those of data {main.x.shape[1:]}"
         )
     if raw.y is not None and main.y is not None:
+        raw = replace(raw, y=spell_classes(raw.y, like=main.y))
+        assert raw.y is not None
         kinds = [{"U": "text", "b": "booleans"}.get(y.dtype.kind, "numbers") for y in (main.y, raw.y)]
         if raw.y.shape[1:] != main.y.shape[1:] or kinds[0] != kinds[1]:
             raise DataError(
@@ -336,8 +339,9 @@ def _check_digest(found: str, expected: str | None, name: str) -> None:
 def _check_parts(records: Records, splits: Mapping[str, NDArray[np.int64]], task_type: str) -> None:
     assert records.y is not None
     for name, indices in splits.items():
-        if records.weight is not None and not records.weight[indices].astype(np.float64).sum() > 0:
-            raise DataError(f"data.weight: all {len(indices)} weights of the {name} split are zero")
+        if records.weight is not None and not records.weight[indices].astype(np.float32).any():
+            tiny = " in float32; multiply all weights by one number" if records.weight[indices].any() else ""
+            raise DataError(f"data.weight: all {len(indices)} weights of the {name} split are zero{tiny}")
     if task_type != "classification" and (task_type != "embedding" or (records.y == NO_CLASS).all()):
         return
     known = np.unique(records.y[splits["train"]])

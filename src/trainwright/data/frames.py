@@ -60,7 +60,7 @@ def table_of(value: Any, *, name: str) -> Table:
         reason = "; ".join(str(one) for one in error.args)
         raise DataError(f"{name}: it cannot be taken for a table: {reason}") from error
     if is_pandas:
-        _check_index(arrow, name)
+        arrow = _without_numbering(arrow, name)
     return _table(arrow, name)
 
 
@@ -177,9 +177,20 @@ def _plain(column: Any, at: str) -> Any:
     if plain == column.type:
         return column
     try:
-        return pc.cast(column, plain)
+        return pc.cast(_viewless(column), plain)
     except _REFUSALS as error:
         raise DataError(f"{at} holds {column.type}, which cannot become {plain}: {error}") from error
+
+
+def _viewless(column: Any) -> Any:
+    """Turns categories of polars, whose words are string views, into ones that pyarrow can write out."""
+    if not (pa.types.is_dictionary(column.type) and pa.types.is_string_view(column.type.value_type)):
+        return column
+    parts = [
+        pa.DictionaryArray.from_arrays(part.indices, part.dictionary.cast(pa.large_string()))
+        for part in column.chunks
+    ]
+    return pa.chunked_array(parts, type=pa.dictionary(column.type.index_type, pa.large_string()))
 
 
 def _plain_type(kind: Any) -> Any:
@@ -211,15 +222,22 @@ def _plain_list(kind: Any) -> Any:
     return pa.large_list(inner) if pa.types.is_large_list(kind) else pa.list_(inner)
 
 
-def _check_index(arrow: Any, name: str) -> None:
-    """Refuses an index that holds something: left out it would be lost, kept it would be a feature."""
+def _without_numbering(arrow: Any, name: str) -> Any:
+    """Leaves out the numbers of records, also those a filter left; refuses an index that holds something else.
+
+    Left out that would be lost, kept it would be a feature.
+    """
     told = json.loads((arrow.schema.metadata or {}).get(b"pandas", b"{}"))
     for index in told.get("index_columns", []):
         is_numbering = isinstance(index, dict) and index.get("name") is None
-        if not is_numbering:
+        unnamed = isinstance(index, str) and index.startswith("__index_level_")
+        if unnamed and pa.types.is_integer(arrow.column(index).type):
+            arrow = arrow.drop_columns([index])
+        elif not is_numbering:
             called = index.get("name") if isinstance(index, dict) else index
             shown = "" if str(called).startswith("__index_level_") else f" {called!r}"
             raise DataError(
                 f"{name}: the frame has an index{shown} besides its columns; make it a column with reset_index(), "
                 "or leave it out with reset_index(drop=True)"
             )
+    return arrow

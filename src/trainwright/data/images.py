@@ -6,6 +6,7 @@ import warnings
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -63,6 +64,7 @@ def read_image_folder(folder: Path, *, size: Size | None = None, color: Color = 
         BackendError: If Pillow is not installed.
     """
     files = _list_images(folder)
+    _check_room(len(files), size)
     for name in files:
         if "/" not in name:
             raise DataError(f"{folder.name}: {name!r} lies in no folder of a class; move it into one")
@@ -83,6 +85,7 @@ def read_images(folder: Path, *, size: Size, color: Color) -> Images:
         BackendError: If Pillow is not installed.
     """
     files = _list_images(folder)
+    _check_room(len(files), size)
     x = _stack(_decode(files, _upright), size=size, color=color, smooth=True)
     return Images(
         x, np.array([name.rpartition("/")[0].split("/")[0] for name in files]), np.array(list(files))
@@ -113,6 +116,7 @@ def read_segmentation_folder(folder: Path, *, size: Size | None = None, color: C
             raise DataError(
                 f"{folder.name}: {alone[0]!r} has no {part} of the same name ({len(alone)} such files)"
             )
+    _check_room(len(images), size)
     image_files = dict(images.values())
     mask_files = dict(masks[stem] for stem in images)
     sizes = [_check_mask(path, name) for name, path in mask_files.items()]
@@ -281,6 +285,16 @@ def _stack(decoded: Iterator[tuple[str, Any]], *, size: Size | None, color: Colo
             )
     channels = max(len(one) for one in arrays)
     return np.stack([np.broadcast_to(one, (channels, *one.shape[1:])) for one in arrays])
+
+
+def _check_room(count: int, size: Size | None) -> None:
+    """Refuses a size whose images do not fit, before the first one is resized to it."""
+    needed, memory = 2 * count * prod(size or (0,)), int(hardware()["memory_bytes"])
+    if needed > memory:
+        raise DataError(
+            f"{count} images of the `size` {list(size or ())} take {needed / 1e9:.0f} GB and do not fit into "
+            f"{memory / 1e9:.0f} GB of memory; give a smaller one"
+        )
 
 
 def _of_the_size_of_masks(decoded: Iterator[tuple[str, Any]], sizes: list[Size]) -> Iterator[tuple[str, Any]]:

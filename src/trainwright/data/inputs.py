@@ -1,6 +1,6 @@
 """Reads records for a model that is already trained."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,14 +8,14 @@ from typing import Any
 import numpy as np
 
 from trainwright.base.errors import DataError
-from trainwright.base.tree import Array
 from trainwright.data.check import check_finite, check_ids, check_weight
 from trainwright.data.dataset import Features, Records
-from trainwright.data.frame import Frame, is_blank
+from trainwright.data.frame import Frame
 from trainwright.data.lazy import is_lazy
-from trainwright.data.roles import Missing, Raw, Roles, nearest
+from trainwright.data.roles import Missing, Raw, Roles
 from trainwright.data.sequences import Sequences
 from trainwright.data.source import TABLES, find_place, read_source
+from trainwright.data.spelling import spell
 from trainwright.data.storage import read_records
 from trainwright.spec.data import ColumnSpec
 
@@ -68,6 +68,7 @@ def read_inputs(
     Raises:
         DataError: If a column or array is missing, the records have another shape, or values are not finite.
     """
+    path = path.absolute()  # the name of `.` is blank
     found = find_place(path.name, path.parent, at="")
     if not schema.ragged and (found.suffix.lower() in TABLES) == (schema.kinds is None):
         took = f"the array {schema.features!r}" if schema.kinds is None else "columns of a table"
@@ -131,8 +132,8 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
 
     Args:
         value: An array of records; a list of sequences, for a model of sequences of different lengths; for a model of
-            a table, a mapping from column names to values (a data frame is one), or an array with the columns in
-            their order if all are numeric.
+            a table, a data frame, a mapping from column names to values, a list of rows, or an array with the columns
+            in their order if all are numeric.
         schema: What the model takes.
 
     Raises:
@@ -140,7 +141,7 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
     """
     if isinstance(value, Frame | Sequences):
         return value
-    if is_lazy(value) and schema.kinds is None and value.shape[1:] == schema.shape:
+    if is_lazy(value) and value.shape[1:] == schema.shape:
         return value.stand_in()
     if schema.ragged:
         from trainwright.data.ragged import ragged_of
@@ -152,40 +153,24 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
         if x.shape[1:] != schema.shape:
             raise DataError(f"records have shape {x.shape[1:]}, the model takes {schema.shape}")
         return x
+    from trainwright.data.frames import table_of
+    from trainwright.data.tabular import read_table
+
     names = list(schema.features)
-    if not hasattr(value, "keys"):
+    if isinstance(value, np.ndarray | list | tuple) and not (len(value) and isinstance(value[0], Mapping)):
         x = np.asarray(value)
         if x.shape[1:] != schema.shape or set(schema.kinds) - {"numeric", "boolean"}:
             raise DataError(f"the model takes columns by name: {', '.join(map(repr, names[:20]))}")
         value = {name: x[:, number] for number, name in enumerate(names)}
-    columns = {}
-    for name, kind in zip(names, schema.kinds, strict=True):
-        if name not in value.keys():  # noqa: SIM118 - a data frame is asked for its columns
-            raise DataError(f"no column {name!r}, {nearest(name, [str(one) for one in value.keys()])}")  # noqa: SIM118
-        columns[name] = _settle(np.asarray(value[name]), name, kind)
-    frame = Frame(columns)
-    for name, column in columns.items():
-        places = np.flatnonzero(is_blank(column))
-        if len(places) and schema.missing != "impute":
-            raise DataError(
-                f"column {name!r} has no value in record {places[0]}; the model was trained without blanks"
-            )
-    return frame
+    if hasattr(value, "keys"):
+        kinds = dict(zip(names, schema.kinds, strict=True))
+        # What else there is may be anything.
+        value = {name: _words(value[name], kinds[name]) for name in names if name in value.keys()}  # noqa: SIM118
+    table = table_of(value, name="the records")
+    return read_table(table, _roles(schema, names, None, None, None)).x
 
 
-def _settle(values: Array, name: str, kind: str) -> Array:
-    try:
-        if kind in ("numeric", "boolean"):
-            return values.astype(np.float64)
-        if kind == "datetime":
-            return values.astype("datetime64[s]")
-    except (TypeError, ValueError) as error:
-        raise DataError(f"column {name!r} is not {kind}: {error}") from error
-    texts = ["" if one is None or one != one else _spell(one) for one in values.tolist()]
-    return np.array(texts, dtype=np.str_)
-
-
-def _spell(value: Any) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+def _words(values: Any, kind: str) -> Any:
+    """Spells out categories whose values are of several types, as a column of objects may hold them."""
+    mixed = kind in ("categorical", "text") and getattr(values, "dtype", None) == np.dtype(object)
+    return [spell(one) for one in values.tolist()] if mixed else values

@@ -15,6 +15,7 @@ from trainwright.data.dataset import Dataset, Features, Records
 from trainwright.data.frame import Frame, is_blank
 from trainwright.data.lazy import encode_rows, fit_rows, is_lazy
 from trainwright.data.sequences import Sequences
+from trainwright.data.spelling import spell_classes
 from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
@@ -144,6 +145,7 @@ def fit_preparation(
     catalog: Mapping[str, str],
     columns: Sequence[ColumnSpec] = (),
     tokens: bool = False,
+    vocabulary_size: int | None = None,
 ) -> Preparation:
     """Fits the preprocessing of a spec on the train split alone.
 
@@ -153,6 +155,7 @@ def fit_preparation(
         catalog: Of operators.
         columns: Of a table: what each column is, decided.
         tokens: Whether an array of integers, shape `(records, length)`, holds token ids.
+        vocabulary_size: How many ids there may be, where a user says so; otherwise those of train count.
 
     Raises:
         SpecError: If an operator is unknown or is none, or a class target has operators.
@@ -168,7 +171,7 @@ def fit_preparation(
     length = None
     if isinstance(whole, Sequences):
         length, tokens = min(spec.max_length or whole.longest, whole.longest), whole.tokens
-    vocabulary = _vocabulary_size(train.x) if tokens else None
+    vocabulary = max(_vocabulary_size(train.x), vocabulary_size or 0) if tokens else None
     if tokens and spec.operators not in ("auto", []):
         raise SpecError("data.operators: token ids are names, not quantities; leave them out")
     inputs = Sequential() if tokens else _fit_inputs(train.x, spec, catalog, columns)
@@ -189,12 +192,19 @@ def _vocabulary_size(x: Features) -> int:
 
 
 def _check_tokens(ids: Any, size: int) -> Array:
+    if ids.dtype.kind not in "iu":
+        odd = np.argwhere(ids != np.rint(ids)) if ids.dtype.kind == "f" else np.zeros((1, 2), dtype=np.int64)
+        if len(odd):
+            record, place = odd[0].tolist()
+            raise DataError(
+                f"record {record} holds {ids[record, place]}, which is no token id: these are integers"
+            )
     bad = np.argwhere((ids < 0) | (ids >= size))
     if len(bad):
         record, place = bad[0].tolist()
         raise DataError(
             f"record {record} holds the token id {ids[record, place]}, which was not there in training "
-            f"(ids below {size} were)"
+            f"(ids below {size} were); model.vocabulary_size makes room for more"
         )
     return np.ascontiguousarray(ids, dtype=np.int32)
 
@@ -292,7 +302,8 @@ def _fit_classes(dataset: Dataset, y: Array) -> Operator:
 
 def _number_classes(labels: Operator, y: Array) -> Array:
     if y.ndim == 1:
-        return labels(y)
+        known = labels.values if isinstance(labels, Labels) else None
+        return labels(y if known is None else spell_classes(y, like=np.array(known)))
     try:
         return labels(y.reshape(-1)).reshape(y.shape)
     except DataError as error:

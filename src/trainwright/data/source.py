@@ -167,10 +167,12 @@ def _read_npy(path: Path, roles: Roles, *, lazily: bool) -> Raw:
 def _read_folder(path: Path, roles: Roles) -> Raw:
     from trainwright.data.images import read_image_folder, read_images, read_segmentation_folder
 
+    pairs = (path / "images").is_dir() and (path / "masks").is_dir()
     if roles.target is None:
         assert roles.size is not None
+        path = path / "images" if pairs else path  # masks are no images to predict for
         read = partial(read_images, size=roles.size, color=roles.color)
-    elif (path / "images").is_dir() and (path / "masks").is_dir():
+    elif pairs:
         read = partial(read_segmentation_folder, size=roles.size, color=roles.color)
     else:
         read = partial(read_image_folder, size=roles.size, color=roles.color)

@@ -93,7 +93,7 @@ class Table:
         return array
 
     def values(self, column: str) -> Array:
-        """Gives a column of numbers, booleans or text.
+        """Gives a column of numbers, booleans or text without the blanks around it.
 
         Raises:
             DataError: If a value is missing, longer than 1000 letters, or of another kind.
@@ -105,8 +105,8 @@ class Table:
             found = self.as_written(column)  # a date, say
         if not _is_text(found.type):
             raise DataError(f"{self.name}: column {column!r} holds {found.type}, not numbers or text")
-        texts = found.to_pylist()
-        if any(text is None or not text.strip() for text in texts):
+        texts = [(text or "").strip() for text in found.to_pylist()]
+        if not all(texts):
             raise DataError(self._missing(column, found))
         longest = max((len(text) for text in texts), default=0)
         if longest > MAX_LETTERS:
@@ -133,7 +133,14 @@ class Table:
     def as_written(self, column: str) -> Any:
         """Gives a column of a CSV file as text, blank where there is nothing."""
         assert self.csv is not None
-        found = _parse(self.csv, self.name, text=(column,), delimiter=self.delimiter, decimal=self.decimal)
+        found = _parse(
+            self.csv,
+            self.name,
+            text=(column,),
+            columns=len(self.columns),
+            delimiter=self.delimiter,
+            decimal=self.decimal,
+        )
         whole = found.column(column)
         return whole if self.rows is None else whole.take(pa.array(self.rows))
 
@@ -145,7 +152,7 @@ class Table:
         """
         found = self.decoded(column)
         if _is_text(found.type):
-            return np.array([value or "" for value in found.to_pylist()], dtype=np.str_)
+            return np.array([(value or "").strip() for value in found.to_pylist()], dtype=np.str_)
         if pa.types.is_null(found.type):
             return np.full(len(self), "", dtype=np.str_)
         if not (pa.types.is_timestamp(found.type) or pa.types.is_date(found.type)):
@@ -234,7 +241,7 @@ def read_parquet(path: Path) -> Table:
     try:
         # Not `read_table`, which takes `name=value` in the path for a further column.
         with parquet.ParquetFile(path) as file:
-            table = Table(path.name, file.read())
+            table = Table(path.name, _without_views(file.read()))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path.name}: not a whole Parquet file: {error}; write or copy it again") from error
     twice = sorted({column for column in table.columns if table.columns.count(column) > 1})
@@ -243,6 +250,14 @@ def read_parquet(path: Path) -> Table:
     if len(table) == 0:
         raise DataError(f"{path.name}: it has no records")
     return table
+
+
+def _without_views(arrow: Any) -> Any:
+    """Turns views of text into text: Arrow cannot take records of a view."""
+    for number, field in enumerate(arrow.schema):  # of a dictionary, Parquet gives plain words
+        if pa.types.is_string_view(field.type):
+            arrow = arrow.set_column(number, field.name, arrow.column(number).cast(pa.large_string()))
+    return arrow
 
 
 def write_parquet(table: Table, path: Path) -> None:

@@ -67,6 +67,10 @@ def predict_records(model: ModelOp, records: Records) -> Predictions:
         return Predictions(task, outputs, y, records.weight, model.classes, levels)
     found = {"y": model.decode(outputs), **model.spread(outputs)}
     assert records.y is not None
+    if records.y.size != found["y"].size:
+        raise DataError(
+            f"the target has shape {records.y.shape}, the predictions for these records {found['y'].shape}"
+        )
     return Predictions(task, found, records.y.reshape(found["y"].shape), records.weight, [], levels)
 
 

@@ -86,14 +86,15 @@ def pin(experiment: Experiment, parent: Parent) -> Experiment:
     changes: dict[str, Any] = {"train.init_from": parent.name, "train.init_weights": parent.version.weights}
     if train.keep_preparation:
         for field in ("operators",) if train.new_head else ("operators", "target_operators"):
-            given = getattr(experiment.data, field)
-            said = [] if given == "auto" else [one.tree() for one in given]
+            own = getattr(experiment.data, field)
+            said = [] if own == "auto" else [one.tree() for one in own]
             if said not in ([], parent.data[field]):
                 raise SpecError(
                     f"data.{field}: train.keep_preparation takes those of {parent.name}; leave them out, "
                     "or write keep_preparation: false"
                 )
-            changes[f"data.{field}"] = parent.data[field]
+            if parent.data[field]:  # of a table, `auto` is decided column by column
+                changes[f"data.{field}"] = parent.data[field]
     return edit(experiment, changes)
 
 

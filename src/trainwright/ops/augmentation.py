@@ -1,6 +1,7 @@
 """The role of an augmentation, with the random numbers it draws."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +20,17 @@ class Augmentation(Described):
     What happens to a record is a pure function of the stream and of its number, so it does not depend on the
     batch it is in. Subclasses are frozen dataclasses as `Described` says.
 
+    Args:
+        keeps_places: Class variable: whether each value stays where it is. A target with an answer for each place, such
+            as a mask, would not follow one that moves, so only these go with it.
+
     Example:
         >>> from trainwright.ops.images import HorizontalFlip
         >>> HorizontalFlip(p=0.25).spec
         {'use': 'HorizontalFlip', 'args': {'p': 0.25}}
     """
+
+    keeps_places: ClassVar[bool] = False
 
     def __call__(self, x: Features, *, stream: Stream, records: Records) -> Features:
         """Changes a batch.

@@ -146,6 +146,7 @@ class RandomErasing(Augmentation):
     area: float = 0.1
 
     catalog_name: ClassVar[str | None] = "RandomErasing"
+    keeps_places: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_probability(self.p)
@@ -187,6 +188,7 @@ class ColorJitter(Augmentation):
     contrast: float = 0.0
 
     catalog_name: ClassVar[str | None] = "ColorJitter"
+    keeps_places: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         for name in ("brightness", "contrast"):

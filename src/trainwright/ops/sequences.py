@@ -81,6 +81,7 @@ class RandomScale(Augmentation):
     mask: bool = False
 
     catalog_name: ClassVar[str | None] = "RandomScale"
+    keeps_places: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         _check_factors(self.low, self.high)
@@ -107,6 +108,7 @@ class GaussianNoise(Augmentation):
     mask: bool = False
 
     catalog_name: ClassVar[str | None] = "GaussianNoise"
+    keeps_places: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         if not 0.0 < self.std < np.inf:
@@ -148,6 +150,7 @@ class TimeMask(Augmentation):
     mask: bool = False
 
     catalog_name: ClassVar[str | None] = "TimeMask"
+    keeps_places: ClassVar[bool] = True
 
     def __post_init__(self) -> None:
         check_probability(self.p)

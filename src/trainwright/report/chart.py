@@ -24,6 +24,7 @@ def line_chart(
     title: str,
     mark: tuple[float, str] | None = None,
     ends: Mapping[str, str] | None = None,
+    colors: Mapping[str, int] | None = None,
     log: bool = False,
 ) -> Markup:
     """Draws lines over one axis.
@@ -34,6 +35,7 @@ def line_chart(
         title: For readers who cannot see it.
         mark: An x to point out, with its label.
         ends: What is written where a line ends, by its name.
+        colors: Numbers of colours by name; they count up unless given.
         log: Whether equal steps upwards are equal factors; all values are positive.
     """
     finite = [(x, y) for points in series.values() for x, y in points if math.isfinite(y)]
@@ -46,8 +48,9 @@ def line_chart(
     body = [frame.axes(x_label)]
     if mark is not None:
         body.append(_mark(frame, *mark))
-    for number, (name, points) in enumerate(series.items()):
-        shown, color = thin(points), number % COLORS
+    chosen = colors or {name: number % COLORS for number, name in enumerate(series)}
+    for name, points in series.items():
+        shown, color = thin(points), chosen[name]
         body.append(f'<path class="line s{color}" d="{_path(frame, shown)}"/>')
         body += [
             f'<circle class="dot s{color}" cx="{frame.x(x):.1f}" cy="{frame.y(y):.1f}" r="2.5">'
@@ -56,7 +59,7 @@ def line_chart(
             if math.isfinite(y) and len(shown) <= MOST_DOTS
         ]
     if ends:
-        body.append(_ends(frame, series, ends))
+        body.append(_ends(frame, series, ends, chosen))
     return frame.drawing(title, body)
 
 
@@ -83,7 +86,7 @@ def rate_chart(
     """
     frame = Frame(UNIT, UNIT, height=340)
     body = [frame.axes(x_label, y_label), frame.diagonal() if diagonal else ""]
-    body += [f'<path class="line quiet" d="{frame.place(_coarse(points, frame, 4.0))}"/>' for points in quiet]
+    body += [f'<path class="line quiet" d="{frame.place(_coarse(points, frame, 6.0))}"/>' for points in quiet]
     for number, (name, points) in enumerate(curves.items()):
         color = number % COLORS
         path = frame.place(_coarse(points, frame, 1.5))
@@ -209,13 +212,15 @@ def _mark(frame: Frame, x: float, label: str) -> str:
     return f'{line}<text class="tick" {place}>{escape(label)}</text>'
 
 
-def _ends(frame: Frame, series: Mapping[str, Points], ends: Mapping[str, str]) -> str:
+def _ends(
+    frame: Frame, series: Mapping[str, Points], ends: Mapping[str, str], colors: Mapping[str, int]
+) -> str:
     """Writes labels beside the last points, pushed apart where they would overlap."""
     places: list[tuple[float, int, str]] = []
-    for number, (name, points) in enumerate(series.items()):
+    for name, points in series.items():
         last = next((y for _, y in reversed(points) if math.isfinite(y)), None)
         if last is not None and name in ends:
-            places.append((frame.y(last) + 4, number % COLORS, ends[name]))
+            places.append((frame.y(last) + 4, colors[name], ends[name]))
     places.sort()
     heights = [one[0] for one in places]
     for above, below in pairwise(range(len(places))):

@@ -1,8 +1,8 @@
 """The raw features of a few records, as they can be looked at."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from markupsafe import Markup
@@ -11,7 +11,7 @@ from trainwright.base.tree import Array
 from trainwright.report.blocks import Cell, fold, join
 from trainwright.report.picture import Span, draw_picture, flat, image_pixels, mask_pixels, span_of
 from trainwright.report.record import RunRecord
-from trainwright.report.scale import short
+from trainwright.report.scale import Floats, short
 from trainwright.report.sparks import draw_channels
 
 MOST_COLUMNS = 12
@@ -28,12 +28,12 @@ class Inputs:
 
     Args:
         kind: What a record is.
-        values: Shape `(samples, ...)`.
+        values: Shape `(samples, ...)`; text of a table.
         place: Row of `values`, by record.
-        names: Of the columns of a table.
+        names: Of the columns that are shown, where records are rows.
         ragged: Whether the last channel of a sequence is a mask.
-        answers: By `true` and `predicted`, shape `(samples, ...)`: class numbers if they are integers, otherwise
-            values. Empty where a record has one answer.
+        masks: Of a segmentation, true and predicted class numbers, shape `(samples, *space)`.
+        grids: Of a regression, true and predicted values, shape `(samples, channels, *space)`.
     """
 
     kind: Kind
@@ -41,35 +41,34 @@ class Inputs:
     place: dict[int, int]
     names: list[str]
     ragged: bool
-    answers: dict[str, Array]
+    masks: dict[str, Array]
+    grids: dict[str, Floats]
 
     @property
     def drawn(self) -> bool:
         """Says whether records are drawn; otherwise they are rows of a table."""
         return self.kind in ("image", "sequence")
 
-    @property
-    def masks(self) -> bool:
-        """Says whether the answers are classes of places."""
-        return bool(self.answers) and all(one.dtype.kind in "iu" for one in self.answers.values())
-
     def drawer(self) -> Callable[[int], Markup]:
         """Makes what draws a record by its number; one that was not kept is drawn as nothing."""
         span = span_of(self.values)
-        common = span_of(np.concatenate([np.zeros(0), *(one.reshape(-1) for one in self.answers.values())]))
+        common = span_of(np.concatenate([np.zeros(0), *(one.reshape(-1) for one in self.grids.values())]))
 
         def draw(number: int) -> Markup:
             if number not in self.place:
                 return Markup("")
             row = self.place[number]
-            own = draw_record(self.values[row], span, kind=self.kind, ragged=self.ragged)
-            if not self.answers:
-                return own
-            parts = {"input": own}
-            parts |= {name: _draw_answer(one[row], common, what=name) for name, one in self.answers.items()}
+            parts = {"input": draw_record(self.values[row], span, kind=self.kind, ragged=self.ragged)}
+            parts |= {
+                name: draw_picture(mask_pixels(flat(one[row])), name) for name, one in self.masks.items()
+            }
+            for name, one in self.grids.items():
+                kind: Kind = "sequence" if one.ndim == 3 else "image"
+                parts[name] = draw_record(one[row], common, kind=kind, ragged=False)
+            if len(parts) == 1:
+                return parts["input"]
             shown = (
-                Markup("<span>{}<small>{}</small></span>").format(drawn, name)
-                for name, drawn in parts.items()
+                Markup("<span>{}<small>{}</small></span>").format(one, name) for name, one in parts.items()
             )
             return Markup('<div class="beside">{}</div>').format(join(shown))
 
@@ -81,7 +80,7 @@ class Inputs:
             return [""] * len(self.names)
         values = self.values[self.place[number]].reshape(-1)
         if self.kind != "tokens":
-            return [short(float(one)) for one in values[: len(self.names)]]
+            return [spell_cell(one) for one in values[: len(self.names)].tolist()]
         ids = [str(int(one)) for one in values if one != 0]
         text = " ".join(ids[:MOST_TOKENS])
         if len(ids) <= MOST_TOKENS:
@@ -91,23 +90,24 @@ class Inputs:
 
 def read_inputs(record: RunRecord) -> Inputs | None:
     """Reads the raw features of the sample records, if they were kept."""
-    values, numbers = record.array("test/sample_inputs"), record.array("test/sample_records")
-    if values is None or numbers is None or not len(values) or len(values) != len(numbers):
+    numbers = record.array("test/sample_records")
+    if numbers is None or not len(numbers):
+        return None
+    place = {int(one): row for row, one in enumerate(numbers)}
+    table, values = record.table("test/sample_rows"), record.array("test/sample_inputs")
+    if table:
+        names = [one for one in _features(record) if one in table] or list(table)
+        return Inputs(
+            "vector", np.array([table[one] for one in names]).T, place, names[:MOST_COLUMNS], False, {}, {}
+        )
+    if values is None or len(values) != len(numbers):
         return None
     kind = KINDS.get(record.spec.model.input, "vector")
     # A dense model flattens its records, but they look like what they are.
     if kind == "vector" and values.ndim > 2:
         kind = "image" if values.ndim > 3 or values.shape[1] >= FEWEST_ROWS else "sequence"
-    place = {int(one): row for row, one in enumerate(numbers)}
-    found = {
-        "true": record.array("test/sample_targets"),
-        "predicted": record.array("test/sample_predictions"),
-    }
-    answers = {name: one for name, one in found.items() if one is not None and one.ndim > 1}
     names = ["token ids"] if kind == "tokens" else _names(record, values[0].size)
-    return Inputs(
-        kind, values, place, names, record.spec.model.ragged is True, answers if len(answers) == 2 else {}
-    )
+    return Inputs(kind, values, place, names, record.spec.model.ragged is True, *_read_answers(record))
 
 
 def draw_record(values: Array, span: Span, *, kind: Kind, ragged: bool) -> Markup:
@@ -126,15 +126,46 @@ def draw_record(values: Array, span: Span, *, kind: Kind, ragged: bool) -> Marku
     return draw_picture(image_pixels(image, span), "input")
 
 
-def _draw_answer(values: Array, span: Span, *, what: str) -> Markup:
-    if values.dtype.kind in "iu":
-        return draw_picture(mask_pixels(flat(values)), what)
-    kind: Kind = "sequence" if values.ndim == 2 else "image"
-    return draw_record(values, span, kind=kind, ragged=False)
+def spell_cell(value: Any) -> str:
+    """Spells a feature: a number that is not whole with four digits, text as it is.
+
+    Example:
+        >>> [spell_cell(value) for value in ("0.123456", "20240131", "Oslo", 2.0, "nan")]
+        ['0.1235', '20240131', 'Oslo', '2', 'missing']
+    """
+    text = str(value)
+    if text == "nan":
+        return "missing"
+    try:
+        return text if text.isdigit() else short(float(text))
+    except ValueError:
+        return text
+
+
+def _read_answers(record: RunRecord) -> tuple[dict[str, Array], dict[str, Floats]]:
+    true, predicted = record.array("test/sample_targets"), record.array("test/sample_predictions")
+    if true is None or predicted is None or true.shape != predicted.shape or true.ndim < 2:
+        return {}, {}
+    if record.task != "segmentation":
+        return {}, {"true": true.astype(np.float64), "predicted": predicted.astype(np.float64)}
+    classes = record.table("test/about").get("classes", [])
+    return {"true": _to_numbers(true, classes), "predicted": _to_numbers(predicted, classes)}, {}
+
+
+def _to_numbers(values: Array, classes: Sequence[Any]) -> Array:
+    """Turns classes into their numbers, which have the colours; masks of 0 and 255 have the classes 0 and 1."""
+    known = np.array(classes)
+    if not known.size or known.dtype.kind not in "biuf":
+        return values
+    order = np.argsort(known)
+    return order[np.clip(np.searchsorted(known[order], values), 0, len(known) - 1)]
+
+
+def _features(record: RunRecord) -> list[str]:
+    named = record.spec.data.features
+    return named if isinstance(named, list) else []
 
 
 def _names(record: RunRecord, width: int) -> list[str]:
-    named = record.spec.data.features
-    return (
-        named if isinstance(named, list) and len(named) == width else [f"x{one}" for one in range(width)]
-    )[:MOST_COLUMNS]
+    named = _features(record)
+    return (named if len(named) == width else [f"x{one}" for one in range(width)])[:MOST_COLUMNS]

@@ -57,12 +57,12 @@ def draw_matrix(matrix: Floats, labels: Sequence[str], *, name: str, counted: st
 def _draw(cell: _Cell, *, free: bool) -> Markup:
     if not cell.size:
         return Markup('<td class="none">0</td>')
-    kind, style = ("right" if cell.right else "wrong"), f"--r:{cell.of_row:.2f};--k:{cell.of_column:.2f}"
+    css = Markup(' class="right"') if cell.right else ""
     if not free:
-        return Markup('<td class="{}" style="{}">{}</td>').format(kind, style, short(cell.size))
+        return Markup('<td{} style="--r:{}">{}</td>').format(css, f"{cell.of_row:.2f}", short(cell.size))
     shares = (f"{100 * one:.0f}" for one in (cell.of_row, cell.of_column))
-    return Markup('<td class="{}" style="{}"><b>{}</b><i>{}</i><u>{}</u></td>').format(
-        kind, style, short(cell.size), *shares
+    return Markup('<td{} style="--r:{};--k:{}"><b>{}</b><i>{}</i><u>{}</u></td>').format(
+        css, f"{cell.of_row:.2f}", f"{cell.of_column:.2f}", short(cell.size), *shares
     )
 
 

@@ -9,7 +9,7 @@ from trainwright.report.scale import svg, widen
 
 WIDTH, HEIGHT, GAP = 200, 34, 4
 MOST_CHANNELS = 4
-MOST_POINTS = 80
+MOST_POINTS = 60
 
 
 def draw_channels(values: Array, *, ragged: bool) -> Markup:

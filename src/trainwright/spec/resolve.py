@@ -62,7 +62,7 @@ class Facts:
     task_type: str
     content_digest: str
     features: str | list[str]
-    target: str | Sequence[str] | None
+    target: str | list[str] | None
     installed: tuple[str, ...]
     threads: Mapping[str, int]
     columns: Sequence[ColumnSpec] = ()
@@ -91,7 +91,7 @@ def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str,
     train = _decide_train(experiment, facts, why)
     data = {
         "features": facts.features,
-        "target": list(facts.target) if isinstance(facts.target, tuple) else facts.target,
+        "target": facts.target,
         "digest": facts.content_digest,
         "columns": [one.tree() for one in facts.columns],
         "operators": []

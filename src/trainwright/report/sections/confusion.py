@@ -12,6 +12,7 @@ from trainwright.report.blocks import (
     Section,
     bar,
     figure,
+    fold,
     heading,
     join,
     legend,
@@ -24,7 +25,7 @@ from trainwright.report.record import RunRecord
 from trainwright.report.scale import Floats, short
 
 MOST_CLASSES = 40
-MOST_ROWS = 100
+FIRST_ROWS, MOST_ROWS = 20, 200
 FEWEST = 4  # classes, from which the most frequent confusions are not seen at a glance
 PAIRS = 10
 
@@ -66,7 +67,11 @@ def classes_section(record: RunRecord) -> Section | None:
     told = "The worst first; support is the weight of the true ones."
     if len(order) > MOST_ROWS:
         told += f" {len(order) - MOST_ROWS} better classes are left out."
-    parts = [table(heads | {"support": NUMBER}, rows)]
+    heads["support"] = NUMBER
+    listed = table(heads, rows[:FIRST_ROWS])
+    if rows[FIRST_ROWS:]:
+        listed += fold(f"{len(rows) - FIRST_ROWS} more classes", table(heads, rows[FIRST_ROWS:]))
+    parts = [listed]
     known = record.floats("test/class_distribution")
     if known is not None and len(classes) <= MOST_CLASSES:
         true, predicted = known.tolist()

@@ -10,9 +10,10 @@ from trainwright.report.chart import line_chart
 from trainwright.report.record import RunRecord
 from trainwright.report.scale import Points, short
 
-MOST_CHARTS = 16
+MOST_CHARTS = 12
 MOST_NAMED = 3  # lines of a chart that have room for their names
 DECADES = 100.0
+COLORS = {"train": 0, "val": 1, "test": 2}  # a split looks the same in every chart
 
 Series = dict[str, list[tuple[float, float]]]
 
@@ -48,7 +49,10 @@ def _draw(title: str, series: Mapping[str, Points], *, mark: tuple[float, str] |
     values = [y for points in series.values() for _, y in points if math.isfinite(y)]
     log = bool(values) and min(values) > 0 and max(values) > DECADES * min(values)
     ends = {name: name.rpartition("/")[0] or name for name in series} if len(series) <= MOST_NAMED else None
-    chart = line_chart(series, x_label="step", title=title, mark=mark, ends=ends, log=log)
+    splits = {name: name.partition("/")[0] for name in series}
+    known = ends is not None and len(set(splits.values()) & set(COLORS)) == len(series)
+    colors = {name: COLORS[split] for name, split in splits.items()} if known else None
+    chart = line_chart(series, x_label="step", title=title, mark=mark, ends=ends, colors=colors, log=log)
     lasts = ", ".join(f"{name.rpartition('/')[0]} {short(points[-1][1])}" for name, points in series.items())
     more = f"last: {lasts}{'; log scale' if log else ''}" if ends else legend(list(series))
     return figure(chart, title, more=more)

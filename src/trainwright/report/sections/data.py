@@ -9,7 +9,7 @@ from trainwright.report.record import RunRecord
 from trainwright.store import datasets
 
 FIRST_ROWS = 40
-MOST_ROWS = 300
+MOST_ROWS = 150
 SPLITS = ("train", "val", "test")
 
 
@@ -27,6 +27,8 @@ def data_section(record: RunRecord) -> Section:
     columns = record.table("data/columns")
     if columns.get("columns"):
         parts += _show_columns(record, columns, records=sum(splits.values()))
+    if columns.get("left_out"):
+        parts.insert(0, note(f"{columns['left_out']} more records are left out: they lack values."))
     return Section("data", "Data", join(parts))
 
 
@@ -54,8 +56,8 @@ def _draw_splits(splits: dict[str, int]) -> Markup:
 
 def _show_columns(record: RunRecord, found: dict[str, Any], *, records: int) -> list[Markup]:
     columns = found["columns"]
-    # Records that were left out for want of a value are in no split.
-    whole = max([records, *(one["missing"] for one in columns)])
+    # Values are counted before records are left out for want of them; test records may lie in another file.
+    whole = max(records + found.get("left_out", 0), *(one["missing"] for one in columns), 1)
     heads = {
         "column": "",
         "kind": "",
@@ -65,7 +67,7 @@ def _show_columns(record: RunRecord, found: dict[str, Any], *, records: int) -> 
         "why": "break soft",
     }
     rows = [_column(record, one, whole) for one in columns[:MOST_ROWS]]
-    left = len(columns) - len(rows) + int(found.get("left_out", 0))
+    left = len(columns) - len(rows)
     parts = [heading("Columns"), table(heads, rows[:FIRST_ROWS], kind="columns")]
     if rows[FIRST_ROWS:]:
         parts.append(

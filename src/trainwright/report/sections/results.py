@@ -36,9 +36,8 @@ SHARES = frozenset(  # scores between 0 and 1, which can be drawn on one axis
     )
 )
 BASELINES = {
-    "classification": "always says the most frequent class of train",
-    "multi_label": "always says what is most frequent in train",
-    "segmentation": "says the most frequent class of train everywhere",
+    "classification": "says how frequent each class is in train, and so always the most frequent one",
+    "multi_label": "says how frequent each label is in train",
     "regression": "always says the mean of train",
 }
 
@@ -77,7 +76,7 @@ def headline_numbers(record: RunRecord) -> list[Number]:
     """Picks the few numbers that say what a run amounts to."""
     found = []
     baseline = record.table("test/baseline")
-    for name in (f"test/{one}" for one in HEADLINES.get(record.task, ())):
+    for name in _headlines(record):
         if name in record.scores:
             score = {key: score_text(name, value) for key, value in record.scores[name].items()}
             notes = [f"{score['low']} to {score['high']}"]
@@ -123,10 +122,11 @@ def results_section(record: RunRecord) -> Section:
     if drawn:
         heads["from 0 to 1"] = "drawn"
     if baseline:
-        heads |= {"baseline": NUMBER, "against it": ""}
+        heads |= {"baseline": NUMBER, "against it": "word"}
     rows = []
-    first = [f"test/{one}" for one in HEADLINES.get(record.task, ())]
-    for name, score in sorted(scores.items(), key=lambda one: (one[0] not in first, one[0])):
+    first = [name for name in _headlines(record) if name in scores]
+    for name in (*first, *(one for one in sorted(scores) if one not in first)):
+        score = scores[name]
         value, low, high = (score_text(name, score[key]) for key in ("value", "low", "high"))
         row: list[Cell] = [name, Markup("<b>{}</b>").format(value), f"{low} to {high}"]
         if drawn:
@@ -159,6 +159,10 @@ def draw_interval(score: Mapping[str, float], baseline: float | None) -> Markup:
         '<svg class="interval" viewBox="-4 0 108 14" role="img" aria-label="interval"><path class="grid" d="M0 7H100"/>'
         '{}<path class="line s0 thick" d="M{:.1f} 7H{:.1f}"/><circle class="dot s0" cx="{:.1f}" cy="7" r="3.5"/></svg>'
     ).format(mark, low, high, value)
+
+
+def _headlines(record: RunRecord) -> list[str]:
+    return [f"test/{one}" for one in HEADLINES.get(record.task, ())]
 
 
 def _drawable(name: str, score: Mapping[str, float]) -> bool:

@@ -62,7 +62,7 @@ def samples_section(record: RunRecord) -> Section | None:
         parts.append(_draw_keys(record.classes))
     draw = inputs.drawer()
     for title, samples in groups.items():
-        cards = _draw_cards(samples, draw, measure=measure, large=bool(inputs.answers))
+        cards = _draw_cards(samples, draw, measure=measure, large=bool(inputs.masks or inputs.grids))
         parts += [heading(title), cards]
     return Section("samples", "Sample predictions", join(parts))
 
