@@ -220,6 +220,14 @@ def test_augmentation_changes_batches_of_train_and_nothing_else(plan, table):
         plan(augment=[{"use": "HorizontalFlip"}])
 
 
+@pytest.mark.parametrize("said", [[], [{"name": "city", "role": "ignore"}]])
+def test_a_decided_table_is_decided_again_as_it_is(plan, said):
+    made = plan(columns=said)  # which column is not used, and why, stays in the record
+    assert [one.name for one in made.experiment.data.columns if one.role == "ignore"][-1] == "number id"
+    again = make_plan(made.experiment, made.folder, home=made.folder / "store")
+    assert again.experiment == made.experiment
+
+
 @pytest.mark.parametrize("path", ["t.csv", "i.npz", "x.npy"])
 def test_a_decided_spec_without_a_target_is_decided_again_as_it_is(plan, table, path):
     x = np.random.default_rng(0).normal(size=(N, 3))

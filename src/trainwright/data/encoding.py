@@ -37,8 +37,10 @@ def settle_columns(
             operators = _operators(known[name], spec, tokens=tokens)
         kind = known[name].kind
         settled.append(ColumnSpec(name=name, role="feature", kind=kind, operators=operators))  # type: ignore[arg-type]
-    ignored = [ColumnSpec(name=one.name, role="ignore") for one in schema if one.name not in features]
-    return settled + ignored
+    left = [one.name for one in schema if one.name not in features]
+    # Where the features are named, nobody looks at other columns; what was decided about them stays.
+    left += [one.name for one in spec.columns if one.role == "ignore" and one.name not in left]
+    return settled + [ColumnSpec(name=name, role="ignore") for name in left]
 
 
 def _operators(column: Column, spec: DataSpec, *, tokens: bool) -> list[Use]:
