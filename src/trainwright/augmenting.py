@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainwright.base.errors import DataError, SpecError
-from trainwright.base.random import stream
-from trainwright.ops.augmentation import Augmentation
+from trainwright.base.random import Stream, stream
+from trainwright.ops.augmentation import Augmentation, Features, Records
 from trainwright.spec.build import build, find
 from trainwright.spec.experiment import Experiment
 from trainwright.train.feed import Feed
@@ -29,7 +29,21 @@ def make_augmentations(experiment: Experiment, catalog: Mapping[str, str]) -> li
                 "take one that keeps places, such as GaussianNoise or RandomErasing"
             )
         made.append(build(use, catalog, where=where))
+    shape = experiment.model.input_shape
+    if experiment.model.input == "image" and shape not in (None, "auto") and len(shape) == 2:
+        return [_OnGrayImages(one) for one in made]
     return made
+
+
+class _OnGrayImages(Augmentation):
+    """Gives images without an axis of channels one, for as long as they are changed."""
+
+    def __init__(self, change: Augmentation) -> None:
+        self._change = change
+
+    def __call__(self, x: Features, *, stream: Stream, records: Records) -> Features:
+        changed: Features = self._change(x[:, None], stream=stream, records=records)[:, 0]
+        return changed
 
 
 def try_out(changes: Sequence[Augmentation], feed: Feed, *, seed: int) -> None:

@@ -10,6 +10,7 @@ from trainwright.models.assemble import build_blueprint
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
 from trainwright.store.datasets import name_of, rows
+from trainwright.store.overview import STUDY
 from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
 
@@ -66,15 +67,22 @@ def links_of(registry: Registry, run: RunRow) -> dict[str, str]:
     return found
 
 
-def find_recorded(registry: Registry, resolved: Experiment) -> RunRow | None:
+def find_recorded(registry: Registry, resolved: Experiment, *, study: str | None = None) -> RunRow | None:
     """Gives the latest finished run of the same resolved spec, which names the content of its data.
 
-    A spec with code of the user's own has none: it names that code, but does not hold it.
+    A spec with code of the user's own names that code, but does not hold it: only a run of the same study, which
+    goes on when it is called again, is taken for the same.
+
+    Args:
+        registry: Where to look.
+        resolved: What would be trained.
+        study: Id of the study that asks, if one does.
     """
-    if _names_own_code(resolved.tree()):
-        return None
     wanted = digest_json(resolved.tree())
     runs = [run for run in registry.runs(model=resolved.name) if run.state in FINISHED]
+    if _names_own_code(resolved.tree()):
+        mine = {edge.run for edge in registry.links(STUDY) if edge.target == study}
+        runs = [run for run in runs if run.id in mine]
     # A run that went on from a version has another history than one from the beginning.
     same = [run for run in runs if run.spec == wanted and run.parent is None]
     return same[-1] if same else None

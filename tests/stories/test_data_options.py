@@ -20,7 +20,7 @@ EVEN = {"method": "given", "train": list(range(0, N, 2)), "val": list(range(1, N
 
 @pytest.fixture
 def plan(tmp_path):
-    def make(*, path="t.csv", model="mlp", task="auto", **data):
+    def make(*, path="t.csv", model="mlp", task="auto", kind="auto", **data):
         fields = {"path": path, "split": EVEN, **data}
         if path in ("t.csv", "g.csv"):
             fields = {"target": "y", **fields}
@@ -29,7 +29,7 @@ def plan(tmp_path):
         tree = {
             "name": "a",
             "data": fields,
-            "model": {"architecture": model, "task_type": task},
+            "model": {"architecture": model, "task_type": task, "input": kind},
             "train": {"backend": "torch"},
         }
         experiment = check_tree(tree)
@@ -200,6 +200,27 @@ def test_integers_are_token_ids_for_a_transformer_only(plan, table):
     np.savez(table / "ids.npz", x=ids, y=np.arange(N) // 2 % 2)
     with pytest.raises(DataError, match="record 0 holds the token id 99, which was not there in training"):
         plan(path="ids.npz", model="transformer")
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        {"use": "RandomRotation", "args": {"degrees": 30.0}},
+        {"use": "RandomCrop", "args": {"padding": 1}},
+        {"use": "RandomErasing", "args": {"p": 1.0}},
+        {"use": "ColorJitter", "args": {"brightness": 0.3}},
+    ],
+    ids=lambda use: use["use"],
+)
+def test_images_with_and_without_an_axis_of_channels_are_augmented_alike(plan, table, use):
+    images = np.random.default_rng(0).random((N, 6, 6))
+    batches = []
+    for x in (images, images[:, None]):
+        np.savez(table / "i.npz", x=x, y=np.arange(N) // 2 % 2)
+        made = plan(path="i.npz", model="cnn", kind="image", augment=[use])
+        batches.append(made.feed.batch(0).x.reshape(-1, 6, 6))
+    plain = plan(path="i.npz", model="cnn", kind="image").feed.batch(0).x.reshape(-1, 6, 6)
+    assert np.array_equal(*batches) and not np.array_equal(batches[0], plain)
 
 
 def test_augmentation_changes_batches_of_train_and_nothing_else(plan, table):

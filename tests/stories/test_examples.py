@@ -36,11 +36,7 @@ def test_there_are_examples_of_every_task_and_architecture():
     assert {"segmentation", "regression", "embedding"} < {one.task_type for one in models}
 
 
-# The oldest example names its source under Data, and its time is in docs/results.md.
-HEADED = [file for file in FILES if file != EXAMPLES / "mnist1d" / "cnn.yaml"]
-
-
-@pytest.mark.parametrize("file", HEADED, ids=lambda file: f"{file.parent.name}/{file.name}")
+@pytest.mark.parametrize("file", FILES, ids=lambda file: f"{file.parent.name}/{file.name}")
 def test_an_example_begins_with_its_source_its_command_its_time_and_its_number(file):
     lines = file.read_text().splitlines()
     head = "\n".join(lines[: next(number for number, line in enumerate(lines) if not line.startswith("#"))])

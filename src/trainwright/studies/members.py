@@ -216,7 +216,7 @@ def run_members(
     for member in members:
         plan = make_plan(member.experiment, where, home=home_of(home))
         registry = Registry(Store.open(home_of(home)))
-        found = None if again else find_recorded(registry, plan.experiment)
+        found = None if again else find_recorded(registry, plan.experiment, study=study)
         if found is None:
             link = LinkToStudy(registry, study)
             trained = _train(plan, registry, [link, *listeners], test=test, again=again)
