@@ -54,6 +54,7 @@ def describe(
         "kinds": schema.kinds,
         "missing": schema.missing,
         "ragged": schema.ragged,
+        "formats": schema.formats,
         "output": output,
         "loss": loss,
         "backend": backend,
@@ -88,6 +89,7 @@ class ModelOp:
             description["kinds"],
             description["missing"],
             description["ragged"],
+            description["formats"],
         )
         self.preparation = Preparation.from_spec(description["preparation"], OPERATORS)
         run_on = Resolved(device=description["device"], threads=description["threads"])

@@ -94,15 +94,17 @@ class Plan:
     def operator(self) -> dict[str, Any]:
         """Describes the model and its preprocessing for the store."""
         data = self.experiment.data
-        kinds = [str(one.kind) for one in data.columns if one.role == "feature"]
+        features = [one for one in data.columns if one.role == "feature"]
+        table = self.dataset.features is not None
         schema = InputSchema(
             data.features,
             self.record_shape,
             named(self.dataset.target),
             self.dataset.task_type,
-            kinds if self.dataset.features is not None else None,
+            [str(one.kind) for one in features] if table else None,
             data.missing,
             isinstance(self.dataset.records.x, Sequences),
+            [one.format for one in features] if table else None,
         )
         output = next(iter(self.task.outputs))
         backend = self.experiment.train.backend

@@ -2,7 +2,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import stats
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
@@ -199,6 +199,7 @@ def split_by(by, task_type="regression", y=None, **fields):
     test=st.sampled_from([0.0, 0.2]),
     seed=st.integers(0, 5),
 )
+@example(sizes=[1, 1, 1, 10], val=0.25, test=0.2, seed=0)  # the test split would take the three
 def test_a_group_is_never_in_two_splits_and_every_record_is_in_one(sizes, val, test, seed):
     groups = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     splits = split_by(groups, method="grouped", val=val, test=test, seed=seed)
@@ -415,7 +416,7 @@ NAT = np.array(["2020-01-01", "NaT", "2020-01-03"], dtype="datetime64[s]")
         (b("grouped_kfold", folds=3, fold=0), np.array([1, 1, 2]), "3 folds, but only 2 groups"),
         (b("time"), NAN, "data.split.by: 'b' has no value in record 1"),
         (b("time"), NAT, "data.split.by: 'b' has no value in record 1"),
-        (b("time"), np.array(["x", "y", "z"]), "data.split.by: 'b' is text, such as 'x'; times are"),
+        (b("time"), np.array(["x", "y", "z"]), "data.split.by: 'b': record 0 holds 'x', which is no date"),
         (b("time"), np.zeros(3), "data.split.val: the val split is empty"),
         (b("column"), np.array(["train", "val", "tset"]), "'b' holds 'tset' in record 2; it takes train"),
         (b("column"), np.arange(3), "'b' holds int64, not the words train, val and test"),

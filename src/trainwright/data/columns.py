@@ -25,7 +25,6 @@ _FALSE = frozenset({"false", "no", "n", "f", "off", "0"})
 _PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # `float` also takes 1_000
 _POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
 _NUMERIC = ("int", "uint", "float", "double", "halffloat", "decimal")
-_DATE_CURE = "write dates as YYYY-MM-DD"
 _ID_NAME = re.compile(r"(.*[_\s])?(id|index|idx|uuid|guid|row|rownum|unnamed.*)|.*(Id|ID)|", re.IGNORECASE)
 
 
@@ -61,13 +60,20 @@ def infer_column(table: "Table", name: str) -> Column:
     words = {one.strip().lower() for one in np.unique(there).tolist()}
     if words <= (_TRUE | _FALSE) and len(words) == 2:
         return Column(name, "boolean", True, missing, distinct, "its words are yes and no")
-    if _are_dates(table, name, there.tolist()):
-        return Column(name, "datetime", distinct > 1, missing, distinct, "its text is dates")
+    form = find_format(table, name)
+    if form is not None:
+        return Column(name, "datetime", distinct > 1, missing, distinct, "its text is dates", form)
     return _categories(name, distinct, len(there), missing)
 
 
-def read_column(table: "Table", name: str, kind: str) -> Array:
+def read_column(table: "Table", name: str, kind: str, *, form: str | None = None) -> Array:
     """Gives the values of a column as its kind says.
+
+    Args:
+        table: Where it is.
+        name: Of the column.
+        kind: One of `KINDS`.
+        form: How dates that are text are written; None goes by the values.
 
     Returns:
         `numeric` and `boolean`: float64, nan where there is no value. `categorical` and `text`: text, blank where
@@ -80,8 +86,27 @@ def read_column(table: "Table", name: str, kind: str) -> Array:
     if kind in ("numeric", "boolean"):
         return _as_numbers(table, name, found, kind)
     if kind == "datetime":
-        return _as_dates(table, name, found)
+        return _as_dates(table, name, found, form)
     return _as_text(table, name, found)
+
+
+def find_format(table: "Table", name: str) -> str | None:
+    """Finds how the dates of a column of text are written; None if they are no dates, or no text.
+
+    Raises:
+        DataError: If day and month cannot be told apart.
+    """
+    texts = _texts(table.decoded(name))
+    if texts is None:
+        return None
+    try:
+        return looks_like_dates([one for one in texts.tolist() if one])
+    except DataError as error:
+        quoted = write_json(name)
+        raise DataError(
+            f"{table.name}: column {name!r}: {error}; say how they are written: "
+            f"data.columns: [{{name: {quoted}, format: DD/MM/YYYY}}], or write them as YYYY-MM-DD"
+        ) from error
 
 
 def check_missing(frame: Mapping[str, Array], table: "Table", *, at: str) -> None:
@@ -109,7 +134,7 @@ def _of_typed(table: "Table", name: str, found: Any) -> Column:
     if kind == "null":
         return Column(name, "text", False, len(found), 0, "it has no values")
     if kind.startswith(("date", "timestamp")):
-        values = _as_dates(table, name, found)
+        values = _as_dates(table, name, found, None)
         distinct = len(np.unique(values[~np.isnat(values)]))
         return Column(
             name, "datetime", distinct > 1, int(np.isnat(values).sum()), distinct, "its type is date"
@@ -239,7 +264,7 @@ def _as_numbers(table: "Table", name: str, found: Any, kind: str) -> Array:
     return values
 
 
-def _as_dates(table: "Table", name: str, found: Any) -> Array:
+def _as_dates(table: "Table", name: str, found: Any, form: str | None) -> Array:
     texts = _texts(found)
     if texts is None:
         if str(found.type) == "null":
@@ -248,20 +273,11 @@ def _as_dates(table: "Table", name: str, found: Any) -> Array:
             return np.array(found.cast("timestamp[s]", safe=False).to_numpy(), dtype="datetime64[s]")
         raise DataError(f"{table.name}: column {name!r} holds {found.type}, not dates")
     try:
-        dates: Array = parse_datetimes(texts.tolist())
+        dates: Array = parse_datetimes(texts.tolist(), format=form)
     except DataError as error:
-        raise DataError(f"{table.name}: column {name!r}: {error}; {_DATE_CURE}") from error
+        cure = f"write dates in the format {form}, or as YYYY-MM-DD" if form else "write dates as YYYY-MM-DD"
+        raise DataError(f"{table.name}: column {name!r}: {error}; {cure}") from error
     return dates
-
-
-def _are_dates(table: "Table", name: str, texts: list[str]) -> bool:
-    try:
-        return looks_like_dates(texts) is not None
-    except DataError as error:
-        raise DataError(
-            f"{table.name}: column {name!r}: {error}; {_DATE_CURE}, or leave the column out: "
-            f"data.columns: [{{name: {write_json(name)}, role: ignore}}]"
-        ) from error
 
 
 def _as_text(table: "Table", name: str, found: Any) -> Array:

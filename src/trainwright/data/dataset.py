@@ -266,7 +266,7 @@ def _read_test(spec: DataSpec, test: TestRecords, main: Raw, *, path: Path, fold
 def _said(raw: Raw) -> list[ColumnSpec]:
     """Says of the feature columns what was found, so that other records are read alike."""
     return [
-        ColumnSpec(name=one.name, role="feature", kind=one.kind)  # type: ignore[arg-type]
+        ColumnSpec(name=one.name, role="feature", kind=one.kind, format=one.format or "auto")  # type: ignore[arg-type]
         for one in raw.schema or ()
         if one.name in (raw.columns or ())
     ]

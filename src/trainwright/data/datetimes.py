@@ -39,7 +39,8 @@ def parse_datetimes(values: Any, *, format: str | None = None) -> Times:  # noqa
 
     Args:
         values: Text as `arrow_texts` takes it, or dates and timestamps of Arrow or NumPy, shape `(records,)`.
-        format: One of `FORMATS`; None finds the one that fits all values.
+        format: One of `FORMATS`; ISO 8601 is taken besides, because it cannot be mistaken. None finds the one that
+            fits all values.
 
     Returns:
         Seconds (`datetime64[s]`), shape `(records,)`, NaT where a value is missing.
@@ -65,6 +66,9 @@ def parse_datetimes(values: Any, *, format: str | None = None) -> Times:  # noqa
     if chosen not in _PATTERNS:
         raise ValueError(f"the format is one of {FORMATS}, not {chosen!r}")
     times, fits, zoned = _read(column, chosen)
+    if format not in (None, ISO) and not fits[present].any():
+        plain = _read(column, ISO)
+        times, fits, zoned = plain if plain[1][present].all() else (times, fits, zoned)
     bad = np.flatnonzero(present & ~fits)
     if len(bad):
         first = int(bad[0])

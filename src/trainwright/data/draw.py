@@ -64,16 +64,17 @@ def choose_records(strata: Indices, fraction: float, *, keep: int) -> Chosen:
     return chosen
 
 
-def choose_groups(groups: Indices, fraction: float, *, order: Indices) -> Chosen:
+def choose_groups(groups: Indices, fraction: float, *, order: Indices, leave: int = 1) -> Chosen:
     """Marks the records of whole groups whose number comes as near to a fraction as the draw allows.
 
     The groups are drawn in a random order; one that would lead further away from the fraction is passed over.
-    At least one group is chosen (the smallest, if each is far too large) and at least one is left.
+    At least one group is chosen (the smallest, if each is far too large) and at least `leave` are left.
 
     Args:
         groups: Number of the group of each record.
         fraction: Of all records.
         order: The groups in the order of the draw; those without records are passed over.
+        leave: How many groups the other splits need.
 
     Example:
         >>> choose_groups(np.array([0, 0, 1, 2]), 0.5, order=np.array([1, 0, 2]))
@@ -85,7 +86,7 @@ def choose_groups(groups: Indices, fraction: float, *, order: Indices) -> Chosen
     taken: list[int] = []
     total = 0
     for group in there.tolist():
-        if len(taken) < len(there) - 1 and abs(total + sizes[group] - wanted) < abs(total - wanted):
+        if len(taken) < len(there) - leave and abs(total + sizes[group] - wanted) < abs(total - wanted):
             taken.append(group)
             total += int(sizes[group])
     if not taken and len(there) > 1:

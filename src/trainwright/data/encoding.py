@@ -35,8 +35,10 @@ def settle_columns(
         operators = "auto" if own is None else own.operators
         if operators == "auto":
             operators = _operators(known[name], spec, tokens=tokens)
-        kind = known[name].kind
-        settled.append(ColumnSpec(name=name, role="feature", kind=kind, operators=operators))  # type: ignore[arg-type]
+        kind, form = known[name].kind, known[name].format or "auto"
+        settled.append(
+            ColumnSpec(name=name, role="feature", kind=kind, operators=operators, format=form)  # type: ignore[arg-type]
+        )
     left = [one.name for one in schema if one.name not in features]
     # Where the features are named, nobody looks at other columns; what was decided about them stays.
     left += [one.name for one in spec.columns if one.role == "ignore" and one.name not in left]

@@ -32,6 +32,7 @@ class InputSchema:
         kinds: Of a table: what each feature column is, in order; None for an array.
         missing: What becomes of records without a value.
         ragged: Whether the records are sequences of different lengths.
+        formats: Of a table: how the dates of each feature column were written, `auto` if they were no text.
     """
 
     features: str | list[str]
@@ -41,6 +42,7 @@ class InputSchema:
     kinds: list[str] | None = None
     missing: Missing = "error"
     ragged: bool = False
+    formats: list[str] | None = None
 
     @property
     def targets(self) -> list[str]:
@@ -82,8 +84,13 @@ def read_inputs(
 
 def _roles(schema: InputSchema, features: Any, target: Any, weight: str | None, id: str | None) -> Roles:  # noqa: A002
     columns = [
-        ColumnSpec(name=name, role="feature", kind=kind)  # type: ignore[arg-type]
-        for name, kind in zip(schema.features, schema.kinds or (), strict=schema.kinds is not None)
+        ColumnSpec(name=name, role="feature", kind=kind, format=form)  # type: ignore[arg-type]
+        for name, kind, form in zip(
+            schema.features if schema.kinds is not None else (),
+            schema.kinds or (),
+            schema.formats or ["auto"] * len(schema.kinds or ()),
+            strict=True,
+        )
     ]
     # Records to predict are never left out: there is one prediction for each.
     missing: Missing = "impute" if schema.missing == "impute" else "error"

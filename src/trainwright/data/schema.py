@@ -16,6 +16,7 @@ class Column:
         missing: How many records have no value.
         distinct: How many different values there are.
         why: The reason for its kind, or for leaving it out.
+        format: Of dates that are text: how they are written.
     """
 
     name: str
@@ -24,3 +25,4 @@ class Column:
     missing: int
     distinct: int
     why: str
+    format: str | None = None

@@ -141,8 +141,10 @@ def _draw(spec: SplitSpec, y: Array, task_type: str, by: Array | None) -> dict[s
     fractions = {"test": spec.test} if spec.method in KFOLD else {"test": spec.test, "val": spec.val}
     rest, found = permutation(stream(spec.seed, "split"), len(y)), {}
     for name, fraction in fractions.items():
+        # What is drawn first leaves a group for each split, or fold, that comes after it.
+        leave = spec.folds or (2 if name == "test" else 1)
         if fraction:
-            chosen = _choose(spec, keys[rest], fraction, task_type)
+            chosen = _choose(spec, keys[rest], fraction, task_type, leave=leave)
             found[name] = np.sort(rest[chosen])
             rest = rest[~chosen]
     if spec.method in KFOLD:
@@ -159,10 +161,8 @@ def _keys(spec: SplitSpec, y: Array, task_type: str, by: Array | None) -> Indice
     """Gives a number for each record that its method goes by: its stratum, its group or its time."""
     if spec.method in BY:
         assert by is not None
-        if spec.method == "time" and by.dtype.kind not in "biufM":
-            raise DataError(
-                f"data.split.by: {spec.by!r} is text, such as {str(by[0])!r}; times are numbers or dates"
-            )
+        if spec.method == "time" and by.dtype.kind == "U":
+            by = _times(by, str(spec.by))
         # The rank among different values stands for the value: equal ones have equal ranks.
         return np.unique(by, return_inverse=True)[1].reshape(-1).astype(np.int64)
     if spec.method in ("stratified", "stratified_kfold"):
@@ -170,11 +170,22 @@ def _keys(spec: SplitSpec, y: Array, task_type: str, by: Array | None) -> Indice
     return np.zeros(len(y), dtype=np.int64)
 
 
-def _choose(spec: SplitSpec, keys: Indices, fraction: float, task_type: str) -> Chosen:
+def _times(by: Array, name: str) -> Array:
+    from trainwright.data.datetimes import parse_datetimes  # it needs Arrow, which arrays do without
+
+    try:
+        times: Array = parse_datetimes(by.tolist())
+    except DataError as error:
+        cure = f"write YYYY-MM-DD, or say the format: data.columns: [{{name: {name}, format: DD/MM/YYYY}}]"
+        raise DataError(f"data.split.by: {name!r}: {error}; {cure}") from error
+    return times
+
+
+def _choose(spec: SplitSpec, keys: Indices, fraction: float, task_type: str, *, leave: int) -> Chosen:
     if spec.method == "time":
         return choose_latest(keys, fraction)
     if spec.method in ("grouped", "grouped_kfold"):
-        return choose_groups(keys, fraction, order=random_groups(keys, seed=spec.seed))
+        return choose_groups(keys, fraction, order=random_groups(keys, seed=spec.seed), leave=leave)
     return choose_records(keys, fraction, keep=1 if task_type in CLASSES else 0)
 
 

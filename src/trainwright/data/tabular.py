@@ -1,18 +1,20 @@
 """From the columns of a table to features, target, weight and id."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
-from trainwright.data.columns import check_missing, infer_column, read_column
+from trainwright.data.columns import check_missing, find_format, infer_column, read_column
 from trainwright.data.frame import Frame, is_blank
 from trainwright.data.mapped_table import MappedTable
 from trainwright.data.roles import Raw, Roles, nearest
 from trainwright.data.schema import Column
 from trainwright.data.sequences import Sequences
+from trainwright.spec.data import ColumnSpec
 
 if TYPE_CHECKING:
     from trainwright.data.tables import Table
@@ -34,8 +36,8 @@ def read_table(table: "Table", roles: Roles) -> Raw:
         return listed
     schema = _infer(table, roles)
     chosen = _choose(table, roles, schema)
-    kinds = {one.name: one.kind for one in schema}
-    frame = {one: _guard(read_column, table, one, kinds[one], at=roles.at("features")) for one in chosen}
+    known = {one.name: one for one in schema}
+    frame = {one: _guard(_values, table, known[one], at=roles.at("features")) for one in chosen}
     keep = _complete(table, roles, frame)
     if keep is not None:
         table = table.take(keep)
@@ -53,7 +55,7 @@ def read_table(table: "Table", roles: Roles) -> Raw:
         schema=schema,
         numbers=None if keep is None else np.flatnonzero(keep),
         left_out=0 if keep is None else int((~keep).sum()),
-        by=_other(table.keys, roles.by, at=roles.at("by")),
+        by=_by(table, roles),
     )
 
 
@@ -148,15 +150,37 @@ def _infer(table: "Table", roles: Roles) -> tuple[Column, ...]:
             continue
         if own is not None and own.role == "ignore":
             found.append(Column(name, "text", False, 0, 0, "the spec says so"))
-        elif own is not None and own.kind != "auto":
-            values = _guard(read_column, table, name, own.kind, at=roles.at("features"))
-            blank = is_blank(values)
-            distinct = len(np.unique(values[~blank]))
-            used = own.kind != "text" or own.role == "feature"
-            found.append(Column(name, own.kind, used, int(blank.sum()), distinct, "the spec says so"))
+        elif own is not None and (own.kind != "auto" or own.format != "auto"):
+            found.append(_guard(_said, table, own, at=roles.at("features")))
         else:
             found.append(_guard(infer_column, table, name, at=roles.at("features")))
     return tuple(found)
+
+
+def _said(table: "Table", own: ColumnSpec) -> Column:
+    """Judges a column whose kind or format the user says."""
+    kind = "datetime" if own.kind == "auto" else own.kind
+    form: str | None = None if own.format == "auto" else own.format
+    if kind == "datetime" and form is None:
+        form = find_format(table, own.name)
+    values = read_column(table, own.name, kind, form=form)
+    blank = is_blank(values)
+    distinct = len(np.unique(values[~blank]))
+    used = kind != "text" or own.role == "feature"
+    return Column(own.name, kind, used, int(blank.sum()), distinct, "the spec says so", form)
+
+
+def _values(table: "Table", column: Column) -> Array:
+    return read_column(table, column.name, column.kind, form=column.format)
+
+
+def _by(table: "Table", roles: Roles) -> Array | None:
+    """Reads what a split goes by; dates whose format the spec says are no text."""
+    form = next((one.format for one in roles.columns if one.name == roles.by), "auto")
+    if roles.by is None or form == "auto":
+        return _other(table.keys, roles.by, at=roles.at("by"))
+    read = partial(read_column, table, roles.by, "datetime", form=form)
+    return _guard(read, at=roles.at("by"))  # type: ignore[no-any-return]
 
 
 def _choose(table: "Table", roles: Roles, schema: Sequence[Column]) -> tuple[str, ...]:

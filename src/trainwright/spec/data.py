@@ -199,6 +199,14 @@ def _two_sides(data: Any) -> Iterator[Broken]:
         yield Broken(("image_size",), f"it has {len(data.image_size)} numbers; write [height, width]")
 
 
+def _only_dates_have_a_format(column: Any) -> Iterator[Broken]:
+    if column.format != "auto" and column.kind not in ("auto", "datetime"):
+        yield Broken(
+            ("format",),
+            f"it says how dates are written, but the kind is {column.kind!r}; leave one of the two out",
+        )
+
+
 class ColumnSpec(Part):
     """What a column of a table is, where the guess by its values is wrong.
 
@@ -209,12 +217,19 @@ class ColumnSpec(Part):
         kind: `numeric`; `categorical`: its values are names of groups; `boolean`: yes or no; `datetime`; `text`: names
             of records, or free text; `auto`: by its values.
         operators: Preprocessing of the column, fitted on train only, instead of what its kind asks for.
+        format: How its dates are written, where the values do not tell: `01/02/2024` may be of January or February.
+            Dates as in ISO 8601 are taken besides. `auto` goes by the values.
     """
+
+    rules: ClassVar[tuple[Rule, ...]] = (_only_dates_have_a_format,)
 
     name: str
     role: Literal["feature", "ignore"] | Auto = "auto"
     kind: Literal["numeric", "categorical", "boolean", "datetime", "text"] | Auto = "auto"
     operators: list[Use] | Auto = "auto"
+    format: (
+        Literal["ISO 8601", "DD.MM.YYYY", "DD/MM/YYYY", "MM/DD/YYYY", "YYYY/MM/DD", "DD Mon YYYY"] | Auto
+    ) = "auto"
 
 
 class DataSpec(Part):
