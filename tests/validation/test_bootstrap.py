@@ -117,3 +117,19 @@ def test_a_draw_that_weighs_nothing_has_no_score():
 
 def test_a_nan_of_weight_zero_does_not_spoil_a_mean():
     assert mean_score(np.array([np.nan, 3.0]), np.array([0.0, 1.0]))(np.ones((1, 2))).tolist() == [3.0]
+
+
+def test_draws_without_a_score_are_left_out_while_they_are_few():
+    values = np.linspace(0.0, 1.0, 30)
+    for positives, drawn in ((5, True), (1, False)):  # a draw lacks them all with probability .004, and .36
+        positive = np.arange(30) < positives
+
+        def score(counts, positive=positive):
+            lacking = counts[:, positive].sum(axis=1) == 0
+            return np.where(lacking, np.nan, mean_score(values)(counts))
+
+        found = bootstrap_interval(score, 30)
+        if drawn:
+            np.testing.assert_allclose(found, bootstrap_interval(mean_score(values), 30), atol=0.01)
+        else:
+            assert np.isnan(found).all()

@@ -11,6 +11,7 @@ from trainwright.base.tree import Array
 from trainwright.validation.weights import Floats, settle_weight
 
 Score = Callable[[Floats], Floats]
+MOST = 0.9  # of the draws have a score, or there is no interval
 _BLOCK = 2**20  # numbers drawn at once
 
 
@@ -59,7 +60,8 @@ def bootstrap_interval(
         seed: Of the draws.
 
     Returns:
-        Lower and upper end; nan if a draw has no score.
+        Lower and upper end. Draws without a score, such as an AUC of a draw that lacks one of the classes, are left
+        out; the ends are nan if these are more than a tenth.
 
     Raises:
         DataError: If there are no records.
@@ -139,8 +141,11 @@ def measured_score(measure: Callable[[Floats], float], weight: Array | None, n: 
 
 
 def _ends(drawn: Floats, levels: list[float]) -> tuple[float, float]:
+    known = drawn[~np.isnan(drawn)]
+    if len(known) < MOST * len(drawn):
+        return float("nan"), float("nan")
     with np.errstate(invalid="ignore"):  # between two infinite draws there is nothing
-        low, high = np.quantile(drawn, levels)
+        low, high = np.quantile(known, levels)
     return float(low), float(high)
 
 
