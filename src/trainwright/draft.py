@@ -73,7 +73,11 @@ def _of_table(table: Table, path: str, target: str | None) -> Draft:
     others = tuple(one for one in schema if one.name != chosen)
     used = [one for one in others if one.used]
     if not used:
-        raise DataError(f"{table.name}: no column is left for the features")
+        why = "; ".join(f"{one.name!r}: {one.why}" for one in others[:5]) or "it is the only column"
+        guess = "" if target is not None else " (a guess; --target names another)"
+        raise DataError(
+            f"{table.name}: no column is left for the features beside the target {chosen!r}{guess}: {why}"
+        )
     blanks = sum(one.missing for one in used) + (len(table) - len(y))
     text = "\n".join(_lines(table, path, chosen, others, y, task, blanks)) + "\n"
     return Draft(text, chosen, target is None, others)

@@ -72,6 +72,11 @@ def test_commas_that_may_group_digits_are_not_guessed_at(table):
         infer_column(table(['"1,234"', '"5,678"', '"901,234"', "17"]), "v")
 
 
+def test_commas_before_a_decimal_point_group_digits(table):
+    with pytest.raises(DataError, match=r"column 'v' holds '1,234.50': the comma groups digits: take it out"):
+        infer_column(table(['"1,234.50"', '"901,234"', "17.5"]), "v")
+
+
 def test_decimal_commas_are_found_by_their_values(table):
     found = table(["1,5", "-2,25", "3", "1e2", ""], mark=";")
     assert (found.delimiter, found.decimal) == (";", ",")

@@ -130,7 +130,12 @@ def test_columns_that_may_give_the_answer_away_are_pointed_at(tmp_path):
     ("content", "more", "says"),
     [
         ("a,b\n1,2\n", ["--target", "c"], "--target: no column 'c' in t.csv"),
-        ("a,b\nx,1\ny,1\n", [], "cannot be predicted|no column is left"),
+        (
+            "a,b\nx,1\ny,1\n",
+            [],
+            r"beside the target 'a' \(a guess; --target names another\): 'b': it is constant",
+        ),
+        ("a\n1\n2\n", ["--target", "a"], "beside the target 'a': it is the only column"),
         ("", [], "it is empty"),
         ("a,b\n1\n", [], "line 2: 1 cells"),
     ],

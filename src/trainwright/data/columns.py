@@ -51,12 +51,7 @@ def infer_column(table: "Table", name: str) -> Column:
         return _numeric(table, name, numbers, "its text is numbers")
     if good >= MOSTLY * max(1, int(meant.sum())) and len(np.unique(numbers[np.isfinite(numbers)])) > 2:
         raise DataError(_mixed(table, name, texts, numbers))
-    grouped = [text for text in there.tolist() if csvtext.THOUSANDS.fullmatch(text)]
-    if grouped and all(csvtext.THOUSANDS.fullmatch(text) or text.isdigit() for text in there.tolist()):
-        raise DataError(
-            f"{table.name}: column {name!r} holds {grouped[0]!r}: if the comma is the decimal mark, write "
-            "`decimal: ','`; if it groups digits, take it out"
-        )
+    _check_commas(table, name, there.tolist())
     words = {one.strip().lower() for one in np.unique(there).tolist()}
     if words <= (_TRUE | _FALSE) and len(words) == 2:
         return Column(name, "boolean", True, missing, distinct, "its words are yes and no")
@@ -205,6 +200,17 @@ def _check_points(table: "Table", name: str, texts: Any) -> None:
         raise DataError(
             f"{table.name}: column {name!r} holds {pointed[0]!r}: the comma is the decimal mark of this file, so the "
             "point may group digits; take it out, or write a comma in its place"
+        )
+
+
+def _check_commas(table: "Table", name: str, texts: list[str]) -> None:
+    """Refuses `1,234` and `1,234.50` where the comma is no decimal mark, if all the other values are numbers."""
+    grouped = [text for text in texts if csvtext.THOUSANDS.fullmatch(text)]
+    if grouped and all(csvtext.THOUSANDS.fullmatch(text) or _PLAIN.fullmatch(text) for text in texts):
+        doubt = "if the comma is the decimal mark, write `decimal: ','`; if it groups digits, take it out"
+        sure = "the comma groups digits: take it out"
+        raise DataError(
+            f"{table.name}: column {name!r} holds {grouped[0]!r}: {sure if '.' in ''.join(grouped) else doubt}"
         )
 
 
