@@ -12,6 +12,7 @@ from trainwright.base.errors import DataError, SpecError
 from trainwright.base.tree import Array
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
+from trainwright.data.check import explain_scale
 from trainwright.data.dataset import Dataset, Records, open_dataset
 from trainwright.data.inputs import InputSchema
 from trainwright.data.prepare import Preparation, fit_preparation
@@ -225,7 +226,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         experiment, dataset, preparation=preparation, train=encoded["train"], columns=columns
     )
     resolved, why = resolve(experiment, facts)
-    why |= explain_storage(dataset.records.x)
+    why |= explain_storage(dataset.records.x) | explain_scale(encoded["train"].x)
     train = resolved.train
     assert train.loss != "auto" and resolved.model.quantiles != "auto"
     run_on = Resolved(device=train.device, threads=int(train.threads))

@@ -7,6 +7,7 @@ from trainwright.data.check import (
     check_finite,
     check_ids,
     check_weight,
+    explain_scale,
     infer_task_type,
     settle_target,
     without_target,
@@ -147,3 +148,13 @@ def test_wrong_weights_are_refused(weight, says):
 def test_wrong_ids_are_refused(ids):
     with pytest.raises(DataError, match="ids are integers or text"):
         check_ids(ids, 2, at="")
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "said"),
+    [(0, 1, False), (9, 9, False), (0, 20, True), (50, 1, True), (0, 1e-3, True), (3, 0, False)],
+)
+def test_features_that_a_network_learns_badly_from_are_pointed_at(mean, spread, said):
+    x = mean + spread * np.random.default_rng(0).standard_normal((200, 3))
+    assert bool(explain_scale(x)) is said
+    assert explain_scale(x.astype(np.int64)) == {}  # tokens

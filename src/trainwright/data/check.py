@@ -53,6 +53,33 @@ def infer_task_type(y: Array) -> str:
     return "classification" if few or gapless else "regression"
 
 
+def explain_scale(x: Any) -> dict[str, str]:
+    """Points at inputs that most networks learn badly from: far from zero, or of large or tiny spread.
+
+    Args:
+        x: Inputs after preprocessing, shape `(records, ...)`; only floats in memory are looked at, and the first
+            thousand records of them.
+
+    Returns:
+        A remark by the path of the field that mends it, or nothing.
+
+    Example:
+        >>> explain_scale(np.linspace(0.0, 255.0, 100)[:, None])
+        {'data.operators': 'the features have mean 127.5 and spread 74.4: Standardize or MinMax would help'}
+        >>> explain_scale(np.linspace(0.0, 1.0, 100)[:, None])
+        {}
+    """
+    if not isinstance(x, np.ndarray) or x.dtype.kind != "f":
+        return {}
+    some: Any = x[:1000]
+    mean, spread = float(some.mean()), float(some.std())
+    if (abs(mean) <= 10 and 0.01 <= spread <= 10) or spread == 0:
+        return {}
+    return {
+        "data.operators": f"the features have mean {mean:.4g} and spread {spread:.3g}: Standardize or MinMax would help"
+    }
+
+
 def settle_target(y: Array, task_type: str, *, at: str) -> Array:
     """Gives a target the form of its task type.
 
