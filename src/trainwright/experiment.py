@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from trainwright.base.errors import SpecError, StoreError
 from trainwright.base.home import home_of
+from trainwright.data.compare import summarize_targets
 from trainwright.evaluation.version import evaluate_version
 from trainwright.plan import Plan, make_plan
 from trainwright.provenance import describe_environment, inexact_fields, write_provenance
@@ -192,7 +193,13 @@ def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
 
 
 def _describe_data(plan: Plan, run: LocalRun) -> None:
-    """Keeps what the columns of a table are, for the report."""
+    """Keeps how the splits differ and what the columns of a table are, for the report."""
+    data = plan.dataset
+    y = data.records.y
+    targets = {} if y is None else {name: y[places] for name, places in data.splits.items()}
+    run.artifact(
+        "data/splits", {"seen": dict(plan.seen), "targets": summarize_targets(targets, data.task_type)}
+    )
     schema, features = plan.dataset.schema, plan.dataset.features
     if schema is None or features is None:
         return

@@ -13,6 +13,7 @@ from trainwright.base.tree import Array
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
 from trainwright.data.check import explain_scale
+from trainwright.data.compare import count_seen, explain_seen
 from trainwright.data.dataset import Dataset, Records, open_dataset
 from trainwright.data.inputs import InputSchema
 from trainwright.data.prepare import Preparation, fit_preparation
@@ -71,6 +72,7 @@ class Plan:
         run_on: Device and threads.
         parent: The version that the training begins from, if any.
         taken: Its weights that are taken, by name; the others keep their initial values.
+        seen: How many records of the other splits have the features of a train record, where that was counted.
     """
 
     experiment: Experiment
@@ -86,6 +88,7 @@ class Plan:
     run_on: Resolved
     parent: Parent | None = None
     taken: Mapping[str, Array] = field(default_factory=dict)
+    seen: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def steps(self) -> int:
@@ -255,6 +258,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     ]
     callbacks = _callbacks(resolved)
     splits = {name: _examples(part) for name, part in encoded.items()}
+    seen = count_seen({name: part.x for name, part in encoded.items()})
+    why |= explain_seen(seen, {name: len(part) for name, part in encoded.items()})
     for number, routine in enumerate(routines):
         if routine.split not in splits:
             raise SpecError(
@@ -275,6 +280,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         run_on,
         parent,
         taken,
+        seen,
     )
 
 

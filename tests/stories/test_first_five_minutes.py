@@ -146,3 +146,20 @@ def test_a_file_that_says_nothing_is_refused(lab, content, more, says):
     (lab.folder / "t.csv").write_text(content)
     assert re.search(says, lab.call("init", "t.csv", *more, expect=2))
     assert not (lab.folder / "experiment.yaml").exists()
+
+
+def test_copies_across_the_splits_are_pointed_at_and_shown(lab):
+    rows = [f"{n}.5,{n % 7},{'yes' if n % 3 else 'no'}" for n in range(60)]
+    (lab.folder / "t.csv").write_text("\n".join(["a,b,y", *rows, *rows]) + "\n")
+    lab.call("init", "t.csv")
+    lab.call("run", "experiment.yaml", "--set", "train.epochs=2", "-q")
+    from trainwright.store.registry import Registry
+    from trainwright.store.store import Store
+
+    registry = Registry(Store.open(lab.home))
+    (row,) = [one for one in registry.artifacts(registry.runs()[0].id) if one.name == "data/splits"]
+    found = registry.artifact_value(row)
+    assert found["seen"]["val"] > 5 and found["seen"]["test"] > 5
+    assert found["targets"]["train"].keys() == {"no", "yes"}
+    said = lab.start("run", "experiment.yaml", "--set", "train.epochs=1").communicate()[1]
+    assert f"{found['seen']['test']} of 24 test records have the features of a train record" in said

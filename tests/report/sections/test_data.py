@@ -69,3 +69,19 @@ def test_records_that_were_left_out_count_for_what_is_missing(tmp_path):
 def test_no_more_can_be_missing_than_all(tmp_path):
     table = shown(tmp_path, [column("a", missing=200), column("b", missing=50)]).tables("data")[1]
     assert [row[3] for row in table[1:]] == ["200 (100.0 %)", "50 (25.0 %)"]
+
+
+def test_splits_are_compared(tmp_path):
+    found = {
+        "seen": {"val": 1, "test": 5},
+        "targets": {"train": {"no": 0.75, "<i>": 0.25}, "test": {"no": 1.0}},
+    }
+    page = page_of(
+        *record_run(tmp_path, task="classification", artifacts={"data/splits": found}, splits=SPLITS)
+    )
+    assert page.tables("data")[1] == [
+        ["split", "features as in train", "target no", "target <i>"],
+        ["train", "", "0.75", "0.25"],
+        ["val", "1 (10.0 %)", "", ""],
+        ["test", "5 (25.0 %)", "1", ""],
+    ]

@@ -24,6 +24,7 @@ def data_section(record: RunRecord) -> Section:
         "content": f"sha256:{spec.data.digest}",
     }
     parts.append(table({"": "", " ": "break"}, facts.items(), kind="facts"))
+    parts += _compare_splits(record.table("data/splits"), splits)
     columns = record.table("data/columns")
     if columns.get("columns"):
         parts += _show_columns(record, columns, records=sum(splits.values()))
@@ -52,6 +53,25 @@ def _draw_splits(splits: dict[str, int]) -> Markup:
     )
     told = note(f"{whole} records in {len(splits)} splits.")
     return join([told, Markup('<div class="splits">{}</div>').format(join(cells))])
+
+
+def _compare_splits(found: dict[str, Any], splits: dict[str, int]) -> list[Markup]:
+    """Shows the target of each split, and how many of its records were as good as seen in train."""
+    seen, targets = found.get("seen", {}), found.get("targets", {})
+    rows = [name for name in splits if name in seen or name in targets]
+    if not rows:
+        return []
+    names = list(dict.fromkeys(name for one in targets.values() for name in one))
+    heads = {"split": "", "features as in train": NUMBER, **{f"target {name}": NUMBER for name in names}}
+    values = (
+        [
+            name,
+            "" if name not in seen else f"{seen[name]} ({100 * seen[name] / splits[name]:.1f} %)",
+            *(f"{targets[name][one]:.4g}" if one in targets.get(name, {}) else "" for one in names),
+        ]
+        for name in rows
+    )
+    return [heading("Splits"), table(heads, values)]
 
 
 def _show_columns(record: RunRecord, found: dict[str, Any], *, records: int) -> list[Markup]:
