@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainwright.backends.torch.copies import copy_of
+from trainwright.base.buffers import Buffers
 from trainwright.base.tree import Array
 from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, RMSprop
 from trainwright.train.groups import ParameterOptions
@@ -75,6 +77,7 @@ class Optimizer:
         ]
         self._count = torch.zeros((), device=every[0].device if every else None)
         self._update = _UPDATES[type(spec)]
+        self._buffers = Buffers()
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, gradients: Sequence[Tensor], *, lr: float, number: int) -> None:
@@ -93,7 +96,7 @@ class Optimizer:
     def state(self) -> dict[str, dict[str, Array]]:
         """Gives copies of the moments, by slot and by name of the tensor."""
         return {
-            slot: {n: _copy(t) for n, t in zip(self._names, tensors, strict=True)}
+            slot: {n: copy_of(t, self._buffers) for n, t in zip(self._names, tensors, strict=True)}
             for slot, tensors in self.slots.items()
         }
 
@@ -102,11 +105,6 @@ class Optimizer:
         for slot, tensors in self.slots.items():
             for name, tensor in zip(self._names, tensors, strict=True):
                 tensor.copy_(torch.from_numpy(np.asarray(tree[slot][name])))
-
-
-def _copy(tensor: Tensor) -> Array:
-    copied: Array = tensor.contiguous().cpu().numpy().copy()
-    return copied
 
 
 def _first_slots(spec: Spec) -> dict[str, float]:
