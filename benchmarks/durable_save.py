@@ -22,7 +22,6 @@ import time
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from trainwright.backends.torch.learner import TorchLearner
 from trainwright.base.tensors import dump_tensors, dump_tree
@@ -33,7 +32,7 @@ from trainwright.spec.train import TrainSpec
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
 from trainwright.train.feed import ArrayFeed
-from trainwright.train.learner import Resolved
+from trainwright.train.learner import Answer, Resolved
 from trainwright.train.loop import TrainingLoop
 
 ROUNDS, MEGABYTES = 20, (10, 500)
@@ -59,8 +58,8 @@ class Recorded:
 
 def timed(act):
     cpu, wall = time.process_time(), time.perf_counter()
-    found = act()
-    return time.process_time() - cpu, time.perf_counter() - wall, found
+    act()
+    return time.process_time() - cpu, time.perf_counter() - wall
 
 
 def bare(folder, contents):
@@ -77,19 +76,21 @@ def bare(folder, contents):
         hasher.hexdigest()
 
 
-def forget_caches():
-    """Fills the processor's caches with something else, so that no contender finds its bytes there."""
-    np.ones(2**24).sum()
+class Once:
+    """A clock that ends after one step."""
+
+    def __init__(self, step):
+        self.end = step + 1
+
+    def next(self, step):
+        return self.end
 
 
-def copy_into(buffers, arrays):
-    forget_caches()
-    return timed(lambda: list(map(np.copyto, buffers, arrays)))[:2]
-
-
-def copy_anew(arrays):
-    forget_caches()
-    return timed(lambda: [array.copy() for array in arrays])[:2]
+def forget(store, row, folder):
+    for digest in (row.weights, row.state):
+        store.blobs.remove(digest)
+    for file in folder.glob("bare*"):
+        file.unlink()
 
 
 def make_loop(store, size):
@@ -118,41 +119,45 @@ def measure(size, folder):
     run, learner, loop = make_loop(store, size)
     rows = {name: [] for name in ("bare", "save", "stall", "copy", "copy into a buffer", "again")}
     written = 0
-    moving = [tensor for tensor in learner.network.tensors.values() if tensor.requires_grad]
-    # What is copied: the trained weights twice, and both moments.
+    # What is copied: the weights twice, and both moments.
     tensors = [*learner.network.tensors.values()] * 2
     for moments in learner.optimizer.slots.values():
         tensors += moments
     arrays = [tensor.detach().numpy() for tensor in tensors]
     buffers = [array.copy() for array in arrays]
-    for _ in range(ROUNDS):
-        with torch.no_grad():
-            torch._foreach_add_(moving, 1e-3)
-            for moments in learner.optimizer.slots.values():
-                torch._foreach_add_(moments, 1e-3)
+
+    def after_a_step(act):
+        """Times in the training thread what follows a step, which leaves the caches as a training does."""
+        learner.train(loop.feed, Once(learner.step), lambda one: Answer())
         gc.collect()
-        forget_caches()
+        cpu, wall = time.thread_time(), time.perf_counter()
+        act()
+        return time.thread_time() - cpu, time.perf_counter() - wall
+
+    for number in range(ROUNDS):
+        rows["copy into a buffer"].append(after_a_step(lambda: list(map(np.copyto, buffers, arrays))))
+        rows["copy"].append(after_a_step(lambda: [array.copy() for array in arrays]))
         # What the training waits for: the copies, and handing them over. The save behind it is not waited for.
-        begin = time.thread_time(), time.perf_counter()
-        loop._save(learner, {}, reason="bench")
-        rows["stall"].append((time.thread_time() - begin[0], time.perf_counter() - begin[1]))
+        rows["stall"].append(after_a_step(lambda: loop._save(learner, {}, reason="bench")))
         loop.run.version.wait()
         snapshot = loop.run.snapshot
-        rows["copy into a buffer"].append(copy_into(buffers, arrays))
-        rows["copy"].append(copy_anew(arrays))
 
         # The same bytes, never seen before by the store.
         row = loop.run.version.wait()
-        for digest in (row.weights, row.state):
-            store.blobs.remove(digest)
         contents = [dump_tensors(snapshot.weights), dump_tree(snapshot.state)]
-        rows["bare"].append(timed(lambda: bare(folder, contents))[:2])  # noqa: B023
-        rows["save"].append(timed(lambda: run.save(snapshot).wait())[:2])  # noqa: B023
+        turns = [
+            ("bare", lambda: bare(folder, contents)),  # noqa: B023
+            ("save", lambda: run.save(snapshot).wait()),  # noqa: B023
+        ]
+        for name, act in turns if number % 2 else reversed(turns):
+            forget(store, row, folder)  # each contender meets a disk and a page cache without its bytes
+            rows[name].append(timed(act))
+        if number % 2 == 0:
+            run.save(snapshot).wait()
         before = os.stat(store.blobs.path(row.state)).st_ino, *store.blobs.all()
-        rows["again"].append(timed(lambda: run.save(snapshot).wait())[:2])  # noqa: B023
+        rows["again"].append(timed(lambda: run.save(snapshot).wait()))  # noqa: B023
         written += before != (os.stat(store.blobs.path(row.state)).st_ino, *store.blobs.all())
-        for digest in (row.weights, row.state):
-            store.blobs.remove(digest)
+        forget(store, row, folder)
         held, contents = sum(len(chunk) for chunks in contents for chunk in chunks), None
         loop.run.snapshot = loop.run.version = snapshot = None  # as in a training, where nobody else holds it
     run.finish("done")
