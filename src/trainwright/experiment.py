@@ -22,8 +22,8 @@ from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
 from trainwright.store.versions import FINE_TUNED
 from trainwright.train.callback import Callback
-from trainwright.train.loop import branch_state
 from trainwright.train.moment import Outcome
+from trainwright.train.resuming import branch_state
 from trainwright.train.signals import heard_signals
 
 STATES: dict[str, Literal["done", "stopped", "paused", "failed"]] = {

@@ -186,6 +186,7 @@ class Plan:
             make_view=make_view,
             rate_scale=RateScale(schedule if isinstance(schedule, Plateau) else None),
             end=end,
+            folder=self.folder,
         )
 
 

@@ -22,7 +22,7 @@ from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 from trainwright.train.callback import Callback
-from trainwright.train.loop import branch_state
+from trainwright.train.resuming import branch_state
 from trainwright.train.run import NullRun
 
 TOLERANCE = 1e-5  # of the largest weight of each array; what other package versions or processors may change

@@ -1,7 +1,9 @@
 """Arrays as bytes: judged by the safetensors library, and by files that lie."""
 
+import gc
 import json
 import struct
+import weakref
 
 import numpy as np
 import pytest
@@ -216,3 +218,19 @@ def test_a_tree_that_names_missing_arrays_is_refused(outline):
 def test_tensors_without_a_tree_are_no_tree():
     with pytest.raises(StoreError, match="no tree"):
         load_tree(joined(dump_tensors({"a": np.zeros(1)})))
+
+
+def test_nothing_holds_the_arrays_of_a_tree_that_was_spelled():
+    array = np.zeros(3)
+    gone = weakref.ref(array)
+    gc.disable()
+    try:
+        content = joined(dump_tree({"a": [array]}))
+        del array
+        assert gone() is None
+        found = load_tree(content)["a"][0]
+        gone = weakref.ref(found)
+        del found
+        assert gone() is None
+    finally:
+        gc.enable()

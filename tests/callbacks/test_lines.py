@@ -1,6 +1,7 @@
 import json
 import os
 from io import FileIO
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +11,7 @@ from trainwright.callbacks.lines import JSONLines
 from trainwright.train.moment import Outcome, Warn
 
 
-def moment(step, *, run="r1", measured=(), metrics=(), resumed=False):
+def moment(step, *, run="r1", measured=(), metrics=(), resumed=False, folder="."):
     return SimpleNamespace(
         run=run,
         step=step,
@@ -20,6 +21,7 @@ def moment(step, *, run="r1", measured=(), metrics=(), resumed=False):
         measured=dict(measured),
         metrics=dict(metrics or measured),
         resumed=resumed,
+        folder=Path(folder),
     )
 
 
@@ -107,10 +109,14 @@ def test_what_json_has_no_word_for_is_text(tmp_path, value, text):
     assert read(path)[-1]["metrics"] == {"val/loss": text}
 
 
-def test_a_path_is_relative_to_the_current_directory(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    write("m.jsonl", [5])
-    assert len(read(tmp_path / "m.jsonl")) == 2
+def test_a_path_is_relative_to_the_folder_of_the_experiment(tmp_path, monkeypatch):
+    (tmp_path / "experiment").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    write("m.jsonl", [5], folder=tmp_path / "experiment")
+    write("m.jsonl", [10], first=5, folder=tmp_path / "experiment", resumed=True)
+    assert [line["step"] for line in read(tmp_path / "experiment" / "m.jsonl")] == [0, 5, 5, 10]
+    assert list((tmp_path / "elsewhere").iterdir()) == []
 
 
 def test_a_resumed_run_takes_back_its_lines_of_steps_that_are_done_again(tmp_path):

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 
 from trainwright.base.errors import StoreError
@@ -117,18 +118,79 @@ def test_a_second_failed_fsync_is_an_error_and_leaves_nothing(blobs, monkeypatch
     assert list(blobs.all()) == [] and list((blobs.folder / "tmp").iterdir()) == []
 
 
-def test_content_that_changes_while_it_is_written_is_refused(blobs, monkeypatch):
-    content = bytearray(b"abc")
+def changing(monkeypatch, content, change):
+    """Changes content when it has been hashed and before it is written."""
     real = module._digest_of
 
     def then_changed(chunks):
         found = real(chunks)
-        content[0] ^= 1
+        change(content)
         return found
 
     monkeypatch.setattr(module, "_digest_of", then_changed)
+
+
+def test_large_content_that_changes_while_it_is_written_is_refused(blobs, monkeypatch):
+    content = np.ones(300_000, dtype=np.float32)
+    changing(monkeypatch, content, lambda array: np.multiply(array, 1 + 1e-6, out=array))
     with pytest.raises(StoreError, match="changed while it was written"):
-        blobs.put([memoryview(content)])
+        blobs.put([b"head", content.view(np.uint8).data])
+    assert list(blobs.all()) == [] and list((blobs.folder / "tmp").iterdir()) == []
+
+
+def test_small_content_is_kept_as_it_was_when_it_was_hashed(blobs, monkeypatch):
+    content = bytearray(b"abc")
+    changing(monkeypatch, content, lambda found: found.__setitem__(0, 0))
+    assert blobs.get(blobs.put([bytes(9), memoryview(content)])) == bytes(9) + b"abc"
+    assert content == b"\0bc"
+
+
+@pytest.mark.parametrize("sizes", [[1] * 5000, [70_000, 1, 2, 70_000], [60_000] * 40, [0, 0, 3_000_000, 0]])
+def test_many_chunks_are_written_by_few_calls(blobs, monkeypatch, sizes):
+    chunks = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
+    calls, real = [], os.write
+    monkeypatch.setattr(os, "write", lambda file, data: (calls.append(len(data)), real(file, data))[1])
+    assert blobs.get(blobs.put(chunks)) == b"".join(chunks)
+    assert len(calls) <= 7
+
+
+def test_content_is_hashed_once(blobs, monkeypatch, tmp_path):
+    hashed = []
+
+    class Counting:
+        def __init__(self):
+            self.real = hashlib.new("sha256")
+            self.hexdigest = self.real.hexdigest
+
+        def update(self, data):
+            hashed.append(len(data))
+            self.real.update(data)
+
+    monkeypatch.setattr(module.hashlib, "sha256", Counting)
+    blobs.put([bytes(3_000_000)])
+    assert sum(hashed) == 3_000_000
+    file = tmp_path / "file"
+    file.write_bytes(b"x" * 3_000_000)
+    hashed.clear()
+    blobs.put_file(file)
+    assert sum(hashed) == 3_000_000
+
+
+def test_a_file_that_is_there_already_stays_the_object_it_is(blobs, tmp_path):
+    (tmp_path / "file").write_bytes(b"precious")
+    digest = blobs.put([b"precious"])
+    before = blobs.path(digest).stat().st_ino
+    assert blobs.put_file(tmp_path / "file") == digest
+    assert blobs.path(digest).stat().st_ino == before
+    assert list((blobs.folder / "tmp").iterdir()) == []
+
+
+def test_a_short_write_is_seen_by_the_length(blobs, monkeypatch):
+    real = module._write_all
+    monkeypatch.setattr(module, "_write_all", lambda file, chunk: real(file, chunk[:-1]))
+    with pytest.raises(StoreError, match="2 of 3 bytes arrived"):
+        blobs.put([b"abc"])
+    assert list(blobs.all()) == []
 
 
 def test_leftovers_of_the_dead_are_removed_and_those_of_the_living_survive(blobs):

@@ -8,9 +8,10 @@ from trainwright.spec.train import Plateau
 from trainwright.train.callback import Callback
 from trainwright.train.clock import Epochs, Seconds, Steps
 from trainwright.train.feed import ArrayFeed
-from trainwright.train.loop import TrainingLoop, branch_state, check_metrics
+from trainwright.train.loop import TrainingLoop, check_metrics
 from trainwright.train.moment import Outcome, Save, Stop, Warn
 from trainwright.train.plateau import RateScale
+from trainwright.train.resuming import branch_state
 from trainwright.train.routine import Examples, Results, View
 from trainwright.train.run import NullRun
 

@@ -16,7 +16,7 @@ class Counting(Stepping):
 
     def _advance(self, feed, due):
         while self.step < due:
-            self._add(float(self.step), 2.0)
+            self._add(float(self.step), 2.0, step=self.step + 1)
             self.step += 1
 
     def _arrays(self):

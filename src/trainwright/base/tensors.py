@@ -84,22 +84,7 @@ def dump_tree(tree: Tree) -> Chunks:
         {'m': [array([0.]), inf], 'step': 3}
     """
     arrays: dict[str, Array] = {}
-
-    def outline(node: Tree) -> Any:
-        if isinstance(node, np.ndarray):
-            arrays[str(len(arrays))] = node
-            return {"$array": str(len(arrays) - 1)}
-        if isinstance(node, dict):
-            if any(not isinstance(key, str) or key.startswith("$") for key in node):
-                raise TypeError(f"keys of a tree are text that does not begin with `$`, not {sorted(node)}")
-            return {key: outline(node[key]) for key in sorted(node)}
-        if isinstance(node, list):
-            return [outline(item) for item in node]
-        if node is None or type(node) in (bool, int, float, str):
-            return node
-        raise TypeError(f"a tree holds plain values and arrays, not {type(node).__name__}")
-
-    shape = write_json(outline(tree))
+    shape = write_json(_outline(tree, arrays))
     return dump_tensors(arrays, metadata={"tree": shape})
 
 
@@ -113,16 +98,36 @@ def load_tree(content: bytes, *, what: str = "tree") -> Tree:
     if "tree" not in metadata:
         raise StoreError(f"{what}: it holds tensors but no tree")
 
-    def fill(node: Any) -> Tree:
-        if isinstance(node, dict):
-            if set(node) == {"$array"}:
-                if not isinstance(node["$array"], str) or node["$array"] not in arrays:
-                    raise StoreError(f"{what}: the array {node['$array']!r} is missing")
-                return arrays[node["$array"]]
-            return {key: fill(item) for key, item in node.items()}
-        return [fill(item) for item in node] if isinstance(node, list) else node
+    return _fill(read_json(metadata["tree"], what=what), arrays, what)
 
-    return fill(read_json(metadata["tree"], what=what))
+
+# Functions of the file, not of the ones above: one that calls itself is a circle with all it sees, and holds the
+# arrays until the garbage collector comes by.
+
+
+def _outline(node: Tree, arrays: dict[str, Array]) -> Any:
+    if isinstance(node, np.ndarray):
+        arrays[str(len(arrays))] = node
+        return {"$array": str(len(arrays) - 1)}
+    if isinstance(node, dict):
+        if any(not isinstance(key, str) or key.startswith("$") for key in node):
+            raise TypeError(f"keys of a tree are text that does not begin with `$`, not {sorted(node)}")
+        return {key: _outline(node[key], arrays) for key in sorted(node)}
+    if isinstance(node, list):
+        return [_outline(item, arrays) for item in node]
+    if node is None or type(node) in (bool, int, float, str):
+        return node
+    raise TypeError(f"a tree holds plain values and arrays, not {type(node).__name__}")
+
+
+def _fill(node: Any, arrays: Mapping[str, Array], what: str) -> Tree:
+    if isinstance(node, dict):
+        if set(node) == {"$array"}:
+            if not isinstance(node["$array"], str) or node["$array"] not in arrays:
+                raise StoreError(f"{what}: the array {node['$array']!r} is missing")
+            return arrays[node["$array"]]
+        return {key: _fill(item, arrays, what) for key, item in node.items()}
+    return [_fill(item, arrays, what) for item in node] if isinstance(node, list) else node
 
 
 def _plain(name: str, array: Array) -> Array:

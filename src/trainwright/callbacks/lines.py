@@ -29,7 +29,7 @@ class JSONLines(Callback):
     A file that cannot be written ends the run before its first step; later, it is a warning, and no more lines follow.
 
     Args:
-        path: The file, relative to the current directory; its folder must exist.
+        path: The file, relative to the folder of the experiment; its folder must exist.
 
     Example:
         >>> JSONLines("metrics.jsonl").path
@@ -50,7 +50,7 @@ class JSONLines(Callback):
         """
         try:
             # Later changes of the directory, and replacing the file, must not lose a link.
-            path = Path(self.path).resolve()
+            path = (moment.folder / self.path).resolve()
             _take_back(path, run=moment.run, step=moment.step if moment.resumed else None)
             self._file = FileIO(path, "ab")
             self._write("start", moment, {"resumed": moment.resumed})

@@ -8,13 +8,17 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from trainwright.base.errors import StoreError
 
 CHUNK_BYTES = 2**20
+SMALL_BYTES = 2**16  # chunks below are gathered: one call of the kernel for many
+STRIDE = 4096  # of a large chunk, every so many bytes one is compared before and after
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _PREFIX = re.compile(r"[0-9a-f]{2}")
 Chunk = bytes | memoryview
+Written = TypeVar("Written")
 
 
 class Blobs:
@@ -23,6 +27,9 @@ class Blobs:
     Writing: temporary file under flock → bytes and SHA-256 → length check → read-only → fsync → rename →
     fsync of the directory. An error of fsync is final for that file (the kernel may have dropped the pages),
     so the object is written once more under a new name before the error is raised.
+
+    Content is hashed once, which is most of what a save costs: content in memory before it is written, so that
+    what is there already is not written again, and a file while it is copied, since it may change in between.
 
     Args:
         folder: Where the objects lie, as `ab/<sha256>`.
@@ -53,9 +60,26 @@ class Blobs:
             Its SHA-256, 64 hexadecimal digits.
 
         Raises:
-            StoreError: If it cannot be written, such as on a full disk, or if it changed meanwhile.
+            StoreError: If it cannot be written, such as on a full disk, or if it was seen to change meanwhile.
         """
-        return self._keep(lambda: iter(chunks))
+        pieces = list(_gathered(chunks))
+        before = _samples(pieces)
+        digest, length = _digest_of(pieces)
+
+        def write() -> None:
+            with self._draft() as (draft, file):
+                for piece in pieces:
+                    _write_all(file, piece)
+                if _samples(pieces) != before:
+                    raise StoreError(
+                        f"object {digest} changed while it was written: a snapshot must be a copy"
+                    )
+                self._finish(draft, file, digest=digest, length=length)
+
+        with self._told(digest):
+            if not self._is_there(digest):
+                _twice(write)
+        return digest
 
     def put_file(self, path: Path) -> str:
         """Keeps the content of a regular file without holding it in memory; links are not followed.
@@ -63,7 +87,16 @@ class Blobs:
         Raises:
             StoreError: As `put`.
         """
-        return self._keep(lambda: _chunks_of(path))
+
+        def write() -> str:
+            with self._draft() as (draft, file):
+                digest, length = _digest_of(_copied(_chunks_of(path), file))
+                if not self._is_there(digest):
+                    self._finish(draft, file, digest=digest, length=length)
+                return digest
+
+        with self._told(path):
+            return _twice(write)
 
     def get(self, digest: str) -> bytes:
         """Gives content back.
@@ -139,42 +172,37 @@ class Blobs:
             return []
         return [draft for draft in drafts if _is_abandoned(draft, remove=remove)]
 
-    def _keep(self, source: Callable[[], Iterator[Chunk]]) -> str:
-        digest, length = _digest_of(source())
-        try:
-            if self.intact(digest):
-                # Whoever renamed it may not have come to the fsync of the directory yet.
-                _sync(self.path(digest).parent)
-                return digest
-            try:
-                self._write(source(), digest=digest, length=length)
-            except OSError:
-                self._write(source(), digest=digest, length=length)
-        except OSError as error:
-            raise StoreError(
-                f"object {digest} could not be written to {self.folder}: {error}; "
-                "free space or mend the disk, then resume"
-            ) from error
-        return digest
+    def _is_there(self, digest: str) -> bool:
+        """Says whether an object need not be written, because it is there and right, and stays."""
+        if not self.intact(digest):
+            return False
+        # Whoever renamed it may not have come to the fsync of the directory yet.
+        _sync(self.path(digest).parent)
+        return True
 
-    def _write(self, chunks: Iterable[Chunk], *, digest: str, length: int) -> None:
-        with self._draft() as (draft, file):
-            hasher = hashlib.sha256()
-            for chunk in chunks:
-                hasher.update(chunk)
-                _write_all(file, chunk)
-            if hasher.hexdigest() != digest:
-                raise StoreError(f"object {digest} changed while it was written: a snapshot must be a copy")
-            if os.fstat(file).st_size != length:
-                raise OSError(f"{os.fstat(file).st_size} of {length} bytes arrived")
-            os.fchmod(file, 0o444)
-            os.fsync(file)
-            target = self.path(digest)
-            if not target.parent.is_dir():
-                target.parent.mkdir(exist_ok=True)
-                _sync(self.folder)
-            draft.rename(target)
-            _sync(target.parent)
+    def _finish(self, draft: Path, file: int, *, digest: str, length: int) -> None:
+        """Makes an object of a draft whose bytes have been handed to the kernel."""
+        if os.fstat(file).st_size != length:
+            raise OSError(f"{os.fstat(file).st_size} of {length} bytes arrived")
+        os.fchmod(file, 0o444)
+        os.fsync(file)
+        target = self.path(digest)
+        if not target.parent.is_dir():
+            target.parent.mkdir(exist_ok=True)
+            _sync(self.folder)
+        draft.rename(target)
+        _sync(target.parent)
+
+    @contextmanager
+    def _told(self, what: str | Path) -> Iterator[None]:
+        """Turns an error of the system into one that names what could not be written, and the cure."""
+        try:
+            yield
+        except OSError as error:
+            named = f"object {what}" if isinstance(what, str) else str(what)
+            raise StoreError(
+                f"{named} could not be written to {self.folder}: {error}; free space or mend the disk, then resume"
+            ) from error
 
     @contextmanager
     def _draft(self) -> Iterator[tuple[Path, int]]:
@@ -190,6 +218,39 @@ class Blobs:
         finally:
             draft.unlink(missing_ok=True)
             os.close(file)
+
+
+def _twice(write: Callable[[], Written]) -> Written:
+    try:
+        return write()
+    except OSError:
+        return write()
+
+
+def _gathered(chunks: Iterable[Chunk]) -> Iterator[Chunk]:
+    """Yields chunks as they are, several small ones in a row as one copy."""
+    small: list[Chunk] = []
+    waiting = 0
+    for chunk in chunks:
+        if len(chunk) < SMALL_BYTES and waiting < CHUNK_BYTES:
+            small.append(chunk)
+            waiting += len(chunk)
+            continue
+        yield b"".join(small)
+        small, waiting = [], 0
+        yield chunk
+    yield b"".join(small)
+
+
+def _samples(chunks: Iterable[Chunk]) -> list[bytes]:
+    """Gives a byte of each page: an array that is trained on meanwhile changes all over, and hashing is dear."""
+    return [bytes(memoryview(chunk)[::STRIDE]) for chunk in chunks]
+
+
+def _copied(chunks: Iterable[Chunk], file: int) -> Iterator[Chunk]:
+    for chunk in chunks:
+        _write_all(file, chunk)
+        yield chunk
 
 
 def _write_all(file: int, chunk: Chunk) -> None:

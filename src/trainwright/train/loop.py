@@ -1,8 +1,10 @@
 """The loop: epochs, cadence, validation, early stopping, checkpoints and their order live here, once."""
 
+import math
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from trainwright.base.errors import SpecError, StaleAttempt, StoreError
@@ -14,6 +16,7 @@ from trainwright.train.feed import Feed
 from trainwright.train.learner import Answer, Learner, Task
 from trainwright.train.moment import Moment, Outcome, Save, Stop, Warn
 from trainwright.train.plateau import RateScale
+from trainwright.train.resuming import whole
 from trainwright.train.routine import Routine, View
 from trainwright.train.run import Run
 
@@ -42,15 +45,6 @@ def check_metrics(task: Task, routines: Sequence[Routine], *, wanted: Mapping[st
         raise SpecError(f"{', '.join(peeks)}: the test split may be looked at, but nothing is decided by it")
 
 
-def branch_state(tree: Tree) -> Tree:
-    """Turns the state of a snapshot into the beginning of a new run.
-
-    The learner goes on; callbacks begin anew, as in every run, and a stop of the parent does not count.
-    """
-    assert isinstance(tree, dict)
-    return tree | {"callbacks": None, "stopped": None}
-
-
 class TrainingLoop:
     """Trains a learner and tells everybody concerned, always in the same order.
 
@@ -68,6 +62,7 @@ class TrainingLoop:
         make_view: Makes the view that routines look through.
         rate_scale: Decides about the learning rate's scale.
         end: Where to end instead of after the last epoch; the horizon of the schedule is not touched.
+        folder: Where relative paths of the experiment begin.
         now: Gives seconds.
     """
 
@@ -84,6 +79,7 @@ class TrainingLoop:
         make_view: Callable[[Learner], View] = lambda learner: View(learner, {}),
         rate_scale: RateScale | None = None,
         end: int | None = None,
+        folder: Path | str = ".",
         now: Callable[[], float] = time.monotonic,
     ) -> None:
         self.learner = learner
@@ -96,7 +92,9 @@ class TrainingLoop:
         self.rate_scale = rate_scale or RateScale()
         self.steps = epochs * feed.steps_per_epoch if end is None else end
         self.metrics: dict[str, float] = {}
+        self.folder = Path(folder)
         self._now = now
+        self._diverged = False
         self._seconds_due: dict[int, float] = {}
         self._outcome = Outcome("done")
         self._resumed = False
@@ -110,6 +108,9 @@ class TrainingLoop:
 
         Returns:
             How it ended. An error is raised, after every callback heard `on_end`.
+
+        Raises:
+            TrainwrightError: If the state lacks something, or was made with other callbacks; nothing has begun then.
         """
         if resume is not None:
             self._load(resume)
@@ -139,28 +140,32 @@ class TrainingLoop:
             "rate_scale": self.rate_scale.state(),
             # A run that a callback has ended is over, even if it was killed before it could be finished.
             "stopped": self._outcome.reason if self._outcome.kind == "stopped" else None,
+            "diverged": self._diverged,
         }
 
     def _load(self, tree: Tree) -> None:
-        assert isinstance(tree, dict)
-        self.learner.load_state(tree["learner"])
-        self.rate_scale.load_state(tree["rate_scale"])
+        kept: Any = tree
+        with whole("the loop"):
+            learner, callbacks, stopped = kept["learner"], kept["callbacks"], kept["stopped"]
+            self.metrics, self._diverged = dict(kept["metrics"]), kept["diverged"]
+            self.rate_scale.load_state(kept["rate_scale"])
+        self.learner.load_state(learner)
         self.learner.rate_scale = self.rate_scale.value
-        self.metrics = dict(tree["metrics"])  # type: ignore[arg-type]
-        if tree["callbacks"] is not None:
-            self._load_callbacks(tree["callbacks"])
-        if tree["stopped"] is not None:
-            self._outcome = Outcome("stopped", str(tree["stopped"]))
+        if callbacks is not None:
+            self._load_callbacks(callbacks)
+        if stopped is not None:
+            self._outcome = Outcome("stopped", str(stopped))
         self._resumed = True
 
     def _load_callbacks(self, kept: Any) -> None:
         names = [type(one).__name__ for one in self._kept]
-        if [name for name, _ in kept] != names:
-            raise SpecError(
-                f"train.callbacks: the checkpoint was made with {[name for name, _ in kept]}, not {names}"
-            )
-        for callback, (_, state) in zip(self._kept, kept, strict=True):
-            callback.load_state(state)
+        with whole("the callbacks"):
+            made, states = [name for name, _ in kept], [state for _, state in kept]
+        if made != names:
+            raise SpecError(f"train.callbacks: the checkpoint was made with {made}, not {names}")
+        for number, (callback, state) in enumerate(zip(self._kept, states, strict=True)):
+            with whole(f"train.callbacks.{number}: {names[number]}"):
+                callback.load_state(state)
 
     def _periods(self) -> list[Period]:
         asked = [callback.every for callback in self.callbacks if callback.every is not None]
@@ -195,6 +200,7 @@ class TrainingLoop:
             learner=learner,
             seconds=self._now() - self._began,
             resumed=self._resumed,
+            folder=self.folder,
         )
 
     def _each(self, event: str, moment: Moment, *more: Any) -> list[Stop | Save]:
@@ -218,6 +224,7 @@ class TrainingLoop:
     def _tell(self, learner: Learner) -> Answer:
         step, now = learner.step, self._now()
         epoch_is_complete = step % self.feed.steps_per_epoch == 0
+        self._watch(learner)
         measured: dict[str, float] = {}
         if epoch_is_complete:
             measured |= {
@@ -250,6 +257,18 @@ class TrainingLoop:
         if not ends:
             self._announce(moment)
         return Answer(stop=stop, rate_scale=self.rate_scale.value)
+
+    def _watch(self, learner: Learner) -> None:
+        """Warns once when the loss is not finite any more: the run goes on, but not in silence."""
+        if self._diverged or all(math.isfinite(total) for total, _ in learner.sums.values()):
+            return
+        self._diverged = True
+        step = getattr(learner, "diverged", None) or learner.step  # not every backend looks at each step
+        self.run.warn(
+            f"the loss of step {step} is not a finite number: nothing that is trained from there on is of use; "
+            "lower train.optimizer.lr or set train.clip_norm, and add StopOnNaN to train.callbacks, which ends such "
+            "a run"
+        )
 
     def _validate(self, routines: Sequence[Routine], learner: Learner) -> dict[str, float]:
         self._each("on_validation_start", self._moment(learner))

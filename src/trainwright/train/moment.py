@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 from trainwright.train.learner import Learner
@@ -22,6 +23,7 @@ class Moment:
         learner: The model, as it is now.
         seconds: Time since this attempt began.
         resumed: Whether this attempt went on from a checkpoint.
+        folder: Where relative paths of the experiment begin.
     """
 
     run: str
@@ -34,6 +36,7 @@ class Moment:
     learner: Learner
     seconds: float
     resumed: bool
+    folder: Path = Path()
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """What every learner does alike: it counts steps, sums the loss, tells, obeys, and keeps its numbers."""
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
@@ -28,6 +29,7 @@ class Stepping(ABC):
 
     Attributes:
         backend: Name of the backend, for messages.
+        diverged: The first step made here whose loss is not finite, counted from 1; None as long as all are.
     """
 
     backend: ClassVar[str]
@@ -35,6 +37,7 @@ class Stepping(ABC):
     def __init__(self, train: TrainSpec, *, steps: int) -> None:
         self.step = 0
         self.rate_scale = 1.0
+        self.diverged: int | None = None
         self._train_spec = train
         self._steps = steps
         self._sum, self._weight = 0.0, 0.0
@@ -91,7 +94,16 @@ class Stepping(ABC):
     def _load_arrays(self, kept: Any) -> None:
         """Takes back what `_arrays` gave; a KeyError tells what is missing."""
 
-    def _add(self, loss: float, weight: float) -> None:
+    def _add(self, loss: float, weight: float, *, step: int) -> None:
+        """Takes the loss of a step into the sums.
+
+        Args:
+            loss: Mean over its records.
+            weight: What they weigh together.
+            step: Its number, counted from 1.
+        """
+        if self.diverged is None and not math.isfinite(loss):
+            self.diverged = step
         # One addition per step in float64, in the order of the steps: the sum does not depend on the cuts.
         self._sum += loss * weight
         self._weight += weight

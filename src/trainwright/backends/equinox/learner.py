@@ -175,5 +175,5 @@ class EquinoxLearner(Stepping):
         ]
 
     def _add_each(self, losses: Array) -> None:
-        for loss, mass in losses.tolist():
-            self._add(loss, mass)
+        for step, (loss, mass) in enumerate(losses.tolist(), self.step + 1):
+            self._add(loss, mass, step=step)

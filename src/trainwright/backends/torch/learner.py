@@ -225,8 +225,9 @@ class TorchLearner(Stepping):
         """Takes the open losses into the sums: once for many steps, because a GPU is waited for each time."""
         if self._open:
             losses = torch.stack([loss for loss, _ in self._open]).tolist()
-            for loss, (_, total) in zip(losses, self._open, strict=True):
-                self._add(loss, total)
+            first = self.step - len(losses) + 1
+            for step, (loss, (_, total)) in enumerate(zip(losses, self._open, strict=True), first):
+                self._add(loss, total, step=step)
             self._open.clear()
 
     def _parts(self, feed: Feed, last: int) -> Iterator[list[Part]]:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainwright.backends.torch.copies import Copies
 from trainwright.backends.torch.layers import Kept, Step, make_step
 from trainwright.base.random import Stream, at, keep_mask, stream
 from trainwright.base.tree import Array
@@ -71,6 +72,7 @@ class Network:
         self.tensors = tensors
         self.trained = [one for one in tensors.values() if one.requires_grad]
         self._still = still
+        self._copies = Copies(tensors)
         self.position = (0, 0)
         self._steps = [self._make(layer, seed) for layer in blueprint.layers]
         self._training_steps = [
@@ -94,9 +96,7 @@ class Network:
 
     def arrays(self) -> dict[str, Array]:
         """Gives copies of all tensors in neutral layout."""
-        return {
-            name: tensor.detach().cpu().contiguous().numpy().copy() for name, tensor in self.tensors.items()
-        }
+        return self._copies.take()
 
     def load(self, weights: Mapping[str, Array]) -> None:
         """Takes values for all tensors."""

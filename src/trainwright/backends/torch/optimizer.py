@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainwright.backends.torch.copies import Copies
 from trainwright.base.tree import Array
 from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, RMSprop
 from trainwright.train.groups import ParameterOptions
@@ -75,6 +76,8 @@ class Optimizer:
         ]
         self._count = torch.zeros((), device=every[0].device if every else None)
         self._update = _UPDATES[type(spec)]
+        moments = [moment for moments in self.slots.values() for moment in moments]
+        self._copies = Copies({str(place): moment for place, moment in enumerate(moments)})
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, gradients: Sequence[Tensor], *, lr: float, number: int) -> None:
@@ -92,21 +95,14 @@ class Optimizer:
 
     def state(self) -> dict[str, dict[str, Array]]:
         """Gives copies of the moments, by slot and by name of the tensor."""
-        return {
-            slot: {n: _copy(t) for n, t in zip(self._names, tensors, strict=True)}
-            for slot, tensors in self.slots.items()
-        }
+        copies = iter(self._copies.take().values())
+        return {slot: {name: next(copies) for name in self._names} for slot in self.slots}
 
     def load_state(self, tree: Mapping[str, Mapping[str, Array]]) -> None:
         """Takes back what `state` gave."""
         for slot, tensors in self.slots.items():
             for name, tensor in zip(self._names, tensors, strict=True):
                 tensor.copy_(torch.from_numpy(np.asarray(tree[slot][name])))
-
-
-def _copy(tensor: Tensor) -> Array:
-    copied: Array = tensor.contiguous().cpu().numpy().copy()
-    return copied
 
 
 def _first_slots(spec: Spec) -> dict[str, float]:

@@ -1,0 +1,41 @@
+"""What a loop takes back of a checkpoint."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from trainwright.base.errors import StoreError
+from trainwright.base.tree import Tree
+
+
+def branch_state(tree: Tree) -> Tree:
+    """Turns the state of a snapshot into the beginning of a new run.
+
+    The learner goes on; callbacks begin anew, as in every run, and neither a stop nor a warning of the parent counts.
+    """
+    assert isinstance(tree, dict)
+    return tree | {"callbacks": None, "stopped": None, "diverged": False}
+
+
+@contextmanager
+def whole(what: str) -> Iterator[None]:
+    """Says so if a state is not whole.
+
+    Args:
+        what: Whose state it is, for the message.
+
+    Raises:
+        StoreError: If what is read of the state within is missing, or something else.
+
+    Example:
+        >>> with whole("the loop"):
+        ...     {}["step"]
+        Traceback (most recent call last):
+        trainwright.base.errors.StoreError: the loop: the state of the checkpoint lacks 'step'; ...
+    """
+    try:
+        yield
+    except (LookupError, TypeError, ValueError) as error:
+        said = f"lacks {error}" if isinstance(error, KeyError) else f"is not what was kept ({error})"
+        raise StoreError(
+            f"{what}: the state of the checkpoint {said}; it was not made by this version, resume with the one that did"
+        ) from error
