@@ -170,6 +170,9 @@ class Catalogue:
             raise explain(self.path, error.orig or error) from error
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
+        except UnicodeDecodeError as error:
+            # A name in a damaged schema: Python cannot even read SQLite's message about it.
+            raise explain(self.path, sqlite3.DatabaseError("text that is not UTF-8")) from error
 
 
 def create_catalogue(path: Path) -> None:

@@ -151,8 +151,8 @@ def _by_position(
 ) -> VersionRow | None:
     place = _AT.fullmatch(ending)
     if place:
-        column = _version.c[place[1]]
-        found = _versions(connection, mine, column == int(place[2]))
+        # Chosen here, not by SQL: a damaged column without an index would just leave its row out.
+        found = [row for row in _versions(connection, mine) if getattr(row, place[1]) == int(place[2])]
         return _newest(found, ref=ref, why=f"no version was saved at {place[1]} {place[2]}")
     if ending.isascii() and ending.isdigit() and len(ending) <= 18:
         found = _versions(connection, mine, _version.c.number == int(ending))
@@ -188,8 +188,7 @@ def _runs(connection: Connection, *where: ColumnElement[bool]) -> list[RunRow]:
 
 
 def _latest_finished(connection: Connection, model: str) -> RunRow | None:
-    finished = tables.run.c.state.in_(("done", "stopped"))
-    rows = _runs(connection, tables.run.c.model == model, finished)
+    rows = [row for row in _runs(connection, tables.run.c.model == model) if row.state in ("done", "stopped")]
     return max(rows, key=lambda row: row.finished or "", default=None)
 
 

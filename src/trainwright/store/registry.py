@@ -329,8 +329,8 @@ class Registry:
     def links(self, *whats: str) -> list[EdgeRow]:
         """Gives what runs used or made, of some kinds of things, such as `produced_by`."""
         with self.store.catalogue.read() as connection:
-            wanted = select(tables.edge).where(tables.edge.c.what.in_(whats))
-            return [edge_row(row) for row in fetch(connection, wanted)]
+            every = [edge_row(row) for row in fetch(connection, select(tables.edge))]
+            return [row for row in every if row.what in whats]
 
     def link(self, run: str, kind: Literal["used", "made"], what: str, *, target: str) -> None:
         """Adds what a run used or made, such as the analysis it was made for; once is enough.

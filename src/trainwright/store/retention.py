@@ -127,13 +127,13 @@ def references(connection: Connection, blobs: Blobs, *, among: Collection[str] |
     for column, kept in _columns():
         statement = select(column).where(column.is_not(None)).distinct()
         if kept:
-            statement = statement.where(table.c.status == "kept")
+            statement = statement.where(table.c.status != "collected")
         if wanted is not None:
             statement = statement.where(column.in_(wanted))
         found.update(connection.execute(statement).scalars())
     for splits in connection.execute(select(tables.dataset.c.splits)).scalars():
         found.update(digest for _, digest in read_json(splits, what="dataset splits").values())
-    lists = select(table.c.files).where(table.c.files.is_not(None), table.c.status == "kept").distinct()
+    lists = select(table.c.files).where(table.c.files.is_not(None), table.c.status != "collected").distinct()
     for digest in connection.execute(lists).scalars():
         found.update(list_files(blobs, digest).values())
     return found if wanted is None else found & set(wanted)

@@ -56,7 +56,8 @@ def check_structure(connection: Connection, *, path: object) -> None:
 
 
 def _digest(connection: Connection) -> str:
-    return digest_json([list(row) for row in _raw(connection).execute(_DEFINITIONS)])
+    # As text: what damage made bytes of, JSON has no word for.
+    return digest_json([list(map(repr, row)) for row in _raw(connection).execute(_DEFINITIONS)])
 
 
 def _raw(connection: Connection) -> sqlite3.Connection:

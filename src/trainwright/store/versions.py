@@ -31,9 +31,8 @@ _NUMBERED = select(tables.version).where(
 )
 _LATEST = (
     select(tables.version)
-    .where(tables.version.c.run == bindparam("run"), tables.version.c.status == "kept")
+    .where(tables.version.c.run == bindparam("run"))
     .order_by(tables.version.c.number.desc())
-    .limit(1)
 )
 
 FINE_TUNED = "fine_tuned_from"  # what an edge is called that leads to the version a run took its weights from
@@ -141,8 +140,12 @@ def tagged_version(connection: Connection, scope: str, *, name: str) -> VersionR
 
 def latest_version(connection: Connection, run: str, *, step: int | None = None) -> VersionRow | None:
     """Gives the newest kept version of a run, at one step if that is given, or None."""
-    statement = _LATEST if step is None else _LATEST.where(tables.version.c.step == step)
-    return _first(connection, statement, {"run": run})
+    # Chosen here, not by SQL: a damaged column without an index would just leave its row out.
+    for row in connection.execute(_LATEST, {"run": run}).mappings():
+        found = version_row(row)
+        if found.status == "kept" and step in (None, found.step):
+            return found
+    return None
 
 
 def find_version(connection: Connection, version: int) -> VersionRow | None:
@@ -161,8 +164,9 @@ def fine_tunings() -> Select[tuple[str, int]]:
 def tuned_runs(connection: Connection) -> dict[str, int]:
     """Gives, by run, the id of the version whose weights a fine-tuned run began from; every row is verified."""
     found: dict[str, int] = {}
-    edges = select(tables.edge).where(tables.edge.c.what == FINE_TUNED)
-    for edge in map(edge_row, fetch(connection, edges)):
+    for edge in map(edge_row, fetch(connection, select(tables.edge))):
+        if edge.what != FINE_TUNED:
+            continue
         model, _, number = edge.target.rpartition("@")
         row = _first(connection, _NUMBERED, {"model": model, "number": int(number)})
         if row is not None:
