@@ -14,6 +14,7 @@ from sqlalchemy.exc import IntegrityError
 from trainwright.base.errors import StoreError
 from trainwright.store import catalogue as module
 from trainwright.store.catalogue import Catalogue, create_catalogue
+from trainwright.store.rows import add as insert_row
 from trainwright.store.store import Store
 from trainwright.store.tables import model, note
 
@@ -31,7 +32,7 @@ def names(catalogue):
 
 def add(catalogue, name):
     with catalogue.write() as connection:
-        connection.execute(insert(model).values(name=name, created="now"))
+        insert_row(connection, model, {"id": len(name), "name": name, "created": "now"})
 
 
 def test_the_file_says_whose_it_is_and_which_schema(path):
@@ -42,7 +43,7 @@ def test_the_file_says_whose_it_is_and_which_schema(path):
     ]
     raw.close()
 
-    assert facts == [0x74726E77, 1, "wal"]
+    assert facts == [0x74726E77, 2, "wal"]
 
 
 def test_what_a_block_wrote_is_there_when_it_ends_and_gone_when_it_fails(path):
@@ -50,7 +51,7 @@ def test_what_a_block_wrote_is_there_when_it_ends_and_gone_when_it_fails(path):
     add(catalogue, "a")
 
     with pytest.raises(ZeroDivisionError), catalogue.write() as connection:
-        1 / connection.execute(insert(model).values(name="b", created="now")).rowcount / 0
+        1 / len(insert_row(connection, model, {"id": 2, "name": "b", "created": "now"})) / 0
 
     assert names(catalogue) == ["a"]
 
@@ -75,7 +76,9 @@ def test_commits_are_flushed_to_disk_and_foreign_keys_are_checked(path):
 
 def test_a_row_about_a_run_that_does_not_exist_is_refused(path):
     with pytest.raises(IntegrityError), Catalogue(path).write() as connection:
-        connection.execute(insert(note).values(run="nobody", attempt=1, time="", level="", text=""))
+        connection.execute(
+            insert(note).values(run="nobody", attempt=1, time="", level="", text="", digest="")
+        )
 
 
 def test_a_writer_waits_its_turn(path):
@@ -129,9 +132,20 @@ def test_a_folder_in_its_place_is_refused(tmp_path):
 
 def test_a_newer_store_names_the_cure(path):
     raw = sqlite3.connect(path)
-    raw.execute("PRAGMA user_version=2")
+    raw.execute("PRAGMA user_version=3")
     raw.close()
-    message = r"written by a newer trainwright \(schema 2, this one knows 1\): pip install -U trainwright"
+    message = r"written by a newer trainwright \(schema 3, this one knows 2\): pip install -U trainwright"
+    with pytest.raises(StoreError, match=message):
+        Catalogue(path)
+
+
+def test_an_older_store_names_the_cure(path):
+    raw = sqlite3.connect(path)
+    raw.execute("PRAGMA user_version=1")
+    raw.close()
+    message = (
+        r"written by an older trainwright \(schema 1, this one knows 2\): .*train again into a new folder"
+    )
     with pytest.raises(StoreError, match=message):
         Catalogue(path)
 

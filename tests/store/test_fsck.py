@@ -12,8 +12,14 @@ def version(store, begin, snapshot):
     data = {"recipe": {}, "recipe_digest": "r", "content_digest": "c", "splits": {"train": np.arange(3)}}
     run = begin(dataset=register(store, name="line", **data).digest)
     run.artifact("curve", np.arange(4.0))
+    run.edge("used", "file", target="a.csv")
+    run.look("test", "me")
+    run.warn("slow")
+    run.report(1, {"loss": 0.5, "rate": float("nan")}, group="train")
     run.save(snapshot(1)).wait()
-    return run.save(snapshot(2)).wait()
+    last = run.save(snapshot(2)).wait()
+    run.finish("done")
+    return last
 
 
 def spoil(store, digest):
@@ -72,6 +78,16 @@ def test_repair_sets_damage_aside_and_deletes_nothing(store, version):
         ("UPDATE run SET seed = 8", ("digits@1", "digits@2")),
         ("UPDATE attempt SET host = 'x'", ("digits@1", "digits@2")),
         ("UPDATE dataset SET recipe = '[]'", ("digits@1", "digits@2")),
+        ("UPDATE model SET created = 'x'", ("digits@1", "digits@2")),
+        ("UPDATE artifact SET name = 'x'", ("digits@1", "digits@2")),
+        ("UPDATE edge SET target = 'x'", ("digits@1", "digits@2")),
+        ("UPDATE look SET by = 'x'", ("digits@1", "digits@2")),
+        ("UPDATE note SET text = 'x'", ("digits@1", "digits@2")),
+        ("UPDATE metric SET value = 2", ("digits@1", "digits@2")),
+        ("DELETE FROM metric WHERE rowid = 1", ("digits@1", "digits@2")),
+        ("DELETE FROM metric_batch", ("digits@1", "digits@2")),
+        ("UPDATE metric_batch SET attempt = 2", ("digits@1", "digits@2")),
+        ("UPDATE about SET value = 'x'", ()),
     ],
 )
 def test_a_changed_row_names_the_versions_it_hits(store, version, statement, versions):
@@ -104,14 +120,13 @@ def test_a_page_of_garbage_in_the_catalogue_is_found(store, version):
 def test_a_reference_to_a_row_that_is_gone_is_found(store, version):
     with store.catalogue.write() as connection:
         connection.exec_driver_sql("PRAGMA defer_foreign_keys=ON")
-        connection.exec_driver_sql("INSERT INTO model (name, created) VALUES ('b', 'now')")
     import sqlite3
 
     raw = sqlite3.connect(store.catalogue.path)
-    raw.execute("INSERT INTO note VALUES ('nobody', 1, '', '', '')")
+    raw.execute("INSERT INTO note VALUES ('nobody', 1, '', '', '', '')")
     raw.commit()
     raw.close()
-    assert [(one.kind, "note row" in one.what) for one in check(store)] == [("row", True)]
+    assert [(one.kind, "note row" in one.what) for one in check(store)] == [("row", True), ("row", False)]
 
 
 def test_leftovers_are_harmless(store, version):

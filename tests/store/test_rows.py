@@ -21,7 +21,12 @@ def test_a_flipped_column_is_refused(store, registry, begin, snapshot):
 @pytest.mark.parametrize("table", tables.SEALED, ids=lambda table: table.name)
 def test_every_column_of_a_sealed_row_is_guarded(store, begin, snapshot, table):
     data = {"recipe": {}, "recipe_digest": "r", "content_digest": "c", "splits": {"train": np.arange(3)}}
-    begin(dataset=register(store, name="line", **data).digest).save(snapshot(1)).wait()
+    run = begin(dataset=register(store, name="line", **data).digest)
+    run.save(snapshot(1)).wait()
+    run.artifact("score", 1.0)
+    run.edge("used", "file", target="a.csv")
+    run.look("test", "me")
+    run.warn("slow")
     with store.catalogue.read() as connection:
         row = dict(connection.execute(select(table)).mappings().first())
     verify(table, row)

@@ -108,7 +108,7 @@ def fsck(
     from trainwright.store import fsck as checks
     from trainwright.store.store import Store
 
-    opened = Store.open(home_of(store), create=False)
+    opened = Store.open(home_of(store), create=False, examine=False)
     for digest in checks.repair(opened) if repair else ():
         say(f"object {digest} lies in {opened.quarantine}")
     found = checks.check(opened)

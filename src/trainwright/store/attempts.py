@@ -7,16 +7,26 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, bindparam, func, insert, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from trainwright.base.errors import StaleAttempt, StoreError
 from trainwright.base.jsontext import write_json
 from trainwright.store import tables
-from trainwright.store.records import AttemptRow, RunRow
-from trainwright.store.rows import Values, attempt_row, fetch, now_text, rewrite, run_row, seal
+from trainwright.store.records import AttemptRow, ModelRow, RunRow
+from trainwright.store.rows import (
+    Values,
+    add,
+    attempt_row,
+    fetch,
+    model_row,
+    now_text,
+    rewrite,
+    run_row,
+    verify,
+)
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
-_TOKEN = select(tables.run.c.attempt).where(tables.run.c.id == bindparam("id"))
+_RUN = select(tables.run).where(tables.run.c.id == bindparam("id"))
 
 
 def new_run_id() -> str:
@@ -35,8 +45,12 @@ def require_attempt(connection: Connection, run: str, *, attempt: int) -> None:
 
     Raises:
         StaleAttempt: If one has.
+        StoreError: If the row of the run is damaged or gone.
     """
-    latest = connection.execute(_TOKEN, {"id": run}).scalar_one()
+    rows = fetch(connection, _RUN, {"id": run})
+    if not rows:
+        raise StoreError(f"the row of run {run} is gone: `trainwright fsck` says what is damaged")
+    latest = verify(tables.run, rows[0])["attempt"]
     if latest != attempt:
         raise StaleAttempt(
             f"run {run}: attempt {attempt} can write nothing any more, attempt {latest} has taken over; "
@@ -57,13 +71,14 @@ def insert_run(connection: Connection, values: Mapping[str, Any], *, from_step: 
         StoreError: If its dataset is not registered.
     """
     now, model, dataset = now_text(), values["model"], values["dataset"]
-    if connection.execute(select(tables.model.c.id).where(tables.model.c.name == model)).scalar() is None:
-        connection.execute(insert(tables.model).values(name=model, created=now))
+    if find_model(connection, model) is None:
+        last = connection.execute(select(func.max(tables.model.c.id))).scalar() or 0
+        add(connection, tables.model, {"id": last + 1, "name": model, "created": now})
     known = select(tables.dataset.c.digest).where(tables.dataset.c.digest == dataset)
     if dataset is not None and connection.execute(known).scalar() is None:
         raise StoreError(f"dataset {dataset!r} is not in the store: register it before a run begins")
     state = {"state": "running", "reason": "", "attempt": 1, "created": now, "finished": None}
-    connection.execute(insert(tables.run).values(seal({**values, **state})))
+    add(connection, tables.run, {**values, **state})
     _insert_attempt(connection, {**values, "number": 1, "from_step": from_step, "inexact": None})
 
 
@@ -122,6 +137,12 @@ def latest_attempt(connection: Connection, run: str) -> AttemptRow:
     return attempt_row(fetch(connection, statement)[0])
 
 
+def find_model(connection: Connection, name: str) -> ModelRow | None:
+    """Gives the row of a model, or None."""
+    rows = fetch(connection, select(tables.model).where(tables.model.c.name == name))
+    return model_row(rows[0]) if rows else None
+
+
 def find_run(connection: Connection, run: str) -> RunRow | None:
     """Gives the row of a run, or None."""
     rows = fetch(connection, select(tables.run).where(tables.run.c.id == run))
@@ -142,4 +163,4 @@ def _insert_attempt(connection: Connection, values: Mapping[str, Any]) -> None:
         "outcome": None,
         "inexact": values["inexact"],
     }
-    connection.execute(insert(tables.attempt).values(seal(row)))
+    add(connection, tables.attempt, row)

@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import QueuePool
 
 from trainwright.base.errors import StoreError
+from trainwright.store.structure import check_structure, record_structure
 from trainwright.store.tables import SCHEMA, metadata
 
 APPLICATION = 0x7472_6E77  # "trnw": tells our file from other programs' databases
@@ -29,12 +30,13 @@ class Catalogue:
     Args:
         path: The database file, made by `create_catalogue`.
         writable: False for a store on a read-only disk.
+        examine: False only for `fsck`, which lists what is damaged instead of refusing it.
 
     Raises:
-        StoreError: If the file is missing, unreadable, damaged, another program's, or from a newer version.
+        StoreError: If the file is missing, unreadable, damaged, another program's, or from another version.
     """
 
-    def __init__(self, path: Path, *, writable: bool = True) -> None:
+    def __init__(self, path: Path, *, writable: bool = True, examine: bool = True) -> None:
         self.path = path
         self.writable = writable
         if not path.is_file():
@@ -43,6 +45,9 @@ class Catalogue:
         self._readers = self._engine(write=False)
         self._writers = self._engine(write=True)
         self._check_schema()
+        if examine:
+            with self.read() as connection:
+                check_structure(connection, path=path)
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
@@ -149,6 +154,11 @@ class Catalogue:
                 f"{self.path}: the store was written by a newer trainwright (schema {schema}, this one knows "
                 f"{SCHEMA}): pip install -U trainwright"
             )
+        if schema < SCHEMA:
+            raise StoreError(
+                f"{self.path}: the store was written by an older trainwright (schema {schema}, this one knows "
+                f"{SCHEMA}): read it with the version that wrote it, or train again into a new folder (--store)"
+            )
 
     @contextmanager
     def _explained(self) -> Iterator[None]:
@@ -160,6 +170,9 @@ class Catalogue:
             raise explain(self.path, error.orig or error) from error
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
+        except UnicodeDecodeError as error:
+            # A name in a damaged schema: Python cannot even read SQLite's message about it.
+            raise explain(self.path, sqlite3.DatabaseError("text that is not UTF-8")) from error
 
 
 def create_catalogue(path: Path) -> None:
@@ -180,6 +193,7 @@ def create_catalogue(path: Path) -> None:
             connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION}")
             connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA}")
             metadata.create_all(connection)
+            record_structure(connection)
             connection.commit()
     except sqlalchemy.exc.DBAPIError as error:
         raise explain(path, error.orig or error) from error

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from sqlalchemy import insert, select
+from sqlalchemy import select
 
 from trainwright.base.digest import digest_json
 from trainwright.base.errors import StoreError
@@ -13,7 +13,7 @@ from trainwright.base.names import check_name
 from trainwright.base.tensors import dump_tensors, load_tensors
 from trainwright.store import tables
 from trainwright.store.records import DatasetRow
-from trainwright.store.rows import dataset_row, fetch, now_text, rewrite, seal
+from trainwright.store.rows import add, dataset_row, fetch, now_text, rewrite
 from trainwright.store.store import Store
 
 
@@ -64,9 +64,7 @@ def register(
                     "splits": write_json({split: list(pair) for split, pair in kept.items()}),
                     "created": now_text(),
                 }
-                values = seal(row, column="row_digest")
-                connection.execute(insert(tables.dataset), values)
-                return dataset_row(values)
+                return dataset_row(add(connection, tables.dataset, row))
             before = dataset_row(known[0])
             if before.splits != kept:
                 raise StoreError(

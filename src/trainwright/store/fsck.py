@@ -6,16 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import Connection, func, select
+import sqlalchemy.exc
+from sqlalchemy import ColumnElement, Connection, func, select
 
 from trainwright.base.errors import StoreError
 from trainwright.base.jsontext import read_json
 from trainwright.store import tables
+from trainwright.store.batches import damaged_batches
 from trainwright.store.catalogue import explain
 from trainwright.store.files import list_files
 from trainwright.store.rows import fetch, verify
 from trainwright.store.store import Store
+from trainwright.store.structure import structure_faults
 
+_ROW_CURE = "restore the catalogue from a copy; the row is not used until then"
 Kind = Literal["object", "missing", "row", "database", "number", "leftover"]
 
 
@@ -49,13 +53,20 @@ def check(store: Store) -> list[Finding]:
     Returns:
         Everything found; harmless leftovers come last.
     """
-    with store.catalogue.read() as connection:
-        found = list(_check_database(store, connection))
-        if any(finding.kind == "database" for finding in found):
-            return found  # what a broken database says about rows and objects means nothing
-        found += _check_rows(connection)
-        found += _check_numbers(connection)
-        users = _users(store, connection)
+    found: list[Finding] = []
+    try:
+        with store.catalogue.read() as connection:
+            found += _check_database(store, connection)
+            broken = any(finding.kind == "database" for finding in found)
+            found += _check_rows(connection)
+            if not broken:  # what a broken database says about objects means nothing
+                found += _check_numbers(connection)
+            users = _users(store, connection)
+    except StoreError as error:
+        broken = True
+        found.append(Finding("database", str(error), (), _cure(store)))
+    if broken:
+        return found
     present = set(store.blobs.all())
     for digest in sorted(present):
         if not _is_intact(store, digest):
@@ -91,18 +102,23 @@ def repair(store: Store) -> list[str]:
     return moved
 
 
+def _cure(store: Store) -> str:
+    return f"move {store.catalogue.path} away and put back a copy; objects are not touched"
+
+
 def _check_database(store: Store, connection: Connection) -> Iterator[Finding]:
-    cure = f"move {store.catalogue.path} away and put back a copy; objects are not touched"
+    cure = _cure(store)
     raw = connection.connection.driver_connection
     assert isinstance(raw, sqlite3.Connection)
     try:
-        for (text,) in raw.execute("PRAGMA integrity_check(20)").fetchall():
-            if text != "ok":
-                yield Finding("database", text, (), cure)
+        for text in structure_faults(connection, whole=True):
+            yield Finding("database", text, (), cure)
         for table, rowid, parent, _ in raw.execute("PRAGMA foreign_key_check").fetchall():
             yield Finding("row", f"{table} row {rowid} names a {parent} that does not exist", (), cure)
-    except sqlite3.DatabaseError as error:
+    except (sqlite3.Error, sqlalchemy.exc.DBAPIError) as error:
         yield Finding("database", str(explain(store.catalogue.path, error)), (), cure)
+    except StoreError:
+        return  # the row that guards the definitions: found among the rows
 
 
 def _check_rows(connection: Connection) -> Iterator[Finding]:
@@ -112,8 +128,11 @@ def _check_rows(connection: Connection) -> Iterator[Finding]:
                 verify(table, row)
             except StoreError as error:
                 hit = _versions_of_row(connection, table.name, row)
-                cure = "restore the catalogue from a copy; the row is not used until then"
-                yield Finding("row", str(error).split(" does not match")[0], tuple(hit), cure)
+                yield Finding("row", str(error).split(" does not match")[0], tuple(hit), _ROW_CURE)
+    for run, fault in damaged_batches(connection):
+        version = tables.version
+        hit = _names(connection, version.c.run == run)
+        yield Finding("row", fault.split(";")[0], tuple(hit), _ROW_CURE)
 
 
 def _check_numbers(connection: Connection) -> Iterator[Finding]:
@@ -179,14 +198,25 @@ def _versions_by_dataset(
 
 def _versions_of_row(connection: Connection, table: str, row: Mapping[Any, Any]) -> list[str]:
     version = tables.version
+    if table == "about":
+        return []
     if table == "dataset":
         where = version.c.run.in_(select(tables.run.c.id).where(tables.run.c.dataset == row["digest"]))
     elif table == "attempt":
         where = (version.c.run == row["run"]) & (version.c.attempt == row["number"])
     elif table == "run":
         where = version.c.run == row["id"]
-    else:
+    elif table == "model":
+        where = version.c.model == row["name"]
+    elif table in ("tag", "version"):
         where = version.c.id == row["version" if table == "tag" else "id"]
+    else:
+        where = version.c.run == row["run"]
+    return _names(connection, where)
+
+
+def _names(connection: Connection, where: ColumnElement[bool]) -> list[str]:
+    version = tables.version
     statement = select(version.c.model, version.c.number).where(where).order_by(version.c.id)
     return [f"{model}@{number}" for model, number in connection.execute(statement)]
 

@@ -1,18 +1,27 @@
 """The visible history of a run: of each attempt, what lies before the point where a later one began."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from sqlalchemy import ColumnElement, Connection, and_, false, literal_column, or_, select
+from sqlalchemy import Connection, select, text
 
+from trainwright.base.errors import StoreError
 from trainwright.store import tables
+from trainwright.store.batches import metrics_of
 from trainwright.store.records import ArtifactRow, AttemptRow, MetricRow
-from trainwright.store.rows import attempt_row, fetch
+from trainwright.store.rows import artifact_row, attempt_row, fetch
 
 
 def attempts_of(connection: Connection, run: str) -> list[AttemptRow]:
-    """Gives the attempts of a run in order."""
+    """Gives the attempts of a run in order.
+
+    Raises:
+        StoreError: If a row is damaged or gone.
+    """
     statement = select(tables.attempt).where(tables.attempt.c.run == run).order_by(tables.attempt.c.number)
-    return [attempt_row(row) for row in fetch(connection, statement)]
+    found = [attempt_row(row) for row in fetch(connection, statement)]
+    if [row.number for row in found] != list(range(1, len(found) + 1)):
+        raise StoreError(f"of the attempts of run {run} one is gone: `trainwright fsck` says what is damaged")
+    return found
 
 
 def visible_until(attempts: Sequence[AttemptRow]) -> dict[int, int | None]:
@@ -29,37 +38,31 @@ def visible_until(attempts: Sequence[AttemptRow]) -> dict[int, int | None]:
 
 
 def visible_metrics(connection: Connection, run: str) -> list[MetricRow]:
-    """Gives the visible metrics of a run, by step and then in the order they were reported."""
-    table = tables.metric
-    where = _visible(table.c.attempt, table.c.step, attempts_of(connection, run), timeless=False)
-    columns = (table.c.attempt, table.c.step, table.c.grp, table.c.name, table.c.value, table.c.time)
-    rows = connection.execute(
-        select(*columns).where(table.c.run == run, where).order_by(table.c.step, _rowid("metric"))
-    )
-    return [
-        MetricRow(run, attempt, step, group, name, float("nan") if value is None else value, time)
-        for attempt, step, group, name, value, time in rows
-    ]
+    """Gives the visible metrics of a run, by step and then in the order they were reported.
+
+    Raises:
+        StoreError: If one of all its metrics is damaged or gone.
+    """
+    limits = visible_until(attempts_of(connection, run))
+    rows = metrics_of(connection, run)
+    return sorted((row for row in rows if _is_visible(row, limits)), key=lambda row: row.step)
 
 
 def visible_artifacts(connection: Connection, run: str) -> list[ArtifactRow]:
     """Gives the visible artifacts of a run in the order they were made; those without a step always are."""
-    table = tables.artifact
-    where = _visible(table.c.attempt, table.c.step, attempts_of(connection, run), timeless=True)
-    statement = select(table).where(table.c.run == run, where).order_by(_rowid("artifact"))
-    return [ArtifactRow(**row) for row in fetch(connection, statement)]
+    limits = visible_until(attempts_of(connection, run))
+    statement = select(tables.artifact).where(tables.artifact.c.run == run).order_by(text("artifact.rowid"))
+    rows = [artifact_row(row) for row in fetch(connection, statement)]
+    return [row for row in rows if _is_visible(row, limits)]
 
 
-def _visible(
-    attempt: ColumnElement[int], step: ColumnElement[int], attempts: Sequence[AttemptRow], *, timeless: bool
-) -> ColumnElement[bool]:
-    cases: list[ColumnElement[bool]] = [false()]
-    if timeless:
-        cases.append(step.is_(None))
-    for number, limit in visible_until(attempts).items():
-        cases.append(attempt == number if limit is None else and_(attempt == number, step <= limit))
-    return or_(*cases)
-
-
-def _rowid(table: str) -> ColumnElement[int]:
-    return literal_column(f"{table}.rowid")
+def _is_visible(row: MetricRow | ArtifactRow, limits: Mapping[int, int | None]) -> bool:
+    if row.step is None:
+        return True
+    if row.attempt not in limits:
+        raise StoreError(
+            f"run {row.run} has rows of attempt {row.attempt}, but no such attempt: its row is gone; "
+            "`trainwright fsck` says what is damaged"
+        )
+    limit = limits[row.attempt]
+    return limit is None or row.step <= limit

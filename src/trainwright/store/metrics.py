@@ -9,18 +9,19 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from trainwright.base.errors import StaleAttempt, StoreError
+from trainwright.store.batches import COLUMNS, HASHED_ROWS, BatchDigest
 from trainwright.store.catalogue import Catalogue, begin_immediate
 
 PERIOD_S = 0.5
 BATCH_ROWS = 5000  # in one transaction
 # In one statement. `executemany` asks for the interpreter once per row; one statement with many rows, once.
-STATEMENT_ROWS = 200
-COLUMNS = 7
+STATEMENT_ROWS = HASHED_ROWS
 WAKE_ITEMS = 4 * BATCH_ROWS
 _ROW = "(?,?,?,?,?,?,?)"
 _INSERT = "INSERT INTO metric (run, attempt, step, grp, name, value, time) VALUES "
 _MANY = _INSERT + ",".join([_ROW] * STATEMENT_ROWS)
 _ONE = _INSERT + _ROW
+_BATCH = "INSERT INTO metric_batch (first, last, run, attempt, digest) VALUES (?,?,?,?,?)"
 
 
 class MetricWriter:
@@ -127,7 +128,7 @@ class MetricWriter:
         begin_immediate(connection, self._catalogue.path)
         try:
             self._check_attempt(connection)
-            rows, values, marks = 0, [], []
+            rows, values, marks, digest = 0, [], [], BatchDigest()
             while self._waiting and rows < BATCH_ROWS:
                 first = self._waiting.popleft()
                 if isinstance(first, threading.Event):
@@ -137,10 +138,16 @@ class MetricWriter:
                 # Few rows at a time, so that the training gets the interpreter back soon.
                 while len(values) >= STATEMENT_ROWS * COLUMNS:
                     connection.execute(_MANY, values[: STATEMENT_ROWS * COLUMNS])
+                    _hash(digest, values[: STATEMENT_ROWS * COLUMNS])
                     del values[: STATEMENT_ROWS * COLUMNS]
                     rows += STATEMENT_ROWS
             tail = range(0, len(values), COLUMNS)
             connection.executemany(_ONE, (values[start : start + COLUMNS] for start in tail))
+            if values:
+                _hash(digest, values)
+            rows += len(values) // COLUMNS
+            if rows:
+                self._close_batch(connection, digest, rows)
         except BaseException:
             connection.rollback()
             raise
@@ -158,6 +165,13 @@ class MetricWriter:
             found += (self._run, self._attempt, step, group, name, float(take()), seconds)
         return found
 
+    def _close_batch(self, connection: sqlite3.Connection, digest: BatchDigest, rows: int) -> None:
+        # Nobody else writes meanwhile, so the rows have numbers without gaps.
+        (last,) = connection.execute("SELECT last_insert_rowid()").fetchone()
+        first = last - rows + 1
+        named = digest.end(self._run, attempt=self._attempt, first=first, last=last)
+        connection.execute(_BATCH, (first, last, self._run, self._attempt, named))
+
     def _check_attempt(self, connection: sqlite3.Connection) -> None:
         (latest,) = connection.execute("SELECT attempt FROM run WHERE id=?", (self._run,)).fetchone()
         if latest != self._attempt:
@@ -165,3 +179,7 @@ class MetricWriter:
                 f"run {self._run}: attempt {self._attempt} can write nothing any more, attempt {latest} "
                 "has taken over; end this process"
             )
+
+
+def _hash(digest: BatchDigest, values: list[Any]) -> None:
+    digest.add(*(values[column::COLUMNS] for column in range(2, COLUMNS)))

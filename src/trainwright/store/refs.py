@@ -10,9 +10,9 @@ from sqlalchemy import ColumnElement, Connection, select
 from trainwright.base.errors import StoreError
 from trainwright.base.names import check_tag
 from trainwright.store import tables
-from trainwright.store.attempts import find_run
+from trainwright.store.attempts import find_model, find_run
 from trainwright.store.records import RunRow, VersionRow
-from trainwright.store.rows import fetch, run_row, version_row
+from trainwright.store.rows import fetch, model_row, run_row, tag_row, version_row
 from trainwright.store.versions import run_scope, tagged_version
 
 RUN_TAGS = ("best", "final", "latest")
@@ -40,10 +40,10 @@ def model_scope(connection: Connection, model: str) -> str:
     Raises:
         StoreError: If there is no such model.
     """
-    found = connection.execute(select(tables.model.c.id).where(tables.model.c.name == model)).scalar()
+    found = find_model(connection, model)
     if found is None:
         _refuse(connection, model)
-    return f"model:{found}"
+    return f"model:{found.id}"
 
 
 def resolve_version(connection: Connection, ref: str, *, collected: bool = False) -> VersionRow:
@@ -61,7 +61,7 @@ def resolve_version(connection: Connection, ref: str, *, collected: bool = False
             meant, or if it was collected.
     """
     base, _, ending = ref.partition("@")
-    if _is_model(connection, base):
+    if find_model(connection, base) is not None:
         found = _of_model(connection, base, ending, ref=ref)
     else:
         run = _run_by_prefix(connection, base)
@@ -88,7 +88,7 @@ def resolve_run_row(connection: Connection, ref: str) -> RunRow:
         StoreError: As `resolve_version`.
     """
     if "@" not in ref:
-        if not _is_model(connection, ref):
+        if find_model(connection, ref) is None:
             run = _run_by_prefix(connection, ref)
             if run is not None:
                 return run
@@ -101,8 +101,8 @@ def resolve_run_row(connection: Connection, ref: str) -> RunRow:
 
 def known_tags(connection: Connection, scope: str) -> dict[str, int]:
     """Gives the tags of a scope and the ids of their versions."""
-    statement = select(tables.tag.c.name, tables.tag.c.version).where(tables.tag.c.scope == scope)
-    return {row.name: row.version for row in connection.execute(statement.order_by(tables.tag.c.name))}
+    statement = select(tables.tag).where(tables.tag.c.scope == scope).order_by(tables.tag.c.name)
+    return {row.name: row.version for row in map(tag_row, fetch(connection, statement))}
 
 
 def _of_model(connection: Connection, model: str, ending: str, *, ref: str) -> VersionRow:
@@ -151,8 +151,8 @@ def _by_position(
 ) -> VersionRow | None:
     place = _AT.fullmatch(ending)
     if place:
-        column = _version.c[place[1]]
-        found = _versions(connection, mine, column == int(place[2]))
+        # Chosen here, not by SQL: a damaged column without an index would just leave its row out.
+        found = [row for row in _versions(connection, mine) if getattr(row, place[1]) == int(place[2])]
         return _newest(found, ref=ref, why=f"no version was saved at {place[1]} {place[2]}")
     if ending.isascii() and ending.isdigit() and len(ending) <= 18:
         found = _versions(connection, mine, _version.c.number == int(ending))
@@ -188,15 +188,8 @@ def _runs(connection: Connection, *where: ColumnElement[bool]) -> list[RunRow]:
 
 
 def _latest_finished(connection: Connection, model: str) -> RunRow | None:
-    finished = tables.run.c.state.in_(("done", "stopped"))
-    rows = _runs(connection, tables.run.c.model == model, finished)
+    rows = [row for row in _runs(connection, tables.run.c.model == model) if row.state in ("done", "stopped")]
     return max(rows, key=lambda row: row.finished or "", default=None)
-
-
-def _is_model(connection: Connection, name: str) -> bool:
-    return (
-        connection.execute(select(tables.model.c.id).where(tables.model.c.name == name)).scalar() is not None
-    )
 
 
 def _run_by_prefix(connection: Connection, prefix: str) -> RunRow | None:
@@ -211,8 +204,8 @@ def _run_by_prefix(connection: Connection, prefix: str) -> RunRow | None:
 
 def _refuse(connection: Connection, name: str) -> NoReturn:
     known = [
-        *connection.execute(select(tables.model.c.name)).scalars(),
-        *connection.execute(select(tables.run.c.id)).scalars(),
+        *(model_row(row).name for row in fetch(connection, select(tables.model))),
+        *(row.id for row in _runs(connection)),
     ]
     near = difflib.get_close_matches(name, known, n=3)
     hint = f"nearest: {', '.join(near)}" if near else "`trainwright ls` lists what there is"

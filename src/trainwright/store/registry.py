@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import delete, insert, select
+from sqlalchemy import delete, select
 
 from trainwright.base.errors import StoreError
 from trainwright.base.jsontext import Json, read_json
@@ -27,17 +27,28 @@ from trainwright.store.records import (
     VersionRow,
 )
 from trainwright.store.refs import check_user_tag, model_scope, resolve_run_row, resolve_version
-from trainwright.store.rows import fetch, now_text, run_row, tag_row, version_row
+from trainwright.store.rows import (
+    add,
+    edge_row,
+    fetch,
+    look_row,
+    model_row,
+    note_row,
+    now_text,
+    run_row,
+    tag_row,
+    version_row,
+)
 from trainwright.store.shown import object_of, shown_run
 from trainwright.store.store import Store
 from trainwright.store.versions import (
     find_version,
-    fine_tunings,
     latest_version,
     move_tag,
     resume_version,
     run_scope,
     tagged_version,
+    tuned_runs,
 )
 
 
@@ -55,7 +66,7 @@ class Registry:
         """Gives the models by name."""
         with self.store.catalogue.read() as connection:
             rows = fetch(connection, select(tables.model).order_by(tables.model.c.name))
-            return [ModelRow(**row) for row in rows]
+            return [model_row(row) for row in rows]
 
     def runs(self, *, model: str | None = None, state: str | None = None) -> list[RunRow]:
         """Gives runs, the oldest first; one that died without a word is shown as `killed`.
@@ -290,11 +301,11 @@ class Registry:
         self.run(run)
         with self.store.catalogue.write() as connection:
             row = {"run": run, "split": split, "time": now_text(), "by": by}
-            connection.execute(insert(tables.look), row)
+            add(connection, tables.look, row)
 
     def looks(self, run: str) -> list[LookRow]:
         """Gives the looks at splits of a run in order."""
-        return [LookRow(**row) for row in self._of_run(tables.look, run)]
+        return [look_row(row) for row in self._of_run(tables.look, run)]
 
     def note(self, run: str, text: str, *, level: str = "note") -> None:
         """Adds a note to a run.
@@ -305,23 +316,21 @@ class Registry:
         attempt = self.run(run).attempt
         with self.store.catalogue.write() as connection:
             row = {"run": run, "attempt": attempt, "time": now_text(), "level": level, "text": text}
-            connection.execute(insert(tables.note), row)
+            add(connection, tables.note, row)
 
     def notes(self, run: str) -> list[NoteRow]:
         """Gives warnings and notes of a run in order."""
-        return [NoteRow(**row) for row in self._of_run(tables.note, run)]
+        return [note_row(row) for row in self._of_run(tables.note, run)]
 
     def edges(self, run: str) -> list[EdgeRow]:
         """Gives what a run used beyond its dataset and its parent, or made beyond its versions."""
-        return [EdgeRow(**row) for row in self._of_run(tables.edge, run)]
+        return [edge_row(row) for row in self._of_run(tables.edge, run)]
 
     def links(self, *whats: str) -> list[EdgeRow]:
         """Gives what runs used or made, of some kinds of things, such as `produced_by`."""
         with self.store.catalogue.read() as connection:
-            return [
-                EdgeRow(**row)
-                for row in fetch(connection, select(tables.edge).where(tables.edge.c.what.in_(whats)))
-            ]
+            every = [edge_row(row) for row in fetch(connection, select(tables.edge))]
+            return [row for row in every if row.what in whats]
 
     def link(self, run: str, kind: Literal["used", "made"], what: str, *, target: str) -> None:
         """Adds what a run used or made, such as the analysis it was made for; once is enough.
@@ -334,7 +343,7 @@ class Registry:
         with self.store.catalogue.write() as connection:
             same = [tables.edge.c[name] == value for name, value in row.items()]
             if not fetch(connection, select(tables.edge).where(*same)):
-                connection.execute(insert(tables.edge), row)
+                add(connection, tables.edge, row)
 
     def keep(self, run: str, name: str, value: Any) -> None:
         """Adds an artifact to a run that has ended; the latest of a name counts.
@@ -348,12 +357,12 @@ class Registry:
             digest = self.store.blobs.put(chunks)
             row = {"run": run, "attempt": attempt, "step": None, "name": name, "kind": kind, "object": digest}
             with self.store.catalogue.write() as connection:
-                connection.execute(insert(tables.artifact), {**row, "created": now_text()})
+                add(connection, tables.artifact, {**row, "created": now_text()})
 
     def fine_tunings(self) -> dict[str, int]:
         """Gives, by run, the id of the version whose weights a fine-tuned run began from."""
         with self.store.catalogue.read() as connection:
-            return {row.run: row.id for row in connection.execute(fine_tunings())}
+            return tuned_runs(connection)
 
     def _of_run(self, table: Any, run: str) -> Any:
         with self.store.catalogue.read() as connection:

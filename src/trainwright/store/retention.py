@@ -12,7 +12,7 @@ from trainwright.store import tables
 from trainwright.store.blobs import Blobs
 from trainwright.store.files import list_files
 from trainwright.store.records import Mode, VersionRow
-from trainwright.store.rows import fetch, overwrite, version_row
+from trainwright.store.rows import fetch, overwrite, verify, version_row
 from trainwright.store.store import Store
 from trainwright.store.versions import fine_tunings
 
@@ -115,21 +115,25 @@ def references(connection: Connection, blobs: Blobs, *, among: Collection[str] |
         among: Look for these only, which is quick.
 
     Raises:
-        StoreError: If a list of files is damaged, so that it cannot be known what it refers to.
+        StoreError: If a row or a list of files is damaged, so that it cannot be known what it refers to.
     """
     table = tables.version
+    if among is None:
+        for sealed in tables.SEALED:
+            for row in fetch(connection, select(sealed)):
+                verify(sealed, row)
     wanted = None if among is None else list(among)
     found: set[str] = set()
     for column, kept in _columns():
         statement = select(column).where(column.is_not(None)).distinct()
         if kept:
-            statement = statement.where(table.c.status == "kept")
+            statement = statement.where(table.c.status != "collected")
         if wanted is not None:
             statement = statement.where(column.in_(wanted))
         found.update(connection.execute(statement).scalars())
     for splits in connection.execute(select(tables.dataset.c.splits)).scalars():
         found.update(digest for _, digest in read_json(splits, what="dataset splits").values())
-    lists = select(table.c.files).where(table.c.files.is_not(None), table.c.status == "kept").distinct()
+    lists = select(table.c.files).where(table.c.files.is_not(None), table.c.status != "collected").distinct()
     for digest in connection.execute(lists).scalars():
         found.update(list_files(blobs, digest).values())
     return found if wanted is None else found & set(wanted)
@@ -158,7 +162,7 @@ def collect(store: Store, *, dry: bool = False) -> tuple[int, int]:
         The number of objects and their bytes.
 
     Raises:
-        StoreError: If a list of files is damaged; nothing is removed then.
+        StoreError: If a row or a list of files is damaged; nothing is removed then.
     """
     count, size_bytes = 0, 0
     with store.collecting(wait=True):

@@ -8,13 +8,35 @@ from datetime import UTC, datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BindParameter, Connection, Select, Table, Update, and_, bindparam, select, update
+from sqlalchemy import (
+    BindParameter,
+    Connection,
+    Select,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    insert,
+    select,
+    update,
+)
 
 from trainwright.base.digest import digest_json
 from trainwright.base.errors import StoreError
 from trainwright.base.jsontext import read_json
 from trainwright.store import tables
-from trainwright.store.records import AttemptRow, DatasetRow, RunRow, TagRow, VersionRow
+from trainwright.store.records import (
+    ArtifactRow,
+    AttemptRow,
+    DatasetRow,
+    EdgeRow,
+    LookRow,
+    ModelRow,
+    NoteRow,
+    RunRow,
+    TagRow,
+    VersionRow,
+)
 
 Values = dict[str, Any]
 
@@ -43,13 +65,34 @@ def verify(table: Table, row: Mapping[Any, Any]) -> Values:
     """
     column = table.info.get("digest", "digest")
     values = dict(row)
-    if values != seal(values, column=column):
-        key = ", ".join(f"{column.name}={values[column.name]!r}" for column in table.primary_key)
+    try:
+        sound = values == seal(values, column=column)
+    except (TypeError, ValueError):
+        sound = False  # damage made bytes of a text: JSON has no word for them
+    if not sound:
+        known = [one.name for one in table.primary_key] or ["run"]
+        key = ", ".join(f"{name}={values[name]!r}" for name in known)
         raise StoreError(
             f"the row {table.name}({key}) does not match its digest: the catalogue is damaged; "
             "`trainwright fsck` names what is hit"
         )
     return values
+
+
+def add(connection: Connection, table: Table, values: Mapping[str, Any]) -> Values:
+    """Adds a row with its digest.
+
+    Args:
+        connection: In a write transaction.
+        table: One of the sealed tables.
+        values: All columns but the digest.
+
+    Returns:
+        The row as it was added.
+    """
+    row = seal(values, column=table.info.get("digest", "digest"))
+    connection.execute(insert(table), row)
+    return row
 
 
 def rewrite(
@@ -99,6 +142,35 @@ def _by_key(table: Table, names: tuple[str, ...]) -> tuple[Select[Any], Update]:
         column.name: bindparam(f"new_{column.name}") for column in table.columns
     }
     return select(table).where(where), update(table).where(where).values(everything)
+
+
+def model_row(row: Mapping[Any, Any]) -> ModelRow:
+    """Turns a verified row into a record."""
+    return ModelRow(**_content(tables.model, row))
+
+
+def artifact_row(row: Mapping[Any, Any]) -> ArtifactRow:
+    """Turns a verified row into a record."""
+    return ArtifactRow(**_content(tables.artifact, row))
+
+
+def edge_row(row: Mapping[Any, Any]) -> EdgeRow:
+    """Turns a verified row into a record."""
+    return EdgeRow(**_content(tables.edge, row))
+
+
+def look_row(row: Mapping[Any, Any]) -> LookRow:
+    """Turns a verified row into a record."""
+    return LookRow(**_content(tables.look, row))
+
+
+def note_row(row: Mapping[Any, Any]) -> NoteRow:
+    """Turns a verified row into a record."""
+    return NoteRow(**_content(tables.note, row))
+
+
+def _content(table: Table, row: Mapping[Any, Any]) -> Values:
+    return {name: value for name, value in verify(table, row).items() if name != "digest"}
 
 
 def run_row(row: Mapping[Any, Any]) -> RunRow:

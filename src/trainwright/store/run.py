@@ -4,8 +4,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from sqlalchemy import insert
-
 from trainwright.base.errors import StoreError
 from trainwright.base.jsontext import Json
 from trainwright.base.names import check_name
@@ -23,7 +21,7 @@ from trainwright.store.metrics import MetricWriter
 from trainwright.store.opening import Describable, record_attempt, record_run
 from trainwright.store.records import Mode, RunRow, Snapshot, VersionRow
 from trainwright.store.retention import Keep
-from trainwright.store.rows import now_text
+from trainwright.store.rows import add, now_text
 from trainwright.store.saver import Version
 from trainwright.store.store import Store
 from trainwright.store.versions import move_tag, resume_version, run_scope
@@ -316,4 +314,4 @@ class LocalRun:
         self._check_open()
         with self.store.catalogue.write() as connection:
             require_attempt(connection, self.id, attempt=self.attempt)
-            connection.execute(insert(table), {"run": self.id, **row})
+            add(connection, table, {"run": self.id, **row})

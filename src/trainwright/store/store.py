@@ -27,12 +27,13 @@ class Store:
     catalogue: Catalogue
 
     @classmethod
-    def open(cls, home: Path, *, create: bool = True) -> "Store":
+    def open(cls, home: Path, *, create: bool = True, examine: bool = True) -> "Store":
         """Opens a store.
 
         Args:
             home: The folder.
             create: Whether to make one where there is none.
+            examine: Whether a damaged catalogue is refused; only `fsck` opens one to say what is hit.
 
         Raises:
             StoreError: If there is none and none may be made, or it is damaged, unreadable or too new.
@@ -49,7 +50,7 @@ class Store:
                     raise StoreError(f"no store at {home}: pass --store, or train something first")
                 _create(home, path)
             writable = os.access(home, os.W_OK) and os.access(path, os.W_OK)
-            catalogue = Catalogue(path, writable=writable)
+            catalogue = Catalogue(path, writable=writable, examine=examine)
             return cls(home, Blobs(home / "objects", writable=writable), catalogue)
         except OSError as error:
             raise StoreError(f"the store at {home} cannot be opened: {error}") from error

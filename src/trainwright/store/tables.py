@@ -2,7 +2,7 @@
 
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Table, Text, UniqueConstraint
 
-SCHEMA = 1
+SCHEMA = 2  # 2: a digest in every row, one per batch for metrics
 metadata = MetaData()
 
 
@@ -20,6 +20,7 @@ model = Table(
     Column("id", Integer, primary_key=True),
     Column("name", Text, nullable=False, unique=True),
     _text("created"),
+    _text("digest"),
 )
 
 run = Table(
@@ -109,6 +110,17 @@ metric = Table(
     Index("metric_by_run", "run", "attempt"),
 )
 
+# What one transaction added to `metric`: rowids `first` to `last`. A digest in each row would cost more than the row.
+metric_batch = Table(
+    "metric_batch",
+    metadata,
+    Column("first", Integer, primary_key=True),
+    _whole("last"),
+    Column("run", Text, nullable=False, index=True),
+    _whole("attempt"),
+    _text("digest"),
+)
+
 artifact = Table(
     "artifact",
     metadata,
@@ -119,6 +131,7 @@ artifact = Table(
     _text("kind"),
     Column("object", Text, nullable=False, index=True),
     _text("created"),
+    _text("digest"),
 )
 
 dataset = Table(
@@ -142,6 +155,7 @@ edge = Table(
     Column("run", Text, ForeignKey("run.id"), nullable=False, index=True),
     _text("what"),
     _text("target"),
+    _text("digest"),
 )
 
 look = Table(
@@ -151,6 +165,7 @@ look = Table(
     _text("split"),
     _text("time"),
     _text("by"),
+    _text("digest"),
 )
 
 note = Table(
@@ -161,6 +176,16 @@ note = Table(
     _text("time"),
     _text("level"),
     _text("text"),
+    _text("digest"),
 )
 
-SEALED = (run, attempt, version, tag, dataset)
+# One row, `schema`: the digest of the definitions of all tables, which SQLite itself does not guard.
+about = Table(
+    "about",
+    metadata,
+    Column("name", Text, primary_key=True),
+    _text("value"),
+    _text("digest"),
+)
+
+SEALED = (about, model, run, attempt, version, tag, artifact, dataset, edge, look, note)

@@ -8,29 +8,31 @@ from typing import Any
 from sqlalchemy import Connection, Select, Text, bindparam, cast, func, select
 from sqlalchemy.dialects.sqlite import insert
 
+from trainwright.base.errors import StoreError
 from trainwright.base.jsontext import write_json
 from trainwright.store import tables
 from trainwright.store.attempts import require_attempt
 from trainwright.store.records import Mode, RunRow, VersionRow
-from trainwright.store.rows import fetch, now_text, seal, version_row
+from trainwright.store.rows import edge_row, fetch, now_text, seal, tag_row, version_row
 
 _LAST_NUMBER = select(func.max(tables.version.c.number)).where(tables.version.c.model == bindparam("model"))
 _LAST = select(select(func.max(tables.version.c.id)).scalar_subquery(), _LAST_NUMBER.scalar_subquery())
-_TAGGED = (
-    select(tables.version)
-    .join(tables.tag, tables.tag.c.version == tables.version.c.id)
-    .where(tables.tag.c.scope == bindparam("scope"), tables.tag.c.name == bindparam("name"))
+_TAG = select(tables.tag).where(
+    tables.tag.c.scope == bindparam("scope"), tables.tag.c.name == bindparam("name")
 )
+_VERSION = select(tables.version).where(tables.version.c.id == bindparam("id"))
 _NEW_TAG = insert(tables.tag)
 _MOVE_TAG = _NEW_TAG.on_conflict_do_update(
     index_elements=["scope", "name"],
     set_={"version": _NEW_TAG.excluded.version, "digest": _NEW_TAG.excluded.digest},
 )
+_NUMBERED = select(tables.version).where(
+    tables.version.c.model == bindparam("model"), tables.version.c.number == bindparam("number")
+)
 _LATEST = (
     select(tables.version)
-    .where(tables.version.c.run == bindparam("run"), tables.version.c.status == "kept")
+    .where(tables.version.c.run == bindparam("run"))
     .order_by(tables.version.c.number.desc())
-    .limit(1)
 )
 
 FINE_TUNED = "fine_tuned_from"  # what an edge is called that leads to the version a run took its weights from
@@ -118,19 +120,37 @@ def move_tag(connection: Connection, scope: str, *, name: str, version: int) -> 
 
 
 def tagged_version(connection: Connection, scope: str, *, name: str) -> VersionRow | None:
-    """Gives the version a tag points to, or None."""
-    return _first(connection, _TAGGED, {"scope": scope, "name": name})
+    """Gives the version a tag points to, or None.
+
+    Raises:
+        StoreError: If the tag or the version is damaged, or the version is gone.
+    """
+    tags = fetch(connection, _TAG, {"scope": scope, "name": name})
+    if not tags:
+        return None
+    number = tag_row(tags[0]).version
+    found = find_version(connection, number)
+    if found is None:
+        raise StoreError(
+            f"the tag {name} of {scope} points to version id {number}, whose row is gone: "
+            "`trainwright fsck` says what is damaged"
+        )
+    return found
 
 
 def latest_version(connection: Connection, run: str, *, step: int | None = None) -> VersionRow | None:
     """Gives the newest kept version of a run, at one step if that is given, or None."""
-    statement = _LATEST if step is None else _LATEST.where(tables.version.c.step == step)
-    return _first(connection, statement, {"run": run})
+    # Chosen here, not by SQL: a damaged column without an index would just leave its row out.
+    for row in connection.execute(_LATEST, {"run": run}).mappings():
+        found = version_row(row)
+        if found.status == "kept" and step in (None, found.step):
+            return found
+    return None
 
 
 def find_version(connection: Connection, version: int) -> VersionRow | None:
     """Gives a version by its id, or None."""
-    return _first(connection, select(tables.version).where(tables.version.c.id == version), {})
+    return _first(connection, _VERSION, {"id": version})
 
 
 def fine_tunings() -> Select[tuple[str, int]]:
@@ -139,6 +159,19 @@ def fine_tunings() -> Select[tuple[str, int]]:
     name = version.c.model + "@" + cast(version.c.number, Text)
     joined = edge.join(version, edge.c.target == name)
     return select(edge.c.run, version.c.id).select_from(joined).where(edge.c.what == FINE_TUNED)
+
+
+def tuned_runs(connection: Connection) -> dict[str, int]:
+    """Gives, by run, the id of the version whose weights a fine-tuned run began from; every row is verified."""
+    found: dict[str, int] = {}
+    for edge in map(edge_row, fetch(connection, select(tables.edge))):
+        if edge.what != FINE_TUNED:
+            continue
+        model, _, number = edge.target.rpartition("@")
+        row = _first(connection, _NUMBERED, {"model": model, "number": int(number)})
+        if row is not None:
+            found[edge.run] = row.id
+    return found
 
 
 def resume_version(connection: Connection, run: RunRow) -> VersionRow | None:
