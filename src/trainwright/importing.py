@@ -141,7 +141,7 @@ def _record(
 
 
 def _measure(plan: Plan, run: LocalRun) -> tuple[dict[str, float], dict[str, Array]]:
-    """Gives what the routines measure of the imported weights, and the weights as the backend holds them."""
+    """Gives what the routines measure of the imported weights, and the weights."""
     learner = plan.prepare()
     view = plan.loop(learner, run).make_view(learner)
     metrics: dict[str, float] = {}
@@ -151,4 +151,4 @@ def _measure(plan: Plan, run: LocalRun) -> tuple[dict[str, float], dict[str, Arr
         metrics |= results.scores
         for name, array in results.arrays.items():
             run.artifact(name, array, step=0)
-    return metrics, learner.weights()
+    return metrics, dict(plan.taken)

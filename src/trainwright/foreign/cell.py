@@ -6,6 +6,7 @@ The file is standard input and the pipe standard output; there is nothing else. 
 import os
 import resource
 import sys
+import warnings
 from collections.abc import Iterable
 from contextlib import suppress
 
@@ -51,6 +52,7 @@ def main(suffix: str, limits: Limits) -> None:
     try:
         size = os.fstat(0).st_size
         chosen.load()
+        warnings.simplefilter("ignore")  # showing one would open a file
         _limit(limits)
         lock_process()
         sys.addaudithook(_refuse)

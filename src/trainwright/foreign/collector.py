@@ -159,7 +159,7 @@ class _Walk:
                 self.visit(item, (*parts, str(number)))
         elif isinstance(node, list | tuple):
             self.count(len(node))
-            self.found.value(parts, [_plain(item) for item in node])
+            self.found.value(parts or ("value",), [_plain(item) for item in node])
         elif isinstance(node, Lazy):
             parts = parts or ("tensor",)
             self.found.reserve(node.shape, node.itemsize, what="/".join(parts))

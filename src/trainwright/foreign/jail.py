@@ -81,10 +81,11 @@ def open_checkpoint(path: Path) -> Checkpoint:
         number = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise DataError(f"{path.name}: it cannot be opened: {error.strerror}") from error
+    before = os.fstat(number)
+    if not stat.S_ISREG(before.st_mode):
+        os.close(number)
+        raise DataError(f"{path.name}: it is no regular file")
     with os.fdopen(number, "rb") as file:
-        before = os.fstat(number)
-        if not stat.S_ISREG(before.st_mode):
-            raise DataError(f"{path.name}: it is no regular file")
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         file.seek(0)
         limits = limits_for(before.st_size)

@@ -102,6 +102,8 @@ def known_names(
         "builtins.frozenset": _list,
         "__builtin__.set": _list,
         "__builtin__.frozenset": _list,
+        "builtins.bytes": _no_bytes,
+        "__builtin__.bytes": _no_bytes,
         "numpy.dtype": _numpy_type,
         "_codecs.encode": _encode,
         **numpy,
@@ -238,6 +240,10 @@ def _encode(text: Any, encoding: Any = "latin1") -> bytes:
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
         raise DataError("bytes are not made of latin1 text")
     return text.encode("latin-1")
+
+
+def _no_bytes() -> bytes:
+    return b""  # how old protocols spell no bytes; others go through `_codecs.encode`
 
 
 def _numpy_type(code: Any, *rest: Any) -> _NumpyType:

@@ -27,7 +27,7 @@ class Members:
         infos = [info for info in archive.infolist() if not (info.is_dir() and info.file_size == 0)]
         if len(infos) > MAX_MEMBERS:
             raise DataError(f"the archive has more than {MAX_MEMBERS:,} members")
-        methods = (zipfile.ZIP_STORED,) if stored_only else (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        self._methods = (zipfile.ZIP_STORED,) if stored_only else (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
         for info in infos:
             name = info.filename
             if name in self._infos:
@@ -36,8 +36,6 @@ class Members:
                 raise DataError(f"the archive holds {name[:SHOWN]!r}, which is no plain name")
             if info.flag_bits & 1:
                 raise DataError(f"{name[:SHOWN]!r} is encrypted")
-            if info.compress_type not in methods:
-                raise DataError(f"{name[:SHOWN]!r} is compressed in a way that such a file does not use")
             self._infos[name] = info
         # Members that overlap would give more bytes than the file has.
         if sum(info.compress_size for info in self._infos.values()) > size:
@@ -59,6 +57,8 @@ class Members:
             DataError: If it is longer than the limit, or not what the archive says.
         """
         info = self._infos[name]
+        if info.compress_type not in self._methods:
+            raise DataError(f"{name[:SHOWN]!r} is compressed in a way that such a file does not use")
         if info.file_size > limit:
             raise DataError(f"{name[:SHOWN]!r} has {info.file_size:,} bytes, {limit:,} are allowed")
         with self._archive.open(info) as file:
