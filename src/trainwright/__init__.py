@@ -48,6 +48,7 @@ _PLACES = {
     "build_model": "trainwright.building",
     "count_parameters": "trainwright.building",
     "evaluate_model": "trainwright.evaluation.version",
+    "import_model": "trainwright.importing",
     "load_model": "trainwright.model_op",
     "read_experiment": "trainwright.spec.read",
     "reproduce_version": "trainwright.reproduce",

@@ -85,7 +85,7 @@ def run_experiment(
     """
     plan = make_plan(experiment, Path(folder), home=home_of(home)) if plan is None else plan.anew()
     store = Store.open(home_of(home))
-    run = _begin(plan, store, parent=None)
+    run = begin_run(plan, store)
     return _train(plan, run, resume=None, listeners=listeners, test=test)
 
 
@@ -127,9 +127,13 @@ def resume_run(
     plan = make_plan(wanted, Path(row.folder), home=store.home)
     if epochs is not None:
         point = registry.resolve(ref)
+        if point.state is None:
+            raise StoreError(
+                f"{ref} has weights and no state to go on from; begin from it by train.init_from"
+            )
         if plan.steps <= point.step:
             raise SpecError(f"--epochs: {ref} has done {point.epoch} epochs already, {epochs} are not more")
-        run = _begin(plan, store, parent=point)
+        run = begin_run(plan, store, parent=point)
     else:
         found = registry.resume_point(row.id)
         if found is None:
@@ -164,7 +168,17 @@ def _table(registry: Registry, run: str, name: str) -> dict[str, Any]:
     return next((registry.artifact_value(one) for one in kept), {})
 
 
-def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
+def begin_run(plan: Plan, store: Store, *, parent: VersionRow | None = None) -> LocalRun:
+    """Registers the data of a plan and begins its run.
+
+    Args:
+        plan: What will be done.
+        store: Where to.
+        parent: The version it goes on from.
+
+    Raises:
+        StoreError: If the store cannot be written.
+    """
     data, spec = plan.dataset, plan.experiment
     row = register(
         store,
@@ -192,7 +206,7 @@ def _begin(plan: Plan, store: Store, *, parent: VersionRow | None) -> LocalRun:
     return run
 
 
-def _describe_data(plan: Plan, run: LocalRun) -> None:
+def describe_data(plan: Plan, run: LocalRun) -> None:
     """Keeps how the splits differ and what the columns of a table are, for the report."""
     data = plan.dataset
     y = data.records.y
@@ -224,7 +238,7 @@ def _train(
     last, best = plan.retention()
     run.keep(last=last, best=best)
     if resume is None or resume.run != run.id:
-        _describe_data(plan, run)
+        describe_data(plan, run)
     try:
         with heard_signals(run.ask):
             learner = plan.prepare()

@@ -10,6 +10,7 @@ from trainwright.models.assemble import build_blueprint
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
 from trainwright.store.datasets import name_of, rows
+from trainwright.store.lineage import FILE
 from trainwright.store.overview import STUDY
 from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
@@ -83,8 +84,9 @@ def find_recorded(registry: Registry, resolved: Experiment, *, study: str | None
     if _names_own_code(resolved.tree()):
         mine = {edge.run for edge in registry.links(STUDY) if edge.target == study}
         runs = [run for run in runs if run.id in mine]
-    # A run that went on from a version has another history than one from the beginning.
-    same = [run for run in runs if run.spec == wanted and run.parent is None]
+    imported = {edge.run for edge in registry.links(FILE)}
+    # A run that went on from a version, or took its weights from a file, has another history than one from the start.
+    same = [run for run in runs if run.spec == wanted and run.parent is None and run.id not in imported]
     return same[-1] if same else None
 
 

@@ -18,6 +18,7 @@ from trainwright.spec.differences import differences
 from trainwright.spec.edit import edit, parse_change
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.read import read_experiment
+from trainwright.store.lineage import FILE
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
@@ -100,13 +101,19 @@ def reproduce_version(
         listeners: Such as a progress bar.
 
     Raises:
-        StoreError: If the version's starting point is not kept.
+        StoreError: If the version's starting point is not kept, or it was imported and not trained.
     """
     registry = Registry(Store.open(home_of(home), create=False))
     version = registry.resolve(ref, collected=True)
     run = registry.run(version.run)
     recorded = Experiment.model_validate(registry.spec(run))
     name = f"{version.model}@{version.number}"
+    file_used = next((edge.target for edge in registry.edges(run.id) if edge.what == FILE), None)
+    if file_used is not None:
+        raise StoreError(
+            f"{name} was imported from {file_used}, no training of it is recorded; "
+            "`trainwright import` of the same file gives the same weights"
+        )
     wanted, folder = recorded, Path(run.folder)
     if file is not None:
         document = read_experiment(file, changes=changes)

@@ -15,6 +15,7 @@ PAGES = {
     "training.md": ["run blocks.yaml", "run turned.yaml", "lineage turned"],
     "analysis.md": ["four_verbs.py", "step.py", "ls --dataset", "compare", "pin", "verify --pinned"],
     "studies.md": ["study soil.yaml -q", "--seeds 3"],
+    "importing.md": ["theirs.py", "import theirs.ckpt --list", "--map map.yaml", "run blobs.yaml"],
     "large-data.md": ["run rows.yaml", "in_memory=true", "predict rows"],
 }
 

@@ -20,6 +20,7 @@ _TYPES = {
     "BOOL": "|b1", "U8": "|u1", "I8": "|i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
     "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
 }  # fmt: skip
+_BFLOAT16 = "BF16"
 _NAMES = {np.dtype(code).newbyteorder("<").str: name for name, code in _TYPES.items()}
 
 Chunks = list[bytes | memoryview]
@@ -73,7 +74,37 @@ def load_tensors(content: bytes, *, what: str = "safetensors") -> dict[str, Arra
     Raises:
         StoreError: If the header is too large, broken, or does not describe exactly the bytes that follow it.
     """
-    return _read(content, what)[0]
+    return read_tensors(content, what=what)[0]
+
+
+def read_tensors(
+    content: bytes | memoryview, *, what: str = "safetensors", widen: bool = False
+) -> tuple[dict[str, Array], dict[str, str]]:
+    """Reads arrays and the text beside them.
+
+    Args:
+        content: The whole file.
+        what: What it is, for the error message.
+        widen: Whether bfloat16, which NumPy does not have and we never write, is read as float32.
+
+    Returns:
+        The arrays by name, each a copy that may be written to, and the metadata.
+
+    Raises:
+        StoreError: As `load_tensors`.
+    """
+    types = _TYPES | {_BFLOAT16: "<u2"} if widen else _TYPES
+    return _read(content, what, types)
+
+
+def widen_bfloat16(halves: Array) -> Array:
+    """Turns bfloat16, seen as unsigned 16-bit numbers, into float32 without a loss.
+
+    Example:
+        >>> widen_bfloat16(np.array([0x3F80, 0xC000], dtype=np.uint16))
+        array([ 1., -2.], dtype=float32)
+    """
+    return (halves.astype(np.uint32) << 16).view(np.float32)
 
 
 def dump_tree(tree: Tree) -> Chunks:
@@ -94,7 +125,7 @@ def load_tree(content: bytes, *, what: str = "tree") -> Tree:
     Raises:
         StoreError: As `load_tensors`, or if the file holds no tree.
     """
-    arrays, metadata = _read(content, what)
+    arrays, metadata = read_tensors(content, what=what)
     if "tree" not in metadata:
         raise StoreError(f"{what}: it holds tensors but no tree")
 
@@ -140,7 +171,9 @@ def _plain(name: str, array: Array) -> Array:
     return little
 
 
-def _read(content: bytes, what: str) -> tuple[dict[str, Array], dict[str, str]]:
+def _read(
+    content: bytes | memoryview, what: str, types: Mapping[str, str]
+) -> tuple[dict[str, Array], dict[str, str]]:
     if len(content) < 8:
         raise StoreError(f"{what}: {len(content)} bytes are too few for a safetensors file")
     (size,) = struct.unpack("<Q", content[:8])
@@ -148,7 +181,7 @@ def _read(content: bytes, what: str) -> tuple[dict[str, Array], dict[str, str]]:
         raise StoreError(
             f"{what}: the header claims {size} bytes, the file has {len(content) - 8} after its length"
         )
-    header = read_json(content[8 : 8 + size], what=f"{what}: header")
+    header = read_json(bytes(content[8 : 8 + size]), what=f"{what}: header")
     if not isinstance(header, dict):
         raise StoreError(f"{what}: the header is not a JSON object")
     metadata = header.pop("__metadata__", {})
@@ -157,10 +190,12 @@ def _read(content: bytes, what: str) -> tuple[dict[str, Array], dict[str, str]]:
     if len(header) > MAX_TENSORS:
         raise StoreError(f"{what}: {len(header)} tensors, {MAX_TENSORS} are allowed")
     body = memoryview(content)[8 + size :]
-    return dict(_entries(header, body, what)), metadata
+    return dict(_entries(header, body, what, types)), metadata
 
 
-def _entries(header: dict[str, Any], body: memoryview, what: str) -> Iterator[tuple[str, Array]]:
+def _entries(
+    header: dict[str, Any], body: memoryview, what: str, types: Mapping[str, str]
+) -> Iterator[tuple[str, Array]]:
     expected = 0
     try:
         ordered = sorted(header, key=lambda name: (header[name]["data_offsets"], name))
@@ -170,13 +205,13 @@ def _entries(header: dict[str, Any], body: memoryview, what: str) -> Iterator[tu
         entry = header[name]
         if set(entry) != {"dtype", "shape", "data_offsets"} or not isinstance(entry["dtype"], str):
             raise StoreError(f"{what}: tensor {name!r} is not described by dtype, shape and data_offsets")
-        if entry["dtype"] not in _TYPES:
+        if entry["dtype"] not in types:
             raise StoreError(f"{what}: tensor {name!r} has the unknown type {entry['dtype']!r}")
         shape, offsets = entry["shape"], entry["data_offsets"]
         whole = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
         if not whole or any(type(n) is not int or n < 0 for n in [*shape, *offsets]):
             raise StoreError(f"{what}: tensor {name!r} has a shape or offsets that are not whole numbers")
-        dtype = np.dtype(_TYPES[entry["dtype"]])
+        dtype = np.dtype(types[entry["dtype"]])
         count = 1
         for length in shape:
             count *= length
@@ -184,6 +219,7 @@ def _entries(header: dict[str, Any], body: memoryview, what: str) -> Iterator[tu
         if begin != expected or end - begin != count * dtype.itemsize or end > len(body):
             raise StoreError(f"{what}: tensor {name!r} does not lie where its shape says ({begin} to {end})")
         expected = end
-        yield name, np.frombuffer(body[begin:end], dtype=dtype).reshape(shape).copy()
+        array = np.frombuffer(body[begin:end], dtype=dtype).reshape(shape).copy()
+        yield name, widen_bfloat16(array) if entry["dtype"] == _BFLOAT16 else array
     if expected != len(body):
         raise StoreError(f"{what}: {len(body) - expected} bytes after the last tensor belong to nothing")

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from trainwright.base.errors import BackendError, DataError, SpecError, TrainwrightError
-from trainwright.cli import about, keep, look, start, study, team, train, use
+from trainwright.cli import about, bring, keep, look, start, study, team, train, use
 
 app = typer.Typer(
     name="trainwright",
@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for room in (start, train, study, look, use, team, keep, about):
+for room in (start, train, bring, study, look, use, team, keep, about):
     room.add_to(app)
 
 

@@ -49,7 +49,9 @@ def read_npy(path: Path) -> Array:
         DataError: If it holds objects or anything but plain numbers and text, or not what its header says.
     """
     with _refusing(path.name), path.open("rb") as file:
-        return _read_array(file, size=os.fstat(file.fileno()).st_size, what=path.name)
+        size = os.fstat(file.fileno()).st_size
+        _check_memory(size, path.name)
+        return read_array(file, size=size, what=path.name)
 
 
 def list_npz(path: Path) -> tuple[str, ...]:
@@ -79,7 +81,9 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, Array]:
                 )
             with archive.open(members[name]) as file:
                 what = f"{path.name}: array {name!r}"
-                found[name] = _read_array(file, size=members[name].file_size, what=what)
+                # Zip members can unpack to a thousand times their size.
+                _check_memory(members[name].file_size, what)
+                found[name] = read_array(file, size=members[name].file_size, what=what)
     return found
 
 
@@ -179,13 +183,19 @@ def _checked_header(
     return shape, fortran, dtype, header_bytes
 
 
-def _read_array(file: IO[bytes], *, size: int, what: str) -> Array:
+def read_array(file: IO[bytes], *, size: int, what: str) -> Array:
+    """Reads one array in the .npy format.
+
+    Args:
+        file: Opened where the array begins; it ends there too.
+        size: Of the whole array with its header, in bytes.
+        what: What it is, for the error message.
+
+    Raises:
+        DataError: As `read_npy`.
+    """
     shape, fortran, dtype, _ = _checked_header(file, size=size, what=what)
     claimed = math.prod(shape) * dtype.itemsize
-    # Zip members can unpack to a thousand times their size, so the true size is checked against the machine.
-    memory = int(hardware()["memory_bytes"]) if claimed > 2**28 else claimed
-    if claimed > memory:
-        raise DataError(f"{what}: its {claimed / 1e9:.0f} GB do not fit into {memory / 1e9:.0f} GB of memory")
     content = np.empty(claimed, dtype=np.uint8)
     view, done = memoryview(content.data), 0
     while done < claimed:
@@ -202,6 +212,12 @@ def _read_array(file: IO[bytes], *, size: int, what: str) -> Array:
     if dtype.kind == "S":
         return _decode(array, what)
     return array.astype(dtype.newbyteorder("="), copy=False)
+
+
+def _check_memory(size: int, what: str) -> None:
+    memory = int(hardware()["memory_bytes"]) if size > 2**28 else size
+    if size > memory:
+        raise DataError(f"{what}: its {size / 1e9:.0f} GB do not fit into {memory / 1e9:.0f} GB of memory")
 
 
 def _read_header(file: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:

@@ -13,15 +13,17 @@ from trainwright.store.versions import FINE_TUNED
 
 NAMESPACE = "urn:trainwright:"
 AGENT = "tw:trainwright"
-LINKS: dict[str, Literal["analysis", "hypothesis"]] = {
+FILE = "file"  # what an edge is called that leads to the file a run took its weights from
+LINKS: dict[str, Literal["analysis", "hypothesis", "file"]] = {
     "produced_by": "analysis",
     "tests_hypothesis": "hypothesis",
+    FILE: "file",
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A dataset, a run, a version, or the analysis or hypothesis that a run was made for.
+    """A dataset, a run, a version, the analysis or hypothesis that a run was made for, or a file it was imported from.
 
     Args:
         id: Such as `version:3`.
@@ -30,7 +32,7 @@ class Node:
     """
 
     id: str
-    kind: Literal["dataset", "run", "version", "analysis", "hypothesis"]
+    kind: Literal["dataset", "run", "version", "analysis", "hypothesis", "file"]
     label: str
 
 
@@ -206,6 +208,8 @@ def _node(
         return Node(item, "analysis", key)
     if kind == "hypothesis":
         return Node(item, "hypothesis", key)
+    if kind == "file":
+        return Node(item, "file", key)
     if kind == "run":
         return Node(item, "run", f"{key} ({runs[key].state})")
     row = versions[int(key)]
