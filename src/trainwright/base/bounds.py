@@ -34,17 +34,19 @@ def excerpt(text: object, *, letters: int = MAX_LETTERS) -> str:
 
 
 def visible(text: str) -> str:
-    """Writes letters that steer a terminal, hide or turn the order of others as their escapes; keeps line breaks.
+    """Writes letters that steer a terminal, hide or turn the order of others as their escapes.
+
+    Line breaks and tabs stay.
 
     Example:
         >>> visible("a\\x1b[31m, b\\u202ec")
         'a\\\\x1b[31m, b\\\\u202ec'
     """
-    if text.isascii() and text.replace("\n", "").isprintable():
+    if text.isascii() and text.replace("\n", "").replace("\t", "").isprintable():
         return text
     return "".join(
         letter
-        if letter == "\n" or unicodedata.category(letter) not in _HIDDEN
+        if letter in "\n\t" or unicodedata.category(letter) not in _HIDDEN
         else letter.encode("unicode_escape").decode("ascii")
         for letter in text
     )

@@ -208,5 +208,5 @@ def _check_name(name: str, what: str) -> None:
         return
     if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
         raise StoreError(f"{what}: the name {excerpt(name)} is longer than {MAX_NAME_BYTES} bytes")
-    if "\n" in name or visible(name) != name:
+    if "\n" in name or "\t" in name or visible(name) != name:
         raise StoreError(f"{what}: the name {name!r} holds a control or format character")

@@ -205,8 +205,8 @@ def _check_points(table: "Table", name: str, texts: Any) -> None:
     pointed = [one for one in texts if "." in one]
     if table.decimal == "," and pointed and all(_POINT_GROUPS.fullmatch(one) for one in pointed):
         raise DataError(
-            f"{table.name}: column {name!r} holds {excerpt(pointed[0])}: the comma is the decimal mark of this file, so the "
-            "point may group digits; take it out, or write a comma in its place"
+            f"{table.name}: column {name!r} holds {excerpt(pointed[0])}: the comma is the decimal mark of this file, "
+            "so the point may group digits; take it out, or write a comma in its place"
         )
 
 

@@ -6,6 +6,7 @@ This file is imported only when a table is read, because importing pyarrow takes
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +46,7 @@ class Table:
     decimal: str = "."
     rows: Array | None = None
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names the columns in order."""
         return tuple(self.arrow.column_names)
@@ -278,8 +279,9 @@ def check_columns(columns: Sequence[str], name: str) -> None:
         )
     seen: set[str] = set()
     for number, column in enumerate(columns, start=1):
-        if not column.strip():
-            raise DataError(f"{name}: column {number} has no name")
+        if not column.strip() or "\x00" in column:
+            what = "a NUL in its name" if "\x00" in column else "no name"
+            raise DataError(f"{name}: column {number} has {what}")
         if column in seen:
             raise DataError(f"{name}: the column {excerpt(column)} is there twice")
         seen.add(column)
