@@ -123,8 +123,9 @@ def read_header(content: bytes, name: str, *, delimiter: str = ",") -> list[str]
         DataError: If a name is missing or given twice, or there are more than 20 000.
     """
     # Its own line or, where names hold line breaks, the beginning that no header exceeds.
-    end = content.find(b"\n")
-    text = content[:end] if b'"' not in content[:end] else content[:MAX_LINE]
+    head = content[:MAX_LINE].lstrip(b"\r\n")
+    line = head.partition(b"\n")[0]
+    text = head if b'"' in line else line
     header = next(_rows(text.decode("utf-8", errors="ignore"), delimiter, name))[1]
     if len(header) > MAX_COLUMNS:
         raise DataError(
