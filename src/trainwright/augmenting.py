@@ -6,7 +6,7 @@ from typing import Any
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.random import Stream, stream
 from trainwright.ops.augmentation import Augmentation, Features, Records
-from trainwright.spec.build import build, find
+from trainwright.spec.build import build, find, is_of_python
 from trainwright.spec.experiment import Experiment
 from trainwright.train.feed import Feed
 
@@ -20,7 +20,7 @@ def make_augmentations(experiment: Experiment, catalog: Mapping[str, str]) -> li
     made = []
     for number, use in enumerate(experiment.data.augment):
         where = f"data.augment.{number}"
-        kind: Any = find(use.use, catalog, where=where)
+        kind: Any = None if is_of_python(use.use) else find(use.use, catalog, where=where)
         if not (isinstance(kind, type) and issubclass(kind, Augmentation)):
             raise SpecError(f"{where}.use: {use.use!r} is no augmentation; it changes nothing at random")
         if experiment.model.architecture == "unet" and not kind.keeps_places:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from trainwright.base.bounds import visible
 from trainwright.base.errors import DataError
 from trainwright.base.jsontext import write_json
 from trainwright.base.tree import Array
@@ -101,26 +102,26 @@ def _lines(
     table: Table, path: str, target: str, others: Sequence[Column], y: Array, task: str, blanks: int
 ) -> Iterator[str]:
     name = Path(path).stem
-    width = max(len(write_json(one.name)) for one in others)
-    yield f"# A first experiment for {path} ({len(table)} records), written by `trainwright init`."
+    width = max(len(_quoted(one.name)) for one in others)
+    yield f"# A first experiment for {_note(path)} ({len(table)} records), written by `trainwright init`."
     yield "# Train it:            trainwright run experiment.yaml"
     yield "# Everything it knows: trainwright schema"
-    yield f"name: {write_json(_model_name(name))}"
+    yield f"name: {_quoted(_model_name(name))}"
     yield "data:"
-    yield f"  path: {write_json(path)}"
-    yield f"  target: {write_json(target)}  # {_about(y, task)}"
+    yield f"  path: {_quoted(path)}"
+    yield f"  target: {_quoted(target)}  # {_about(y, task)}"
     if blanks:
         yield f"  missing: impute  # {blanks} values are missing; `drop` leaves such records out"
     yield "  columns:  # what they are by their values; change what is wrong"
     for one in others:
-        spelled = write_json(one.name)
+        spelled = _quoted(one.name)
         pad = " " * (width - len(spelled))
         if one.used:
             gaps = f", {one.missing} missing" if one.missing else ""
             hint = _gives_away(table, one, target)
             yield f"    - {{name: {spelled},{pad} kind: {one.kind}}}  # {one.distinct} values{gaps}{hint}"
         else:
-            yield f"    - {{name: {spelled},{pad} role: ignore}}  # {one.why}"
+            yield f"    - {{name: {spelled},{pad} role: ignore}}  # {_note(one.why)}"
     yield from _split(len(y))
     yield from _rest(task, len(y))
 
@@ -134,8 +135,20 @@ def _gives_away(table: Table, column: Column, target: str) -> str:
     words = read_column(table, target, "categorical")
     for value in np.unique(words[there]).tolist()[:20]:
         if np.array_equal(blank[there], words[there] == value):
-            return f"; blank exactly where {target} is {value}: does it give the answer away?"
+            return f"; blank exactly where {_note(target)} is {_note(value)}: does it give the answer away?"
     return ""
+
+
+def _note(text: object) -> str:
+    """Shortens text from the data for a comment; a line break in it would begin a field of the experiment."""
+    return visible(str(text)[:200]).replace("\n", "\\n")
+
+
+def _quoted(text: str) -> str:
+    """Quotes text so that YAML reads the very same; letters that it does not take stand as their numbers."""
+    return "".join(
+        letter if visible(letter) == letter else f"\\U{ord(letter):08x}" for letter in write_json(text)
+    )
 
 
 def _about(y: Array, task: str) -> str:
@@ -194,12 +207,13 @@ def _of_arrays(path: Path, shown: str, target: str | None) -> Draft:
     )
     test = "x_test" in names and f"{wanted}_test" in names
     lines = [
-        f"# A first experiment for {shown}: x {tuple(x.shape)}, {wanted} {tuple(y.shape)}; by `trainwright init`.",
+        f"# A first experiment for {_note(shown)}: x {tuple(x.shape)}, {_note(wanted)} {tuple(y.shape)}; "
+        "by `trainwright init`.",
         "# Train it: trainwright run experiment.yaml",
-        f"name: {write_json(_model_name(Path(shown).stem))}",
+        f"name: {_quoted(_model_name(Path(shown).stem))}",
         "data:",
-        f"  path: {write_json(shown)}",
-        f"  target: {write_json(wanted)}  # {_about(y, task)}",
+        f"  path: {_quoted(shown)}",
+        f"  target: {_quoted(wanted)}  # {_about(y, task)}",
         *(
             [
                 f"  test: {{features: x_test, target: {wanted}_test}}",

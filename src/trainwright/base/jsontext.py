@@ -6,11 +6,22 @@ that is NaN must come back as NaN.
 
 import json
 import math
+import re
+from collections import Counter
 from typing import Any, NoReturn
 
+import numpy as np
+
+from trainwright.base.bounds import excerpt
 from trainwright.base.errors import StoreError
 
 MAX_DEPTH = 64
+MAX_VALUES = 1_200_000  # a file of 100 000 tensors needs 1.0 million
+MAX_KEYS = 450_000
+MAX_DIGITS = 4300
+# Every letter is looked at once, whatever it is: what was taken is never given back.
+_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
+_NO_BRACKET = re.compile(r"[^\[\]{}]+")
 Json = Any  # None, bool, int, float, str, lists and dicts with string keys
 
 
@@ -34,8 +45,8 @@ def read_json(text: str | bytes, *, what: str = "JSON") -> Json:
         what: What it is, for the error message.
 
     Raises:
-        StoreError: For broken JSON, a key given twice, the words NaN or Infinity, text that is not UTF-8, lone
-            surrogates, or nesting deeper than 64.
+        StoreError: For broken JSON, a key given twice, the words NaN or Infinity, a number beyond float64, text that
+            is not UTF-8, lone surrogates, nesting deeper than 64, or more than 1.2 million values.
 
     Example:
         >>> read_json('{"a": {"$float": "inf"}}')
@@ -48,47 +59,50 @@ def read_json(text: str | bytes, *, what: str = "JSON") -> Json:
     def refuse_constant(word: str) -> NoReturn:
         raise StoreError(f"{what}: {word} is not JSON")
 
+    def number(digits: str) -> float:
+        value = float(digits)
+        if math.isinf(value):  # it would come back as an infinity that nobody wrote
+            raise StoreError(f"{what}: the number {excerpt(digits)} is beyond float64")
+        return value
+
     def pairs(items: list[tuple[str, Json]]) -> Json:
-        found: dict[str, Json] = {}
-        for key, value in items:
-            if key in found:
-                raise StoreError(f"{what}: the key {key!r} is given twice")
-            found[key] = value
-        if set(found) == {"$float"} and found["$float"] in ("nan", "inf", "-inf"):
+        found = dict(items)
+        if len(found) != len(items):
+            twice = Counter(key for key, _ in items).most_common(1)[0][0]
+            raise StoreError(f"{what}: the key {excerpt(twice)} is given twice")
+        if len(found) == 1 and found.get("$float") in ("nan", "inf", "-inf"):
             return float(found["$float"])
         return found
 
     try:
         document = text.decode("utf-8") if isinstance(text, bytes) else text
-        _check_depth(document, what)
-        value = json.loads(document, object_pairs_hook=pairs, parse_constant=refuse_constant)
+        _check_size(document, what)
+        value = json.loads(
+            document, object_pairs_hook=pairs, parse_constant=refuse_constant, parse_float=number
+        )
         if "\\u" in document:
             json.dumps(value, ensure_ascii=False).encode("utf-8")
         return value
     except (UnicodeError, ValueError, RecursionError) as error:
+        if str(error).startswith("Exceeds the limit"):  # of Python, on digits; its cure is no user's
+            raise StoreError(f"{what}: a whole number of more than {MAX_DIGITS} digits") from error
         raise StoreError(f"{what}: {error}") from error
 
 
-def _check_depth(document: str, what: str) -> None:
-    depth, in_string, escaped = 0, False, False
-    if document.count("[") + document.count("{") <= MAX_DEPTH:
+def _check_size(document: str, what: str) -> None:
+    """Refuses what would take far more memory or time to read than its letters do."""
+    opened = document.count("[") + document.count("{")
+    values, keys = opened + document.count(","), document.count(":")
+    if opened <= MAX_DEPTH and values <= MAX_VALUES and keys <= MAX_KEYS:
         return
-    for character in document:
-        if in_string:
-            if escaped:
-                escaped = False
-            elif character == "\\":
-                escaped = True
-            elif character == '"':
-                in_string = False
-        elif character == '"':
-            in_string = True
-        elif character in "[{":
-            depth += 1
-            if depth > MAX_DEPTH:
-                raise StoreError(f"{what}: nested deeper than {MAX_DEPTH}")
-        elif character in "]}":
-            depth -= 1
+    bare = _STRING.sub("", document)
+    values, keys = sum(map(bare.count, "[{,")), bare.count(":")
+    if values > MAX_VALUES or keys > MAX_KEYS:
+        raise StoreError(f"{what}: more than {MAX_VALUES} values, or {MAX_KEYS} keys; it is not read")
+    brackets = np.frombuffer(_NO_BRACKET.sub("", bare).encode("ascii"), dtype=np.uint8)
+    opens = (brackets == ord("[")) | (brackets == ord("{"))
+    if len(brackets) and np.where(opens, 1, -1).cumsum().max() > MAX_DEPTH:
+        raise StoreError(f"{what}: nested deeper than {MAX_DEPTH}")
 
 
 def _typed(value: Json) -> Json:

@@ -5,6 +5,18 @@ import unicodedata
 from trainwright.base.errors import SpecError
 
 MAX_BYTES = 200
+# Letters of other scripts that nobody can tell from the Latin ones below them.
+_TWINS = dict(
+    zip(
+        "АВЕКМНОРСТУХЅІЈаеорсухѕіјһԁԛԝΑΒΕΖΗΙΚΜΝΟΡΤΥΧο",  # noqa: RUF001
+        "ABEKMHOPCTYXSIJaeopcyxsijhdqwABEZHIKMNOPTYXo",
+        strict=True,
+    )
+)
+# Letters and marks that are not drawn, although Unicode does not count them among the format characters.
+_INVISIBLE = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0"
+) | frozenset(map(chr, (*range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0))))
 
 
 def check_name(name: str, *, what: str = "name") -> str:
@@ -12,7 +24,7 @@ def check_name(name: str, *, what: str = "name") -> str:
 
     Raises:
         SpecError: If it is not in Unicode form NFC, not 1 to 200 bytes, or holds a control or format character,
-            surrounding space, `..`, `@`, `:`, or a leading `-`.
+            surrounding space, `..`, `@`, `:`, a leading `-`, or a letter that looks like another one.
 
     Example:
         >>> check_name("mnist1d-cnn")
@@ -57,9 +69,26 @@ def _fault(name: str) -> str | None:
         return "it is not in Unicode form NFC"
     if any(unicodedata.category(letter) in ("Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp") for letter in name):
         return "it holds a control or format character"
+    if any(letter in _INVISIBLE for letter in name):
+        return "it holds a letter that is not drawn"
+    twin = _twin(name)
+    if twin:
+        return twin
     if name != name.strip():
         return "it begins or ends with a space"
     for forbidden in ("..", "@", ":"):
         if forbidden in name:
             return f"`{forbidden}` is not allowed"
     return "a leading `-` is not allowed" if name.startswith("-") else None
+
+
+def _twin(name: str) -> str | None:
+    """Says which letter of a name looks like another one, so that two names would look the same."""
+    latin = any(letter.isascii() and letter.isalpha() for letter in name)
+    for letter in name:
+        same = "" if letter.isascii() else unicodedata.normalize("NFKC", letter)
+        if latin and letter in _TWINS:
+            same = _TWINS[letter]
+        if any(one.isascii() and not one.isdigit() for one in same):
+            return f"{letter!r} ({unicodedata.name(letter, 'a letter')}) looks like {same!r}"
+    return None

@@ -10,17 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from trainwright.base.bounds import excerpt, visible
 from trainwright.base.errors import StoreError
 from trainwright.base.jsontext import read_json, write_json
 from trainwright.base.tree import Array, Tree
 
 MAX_HEADER_BYTES = 16 * 2**20
 MAX_TENSORS = 100_000
+MAX_NAME_BYTES = 1_000
+MAX_AXES = 64  # of a NumPy array
 _TYPES = {
     "BOOL": "|b1", "U8": "|u1", "I8": "|i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4",
     "U64": "<u8", "I64": "<i8", "F16": "<f2", "F32": "<f4", "F64": "<f8",
 }  # fmt: skip
 _BFLOAT16 = "BF16"
+_FIELDS = {"dtype", "shape", "data_offsets"}
 _NAMES = {np.dtype(code).newbyteorder("<").str: name for name, code in _TYPES.items()}
 
 Chunks = list[bytes | memoryview]
@@ -34,13 +38,15 @@ def dump_tensors(tensors: Mapping[str, Array], *, metadata: Mapping[str, str] | 
         metadata: Further text for the header.
 
     Raises:
-        StoreError: For an array of another type, such as text or objects.
+        StoreError: For an array of another type, such as text or objects, or a name that would not be read back.
 
     Example:
         >>> content = b"".join(dump_tensors({"w": np.ones(2, dtype=np.float32)}))
         >>> load_tensors(content)
         {'w': array([1., 1.], dtype=float32)}
     """
+    for name in tensors:
+        _check_name(name, "safetensors")
     plain = {name: _plain(name, array) for name, array in tensors.items()}
     order = sorted(plain, key=lambda name: (-plain[name].dtype.itemsize, name))
     entries: dict[str, Any] = {}
@@ -177,10 +183,12 @@ def _read(
     if len(content) < 8:
         raise StoreError(f"{what}: {len(content)} bytes are too few for a safetensors file")
     (size,) = struct.unpack("<Q", content[:8])
-    if size > MAX_HEADER_BYTES or size > len(content) - 8:
+    if size > len(content) - 8:
         raise StoreError(
             f"{what}: the header claims {size} bytes, the file has {len(content) - 8} after its length"
         )
+    if size > MAX_HEADER_BYTES:
+        raise StoreError(f"{what}: the header has {size} bytes, {MAX_HEADER_BYTES} are allowed")
     header = read_json(bytes(content[8 : 8 + size]), what=f"{what}: header")
     if not isinstance(header, dict):
         raise StoreError(f"{what}: the header is not a JSON object")
@@ -198,19 +206,22 @@ def _entries(
 ) -> Iterator[tuple[str, Array]]:
     expected = 0
     try:
-        ordered = sorted(header, key=lambda name: (header[name]["data_offsets"], name))
+        ordered = sorted(header, key=lambda name: header[name]["data_offsets"])
     except (KeyError, TypeError) as error:
         raise StoreError(f"{what}: a tensor lacks its offsets") from error
     for name in ordered:
+        _check_name(name, what)
         entry = header[name]
-        if set(entry) != {"dtype", "shape", "data_offsets"} or not isinstance(entry["dtype"], str):
+        if entry.keys() != _FIELDS or not isinstance(entry["dtype"], str):
             raise StoreError(f"{what}: tensor {name!r} is not described by dtype, shape and data_offsets")
         if entry["dtype"] not in types:
-            raise StoreError(f"{what}: tensor {name!r} has the unknown type {entry['dtype']!r}")
+            raise StoreError(f"{what}: tensor {name!r} has the unknown type {excerpt(entry['dtype'])}")
         shape, offsets = entry["shape"], entry["data_offsets"]
         whole = isinstance(shape, list) and isinstance(offsets, list) and len(offsets) == 2
-        if not whole or any(type(n) is not int or n < 0 for n in [*shape, *offsets]):
+        if not whole or any(type(n) is not int or not 0 <= n < 2**63 for n in [*shape, *offsets]):
             raise StoreError(f"{what}: tensor {name!r} has a shape or offsets that are not whole numbers")
+        if len(shape) > MAX_AXES:
+            raise StoreError(f"{what}: tensor {name!r} has {len(shape)} axes, {MAX_AXES} are allowed")
         dtype = np.dtype(types[entry["dtype"]])
         count = 1
         for length in shape:
@@ -219,7 +230,23 @@ def _entries(
         if begin != expected or end - begin != count * dtype.itemsize or end > len(body):
             raise StoreError(f"{what}: tensor {name!r} does not lie where its shape says ({begin} to {end})")
         expected = end
-        array = np.frombuffer(body[begin:end], dtype=dtype).reshape(shape).copy()
+        array = _array(body[begin:end], dtype, shape, name=name, what=what)
         yield name, widen_bfloat16(array) if entry["dtype"] == _BFLOAT16 else array
     if expected != len(body):
         raise StoreError(f"{what}: {len(body) - expected} bytes after the last tensor belong to nothing")
+
+
+def _array(part: memoryview, dtype: np.dtype[Any], shape: list[int], *, name: str, what: str) -> Array:
+    try:
+        return np.frombuffer(part, dtype=dtype).reshape(shape).copy()
+    except ValueError as error:  # an axis of no length hides others that are beyond NumPy
+        raise StoreError(f"{what}: tensor {name!r} has a shape that is no array's: {error}") from error
+
+
+def _check_name(name: str, what: str) -> None:
+    if name.isascii() and name.isprintable() and len(name) <= MAX_NAME_BYTES:
+        return
+    if len(name.encode("utf-8", "surrogatepass")) > MAX_NAME_BYTES:
+        raise StoreError(f"{what}: the name {excerpt(name)} is longer than {MAX_NAME_BYTES} bytes")
+    if "\n" in name or "\t" in name or visible(name) != name:
+        raise StoreError(f"{what}: the name {name!r} holds a control or format character")

@@ -6,8 +6,10 @@ from typing import Annotated
 
 import typer
 
+from trainwright.base.bounds import excerpt
 from trainwright.base.errors import BackendError, DataError, SpecError, TrainwrightError
 from trainwright.cli import about, bring, keep, look, start, study, team, train, use
+from trainwright.cli.common import say
 
 app = typer.Typer(
     name="trainwright",
@@ -49,11 +51,15 @@ def main() -> None:
     try:
         app()
     except (SpecError, DataError, BackendError) as error:
-        print(f"trainwright: {error}", file=sys.stderr)
+        say(f"trainwright: {error}")
         raise SystemExit(2) from None
     except TrainwrightError as error:
-        print(f"trainwright: {error}", file=sys.stderr)
+        say(f"trainwright: {error}")
         raise SystemExit(1) from None
+    except UnicodeEncodeError as error:
+        # What an argument or a file's name holds that is no UTF-8, Python hands on as lone surrogates.
+        say(f"trainwright: {excerpt(error.object)} is not UTF-8 text; rename it, or write it in UTF-8")
+        raise SystemExit(2) from None
     except BrokenPipeError:
         # The reader of our output went away; Python would complain once more when it flushes stdout.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

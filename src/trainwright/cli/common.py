@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from trainwright.base.bounds import visible
 from trainwright.base.home import home_of
 
 StoreOption = Annotated[
@@ -21,7 +22,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Write JSON to stdout."
 
 def say(text: str) -> None:
     """Writes a line for people to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    print(visible(text), file=sys.stderr, flush=True)
+
+
+def tell(text: object, *, end: str = "\n") -> None:
+    """Writes text for people to stdout; what would steer a terminal is written as its escape."""
+    print(visible(str(text)), end=end)
 
 
 def write_out(value: Any) -> None:
@@ -31,10 +37,15 @@ def write_out(value: Any) -> None:
 
 def write_table(heads: Sequence[str], rows: Sequence[Sequence[Any]]) -> None:
     """Writes a plain table to stdout."""
-    cells = [[str(cell) if cell is not None else "-" for cell in row] for row in rows]
+    cells = [[_cell(cell) for cell in row] for row in rows]
+    heads = [_cell(head) for head in heads]
     widths = [max(len(head), *(len(row[n]) for row in cells), 0) for n, head in enumerate(heads)]
-    for line in [list(heads), *cells]:
+    for line in [heads, *cells]:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+
+
+def _cell(value: Any) -> str:
+    return "-" if value is None else visible(str(value)).replace("\n", "\\n")
 
 
 def open_registry(store: Path | None) -> Any:

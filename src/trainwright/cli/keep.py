@@ -6,9 +6,10 @@ from typing import Annotated
 import typer
 
 from trainwright.base.home import home_of
-from trainwright.cli.common import JsonOption, StoreOption, open_registry, say, write_out, write_table
+from trainwright.cli.common import JsonOption, StoreOption, open_registry, say, tell, write_out, write_table
 from trainwright.cli.look import RefArgument
 
+MAX_PINNED = 2**23  # bytes: 80 000 versions
 data_app = typer.Typer(name="data", help="Registered datasets.", no_args_is_help=True, rich_markup_mode=None)
 
 
@@ -38,14 +39,14 @@ def tag(
         if as_json:
             write_out({"model": model, "tag": name, "version": None})
         else:
-            print(f"{model}@{name} removed")
+            tell(f"{model}@{name} removed")
         return
     registry.tag(ref, name)
     version = registry.resolve(ref)
     if as_json:
         write_out({"model": version.model, "tag": name, "version": version.number})
     else:
-        print(f"{version.model}@{name} is version {version.number}")
+        tell(f"{version.model}@{name} is version {version.number}")
 
 
 def verify(
@@ -82,12 +83,16 @@ def _verify_pinned(file: Path, store: Path | None, as_json: bool) -> None:
     from trainwright.base.errors import DataError
     from trainwright.store.pins import check_pins, read_pins
 
+    cure = "name a file that `trainwright pin --json` wrote"
     try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise DataError(
-            f"{file}: {error.strerror}; name a file that `trainwright pin --json` wrote"
-        ) from error
+        if file.exists() and not file.is_file():
+            raise DataError(f"{file}: it is no regular file; {cure}")
+        with file.open("rb") as opened:
+            content = opened.read(MAX_PINNED + 1)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{file}: {getattr(error, 'strerror', None) or error}; {cure}") from error
+    if len(content) > MAX_PINNED:
+        raise DataError(f"{file}: it has more than {MAX_PINNED} bytes; {cure}")
     checks = check_pins(open_registry(store), read_pins(content, what=str(file)))
     rows = [[one.pin.model, one.pin.version, one.word, one.detail] for one in checks]
     heads = ["model", "version", "verdict", "detail"]
@@ -116,7 +121,7 @@ def fsck(
         write_out([{"kind": f.kind, "what": f.what, "versions": f.versions, "cure": f.cure} for f in found])
     for one in [] if as_json else found:
         hit = f" (hits {', '.join(one.versions)})" if one.versions else ""
-        print(f"{one.kind}: {one.what}{hit}; {one.cure}")
+        tell(f"{one.kind}: {one.what}{hit}; {one.cure}")
     bad = [one for one in found if not one.harmless]
     say("the store is sound" if not bad else f"{len(bad)} faults")
     if bad:
@@ -136,7 +141,7 @@ def gc(
     if as_json:
         write_out({"objects": count, "bytes": size, "removed": not dry})
         return
-    print(f"{count} objects, {size / 1e6:.1f} MB {'would be ' if dry else ''}removed")
+    tell(f"{count} objects, {size / 1e6:.1f} MB {'would be ' if dry else ''}removed")
 
 
 def register_data(
@@ -152,7 +157,7 @@ def register_data(
     if as_json:
         write_out({"name": name, "content": row.content_digest})
     else:
-        print(f"{name}  sha256:{row.content_digest}")
+        tell(f"{name}  sha256:{row.content_digest}")
 
 
 def list_data(

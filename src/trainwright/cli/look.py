@@ -1,11 +1,12 @@
 """Commands that look: ls, show, lineage, diff, report."""
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from trainwright.cli.common import JsonOption, StoreOption, open_registry, say, write_out, write_table
+from trainwright.cli.common import JsonOption, StoreOption, open_registry, say, tell, write_out, write_table
 
 if TYPE_CHECKING:
     from trainwright.store.overview import Entry
@@ -155,11 +156,11 @@ def show(
             value = "  ".join(f"{key} {number:.6g}" for key, number in value.items())
         elif isinstance(value, list):
             value = ", ".join(str(one) for one in value)
-        print(f"{name:15} {value if value != '' else '-'}")
+        tell(f"{name:15} {value if value != '' else '-'}")
     if spec is None:
         return
-    print()
-    print(write_yaml(Experiment.model_validate(spec), defaults=False), end="")
+    tell("")
+    tell(write_yaml(Experiment.model_validate(spec), defaults=False), end="")
 
 
 def _print_artifact(registry: Any, artifacts: Any, name: str) -> None:
@@ -171,7 +172,9 @@ def _print_artifact(registry: Any, artifacts: Any, name: str) -> None:
         raise StoreError(f"the run has no artifact {name!r}; it has: {known}")
     value = registry.artifact_value(found[-1])
     if isinstance(value, str):
-        print(value, end="" if value.endswith("\n") else "\n")
+        # What is piped is data; what is shown must not steer the terminal.
+        write = tell if sys.stdout.isatty() else print
+        write(value, end="" if value.endswith("\n") else "\n")
     elif found[-1].kind == "plot":
         print(value.svg)
     else:
@@ -198,7 +201,7 @@ def lineage(
     names = {node.id: f"{node.kind} {node.label}" for node in found.nodes}
     for source, target in found.edges:
         how = "  (fine-tuned)" if (source, target) in found.fine_tuned else ""
-        print(f"{names[source]}  ->  {names[target]}{how}")
+        tell(f"{names[source]}  ->  {names[target]}{how}")
 
 
 def diff(
@@ -237,4 +240,4 @@ def report(
     if as_json:
         write_out({"run": run.id, "report": path})
     else:
-        print(path)
+        tell(path)

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from trainwright.cli.common import JsonOption, say, write_out
+from trainwright.cli.common import JsonOption, say, tell, write_out
 
 
 def add_to(app: typer.Typer) -> None:
@@ -49,5 +49,5 @@ def init(
         say(f"  {one.name}: {f'{one.kind}{gaps}' if one.used else f'ignored: {one.why}'}")
     guess = " (a guess; --target names another)" if draft.guessed else ""
     say(f"target: {draft.target}{guess}")
-    print(output)
+    tell(output)
     say(f"next: trainwright run {output}")

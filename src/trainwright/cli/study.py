@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainwright.base.home import home_of
-from trainwright.cli.common import JsonOption, StoreOption, say, write_out, write_table
+from trainwright.cli.common import JsonOption, StoreOption, say, tell, write_out, write_table
 from trainwright.cli.train import QuietOption, SetOption
 
 if TYPE_CHECKING:
@@ -88,11 +88,11 @@ def _show(found: "Study") -> None:
         rows.append([metric, *("-" if value is None else f"{value:.4f}" for value in numbers)])
     write_table(["metric", *names, "mean", "std", "std error"], rows)
     if isinstance(found, FoldStudy) and found.out_of_fold is not None:
-        print()
+        tell("")
         scores = found.out_of_fold.scores
         write_table(
             ["out of fold", "value", "95 % interval"],
             [[n, f"{s['value']:.4f}", f"{s['low']:.4f} to {s['high']:.4f}"] for n, s in scores.items()],
         )
-    print(f"study    {found.id}")
+    tell(f"study    {found.id}")
     say(f"its runs: trainwright ls --study {found.id}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from trainwright.base.home import home_of
-from trainwright.cli.common import JsonOption, StoreOption, say, write_out, write_table
+from trainwright.cli.common import JsonOption, StoreOption, say, tell, write_out, write_table
 
 if TYPE_CHECKING:
     from trainwright.experiment import Trained
@@ -103,7 +103,7 @@ def reproduce(
     if as_json:
         write_out(verdict.tree())
     else:
-        print(verdict.text())
+        tell(verdict.text())
     if verdict.word == "different":
         raise typer.Exit(1)
 
@@ -211,13 +211,13 @@ def _finish(trained: "Trained", as_json: bool) -> None:
             heads = ["metric", "value", "95 % interval", "baseline"]
             wide = len(heads) if trained.baseline else len(heads) - 1
             write_table(heads[:wide], [row[:wide] for row in rows])
-        print(f"run      {trained.run}")
+        tell(f"run      {trained.run}")
         best = f", best @{trained.best.number}" if trained.best else ""
-        print(f"version  {trained.final.model}@{trained.final.number}{best}")
+        tell(f"version  {trained.final.model}@{trained.final.number}{best}")
         if rows and trained.best and trained.best.number != trained.final.number:
-            print(f"scored   {trained.final.model}@{trained.best.number}")
-        print(f"weights  sha256:{trained.final.weights} (@{trained.final.number})")
-        print(f"report   {trained.report}")
+            tell(f"scored   {trained.final.model}@{trained.best.number}")
+        tell(f"weights  sha256:{trained.final.weights} (@{trained.final.number})")
+        tell(f"report   {trained.report}")
         if trained.warnings:
             say(f"{trained.warnings} warnings were recorded; the report lists them")
     else:

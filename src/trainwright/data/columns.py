@@ -1,11 +1,12 @@
 """What the columns of a table are: numbers, categories, dates, or names of records."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from trainwright.base.bounds import excerpt
 from trainwright.base.errors import DataError
 from trainwright.base.jsontext import write_json
 from trainwright.base.tree import Array
@@ -14,6 +15,7 @@ from trainwright.data.datetimes import looks_like_dates, parse_datetimes
 from trainwright.data.frame import is_blank
 from trainwright.data.schema import Column
 from trainwright.data.spelling import spell
+from trainwright.data.texts import text_array
 
 if TYPE_CHECKING:
     from trainwright.data.tables import Table
@@ -22,8 +24,8 @@ MOST_CATEGORIES = 100
 MOSTLY = 0.8  # a column of which this share is numbers was meant to be numeric
 _TRUE = frozenset({"true", "yes", "y", "t", "on", "1"})
 _FALSE = frozenset({"false", "no", "n", "f", "off", "0"})
-_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)  # `float` also takes 1_000
-_POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+")
+_PLAIN = re.compile(r"[+-]?(\d++(\.\d*+)?|\.\d++)([eE][+-]?\d++)?", re.ASCII)  # `float` also takes 1_000
+_POINT_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})++")
 _NUMERIC = ("int", "uint", "float", "double", "halffloat", "decimal")
 _ID_NAME = re.compile(r"(.*[_\s])?(id|index|idx|uuid|guid|row|rownum|unnamed.*)|.*(Id|ID)|", re.IGNORECASE)
 
@@ -39,20 +41,20 @@ def infer_column(table: "Table", name: str) -> Column:
     texts = _texts(found)
     if texts is None:
         return _of_typed(table, name, found)
-    there = texts[np.strings.str_len(texts) > 0]
-    distinct, missing = len(np.unique(there)), count - len(there)
-    if len(there) == 0:
+    there = [one for one in texts if one]
+    distinct, missing = len(set(there)), count - len(there)
+    if not there:
         return Column(name, "text", False, missing, 0, "it has no values")
     numbers = _numbers(texts, table.decimal)
     _check_points(table, name, texts)
-    meant = np.array([one.strip() not in csvtext.MISSING for one in there.tolist()])
+    meant = sum(one not in csvtext.MISSING for one in there)
     good = int(np.isfinite(numbers).sum())
-    if good and good == int(meant.sum()):
+    if good and good == meant:
         return _numeric(table, name, numbers, "its text is numbers")
-    if good >= MOSTLY * max(1, int(meant.sum())) and len(np.unique(numbers[np.isfinite(numbers)])) > 2:
+    if good >= MOSTLY * max(1, meant) and len(np.unique(numbers[np.isfinite(numbers)])) > 2:
         raise DataError(_mixed(table, name, texts, numbers))
-    _check_commas(table, name, there.tolist())
-    words = {one.strip().lower() for one in np.unique(there).tolist()}
+    _check_commas(table, name, there)
+    words = {one.lower() for one in set(there)}
     if words <= (_TRUE | _FALSE) and len(words) == 2:
         return Column(name, "boolean", True, missing, distinct, "its words are yes and no")
     form = find_format(table, name)
@@ -95,7 +97,7 @@ def find_format(table: "Table", name: str) -> str | None:
     if texts is None:
         return None
     try:
-        return looks_like_dates([one for one in texts.tolist() if one])
+        return looks_like_dates([one for one in texts if one])
     except DataError as error:
         quoted = write_json(name)
         raise DataError(
@@ -183,7 +185,7 @@ def _categories(name: str, distinct: int, count: int, missing: int) -> Column:
 def _mixed(table: "Table", name: str, texts: Any, numbers: Any) -> str:
     odd = [
         number
-        for number, text in enumerate(texts.tolist())
+        for number, text in enumerate(texts)
         if np.isnan(numbers[number]) and text.strip() not in csvtext.MISSING
     ]
     more = f" ({len(odd)} such values in all)" if len(odd) > 1 else ""
@@ -195,11 +197,11 @@ def _mixed(table: "Table", name: str, texts: Any, numbers: Any) -> str:
 
 def _check_points(table: "Table", name: str, texts: Any) -> None:
     """Refuses `1.234` where the comma is the decimal mark, unless another value shows that the point is one too."""
-    pointed = [one for one in texts.tolist() if "." in one]
+    pointed = [one for one in texts if "." in one]
     if table.decimal == "," and pointed and all(_POINT_GROUPS.fullmatch(one) for one in pointed):
         raise DataError(
-            f"{table.name}: column {name!r} holds {pointed[0]!r}: the comma is the decimal mark of this file, so the "
-            "point may group digits; take it out, or write a comma in its place"
+            f"{table.name}: column {name!r} holds {excerpt(pointed[0])}: the comma is the decimal mark of this file, "
+            "so the point may group digits; take it out, or write a comma in its place"
         )
 
 
@@ -210,18 +212,21 @@ def _check_commas(table: "Table", name: str, texts: list[str]) -> None:
         doubt = "if the comma is the decimal mark, write `decimal: ','`; if it groups digits, take it out"
         sure = "the comma groups digits: take it out"
         raise DataError(
-            f"{table.name}: column {name!r} holds {grouped[0]!r}: {sure if '.' in ''.join(grouped) else doubt}"
+            f"{table.name}: column {name!r} holds {excerpt(grouped[0])}: {sure if '.' in ''.join(grouped) else doubt}"
         )
 
 
-def _texts(found: Any) -> Any:
-    """Gives a text column as an array, blank where there is nothing; None for a column of another type."""
+def _texts(found: Any) -> list[str] | None:
+    """Gives a text column without the blanks around it, blank where there is nothing; None for another type.
+
+    As a list: an array is as wide everywhere as its longest text.
+    """
     if not str(found.type).endswith(("string", "string_view")):
         return None
-    return np.array([(one or "").strip() for one in found.to_pylist()], dtype=np.str_)
+    return [(one or "").strip() for one in found.to_pylist()]
 
 
-def _numbers(texts: Any, decimal: str) -> Any:
+def _numbers(texts: Sequence[str], decimal: str) -> Any:
     """Gives texts as numbers, nan where they are none."""
 
     def number(text: str) -> float:
@@ -230,7 +235,7 @@ def _numbers(texts: Any, decimal: str) -> Any:
         plain = text.replace(",", ".", 1) if decimal == "," else text
         return float(plain) if _PLAIN.fullmatch(plain) else np.nan
 
-    return np.array([number(text) for text in texts.tolist()], dtype=np.float64)
+    return np.array([number(text) for text in texts], dtype=np.float64)
 
 
 def _as_numbers(table: "Table", name: str, found: Any, kind: str) -> Array:
@@ -254,14 +259,12 @@ def _as_numbers(table: "Table", name: str, found: Any, kind: str) -> Array:
             raise DataError(f"{table.name}: column {name!r} is not boolean, it holds more than 0 and 1")
         return numbers  # type: ignore[no-any-return]
     if kind == "boolean":
-        lowered = np.strings.lower(texts)
-        values = np.where(
-            np.isin(lowered, sorted(_TRUE)), 1.0, np.where(np.isin(lowered, sorted(_FALSE)), 0.0, np.nan)
-        )
+        lowered = [one.lower() for one in texts]
+        values = np.array([1.0 if one in _TRUE else 0.0 if one in _FALSE else np.nan for one in lowered])
     else:
         _check_points(table, name, texts)
         values = _numbers(texts, table.decimal)
-    empty = np.array([text in csvtext.MISSING for text in texts.tolist()])
+    empty = np.array([text in csvtext.MISSING for text in texts], dtype=np.bool_)
     odd = np.flatnonzero(~np.isfinite(values) & ~empty)
     if len(odd):
         raise DataError(
@@ -279,7 +282,7 @@ def _as_dates(table: "Table", name: str, found: Any, form: str | None) -> Array:
             return np.array(found.cast("timestamp[s]", safe=False).to_numpy(), dtype="datetime64[s]")
         raise DataError(f"{table.name}: column {name!r} holds {found.type}, not dates")
     try:
-        dates: Array = parse_datetimes(texts.tolist(), format=form)
+        dates: Array = parse_datetimes(texts, format=form)
     except DataError as error:
         cure = f"write dates in the format {form}, or as YYYY-MM-DD" if form else "write dates as YYYY-MM-DD"
         raise DataError(f"{table.name}: column {name!r}: {error}; {cure}") from error
@@ -294,8 +297,4 @@ def _as_text(table: "Table", name: str, found: Any) -> Array:
         found = table.as_written(name)
     values = found.to_pylist()
     spelled = {one: spell(one, decimal=table.decimal) for one in set(values)}
-    texts = np.array([spelled[one] for one in values], dtype=np.str_)
-    longest = int(np.strings.str_len(texts).max(initial=0))
-    if longest > 1000:
-        raise DataError(f"{table.name}: column {name!r} holds a text of {longest} letters, 1000 at most")
-    return texts
+    return text_array([spelled[one] for one in values], f"{table.name}: column {name!r}")

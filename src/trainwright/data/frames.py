@@ -11,8 +11,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trainwright.base.bounds import unfolds_too_far
 from trainwright.base.errors import DataError
-from trainwright.data.tables import Table
+from trainwright.data.tables import Table, check_columns
 
 # What pyarrow raises where it cannot make a column of some values.
 _REFUSALS = (pa.ArrowException, TypeError, ValueError, OverflowError)
@@ -103,12 +104,27 @@ def read_arrow(path: Path) -> Table:
     try:
         with pa.OSFile(str(path)) as file:
             options = pa.ipc.IpcReadOptions(use_threads=False)
-            arrow = pa.ipc.open_file(file, options=options).read_all()
+            arrow = _read_batches(pa.ipc.open_file(file, options=options), path)
         # Offsets of text and lists that point outside would be followed later, and crash.
         arrow.validate(full=True)
     except (*_REFUSALS, OSError, MemoryError) as error:
         raise DataError(f"{path.name}: not a whole Arrow file: {error}; write or copy it again") from error
     return _table(arrow, path.name)
+
+
+def _read_batches(reader: Any, path: Path) -> Any:
+    """Reads part by part: the list of parts at the end of the file may name one of them a million times."""
+    check_columns(reader.schema.names, path.name)
+    parts, held, stored = [], 0, path.stat().st_size
+    for number in range(reader.num_record_batches):
+        parts.append(reader.get_batch(number))
+        held += parts[-1].get_total_buffer_size()
+        if unfolds_too_far(held, stored):
+            raise DataError(
+                f"{path.name}: its {stored} bytes would unfold to {held} and more, as if made to fill the memory; "
+                "write it without compression"
+            )
+    return pa.Table.from_batches(parts, schema=reader.schema)
 
 
 @contextmanager
@@ -155,11 +171,7 @@ def _column(values: Any, at: str) -> Any:
 
 def _table(arrow: Any, name: str) -> Table:
     columns = arrow.column_names
-    for number, column in enumerate(columns):
-        if not column.strip():
-            raise DataError(f"{name}: column {number + 1} has no name")
-        if column in columns[:number]:
-            raise DataError(f"{name}: the column {column!r} is there twice")
+    check_columns(columns, name)
     if not columns or arrow.num_rows == 0:
         raise DataError(f"{name}: it has no {'records' if columns else 'columns'}")
     plain = {column: _plain(arrow.column(column), f"{name}: column {column!r}") for column in columns}

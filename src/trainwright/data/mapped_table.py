@@ -19,7 +19,7 @@ from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.mapped import MappedArray
 from trainwright.data.npy import Layout
-from trainwright.data.tables import Table, is_number
+from trainwright.data.tables import Table, check_columns, is_number
 
 BATCH_BYTES = 2**23  # of the rows that are converted together
 PAGE_BYTES = 2**16  # of a column that are read at once; a table may have thousands of columns
@@ -52,7 +52,9 @@ class ParquetColumns:
         """
         try:
             with parquet.ParquetFile(self.path) as file:
-                return file.read(columns=[name]).column(name)
+                found = file.read(columns=[name]).column(name)
+                found.validate(full=True)
+                return found
         except (pa.ArrowException, OSError) as error:
             raise _damaged(self.path, error) from error
 
@@ -110,6 +112,10 @@ class MappedTable(Table):
                     block[:, number] = found.to_numpy(zero_copy_only=False)
                 scratch.write(block.data)
                 begin += len(block)
+        if begin != len(self):
+            raise DataError(
+                f"{self.name}: it says {len(self)} records but holds {begin}; write or copy it again"
+            )
 
 
 def map_parquet(path: Path) -> MappedTable:
@@ -121,11 +127,9 @@ def map_parquet(path: Path) -> MappedTable:
     try:
         with parquet.ParquetFile(path) as file:
             columns = ParquetColumns(path, file.schema_arrow, file.metadata.num_rows)
+            check_columns(columns.column_names, path.name)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _damaged(path, error) from error
-    twice = sorted({name for name in columns.column_names if columns.column_names.count(name) > 1})
-    if twice:
-        raise DataError(f"{path.name}: the column {twice[0]!r} is there twice")
     if columns.num_rows == 0:
         raise DataError(f"{path.name}: it has no records")
     return MappedTable(path.name, columns)

@@ -4,6 +4,7 @@ import io
 import math
 import os
 import struct
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator, Sequence
@@ -15,13 +16,17 @@ from typing import IO, Any
 
 import numpy as np
 
+from trainwright.base.bounds import excerpt, unfolds_too_far
 from trainwright.base.errors import DataError
 from trainwright.base.machine import hardware
 from trainwright.base.tree import Array
 
 _KINDS = "biufUS"
 _LOCAL_HEADER = struct.Struct("<26sHH")  # of a zip member: ..., bytes of its name, bytes of its extra field
-_CHUNK = 2**22
+_CHUNK = 2**20
+_MOST_AT_ONCE = 2**21  # bytes; only the list of contents of a zip archive would be read in a larger piece
+_MOST_HEADER = 10_000  # bytes; NumPy refuses more, but only once it has read them
+_MOST_AXES = 64  # of a NumPy array
 _HEADERS = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
 
 
@@ -50,7 +55,7 @@ def read_npy(path: Path) -> Array:
     """
     with _refusing(path.name), path.open("rb") as file:
         size = os.fstat(file.fileno()).st_size
-        _check_memory(size, path.name)
+        _check_memory(size, size, path.name)
         return read_array(file, size=size, what=path.name)
 
 
@@ -60,7 +65,7 @@ def list_npz(path: Path) -> tuple[str, ...]:
     Raises:
         DataError: If it is no zip archive, or holds one name twice.
     """
-    with _refusing(path.name), zipfile.ZipFile(path) as archive:
+    with _refusing(path.name), _open_zip(path) as archive:
         return tuple(_members(archive, path.name))
 
 
@@ -72,18 +77,16 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, Array]:
             numbers and text, or is not what its header says.
     """
     found = {}
-    with _refusing(path.name), zipfile.ZipFile(path) as archive:
+    with _refusing(path.name), _open_zip(path) as archive:
         members = _members(archive, path.name)
         for name in names:
             if name not in members:
-                raise DataError(
-                    f"no array {name!r} in {path.name}, there are: {', '.join(members) or 'none'}"
-                )
-            with archive.open(members[name]) as file:
+                raise _no_array(name, members, path.name)
+            info = members[name]
+            with archive.open(info) as file:
                 what = f"{path.name}: array {name!r}"
-                # Zip members can unpack to a thousand times their size.
-                _check_memory(members[name].file_size, what)
-                found[name] = read_array(file, size=members[name].file_size, what=what)
+                _check_memory(info.file_size, info.compress_size, what)
+                found[name] = read_array(file, size=info.file_size, what=what)
     return found
 
 
@@ -103,8 +106,11 @@ def locate_npz(path: Path, name: str) -> Layout:
     Raises:
         DataError: As `read_npz`.
     """
-    with _refusing(path.name), zipfile.ZipFile(path) as archive:
-        info = _members(archive, path.name)[name]
+    with _refusing(path.name), _open_zip(path) as archive:
+        members = _members(archive, path.name)
+    if name not in members:
+        raise _no_array(name, members, path.name)
+    info = members[name]
     what = f"{path.name}: array {name!r}"
     if info.compress_type != zipfile.ZIP_STORED or info.flag_bits & 1:
         return Layout(0, (), np.dtype(np.uint8), "it is compressed; save it with numpy.savez")
@@ -128,11 +134,32 @@ def check_npz(path: Path, name: str) -> None:
     """
     with (
         _refusing(path.name),
-        zipfile.ZipFile(path) as archive,
+        _open_zip(path) as archive,
         archive.open(_members(archive, path.name)[name]) as file,
     ):
         while file.read(_CHUNK):
             pass
+
+
+@contextmanager
+def _open_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    with _Bounded(path) as file, zipfile.ZipFile(file) as archive:
+        yield archive
+
+
+class _Bounded(io.FileIO):
+    """A file that gives no large pieces: a list of contents in one would name millions of arrays."""
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        wanted = os.fstat(self.fileno()).st_size - self.tell() if size is None or size < 0 else size
+        if wanted > _MOST_AT_ONCE:
+            raise zipfile.BadZipFile(f"its list of contents has {wanted} bytes, {_MOST_AT_ONCE} are allowed")
+        return super().read(size) or b""
+
+
+def _no_array(name: str, members: dict[str, zipfile.ZipInfo], file: str) -> DataError:
+    shown = ", ".join(list(members)[:20]) + (", ..." if len(members) > 20 else "")
+    return DataError(f"no array {name!r} in {file}, there are: {shown or 'none'}")
 
 
 @contextmanager
@@ -150,7 +177,7 @@ def _members(archive: zipfile.ZipFile, file: str) -> dict[str, zipfile.ZipInfo]:
     for info in archive.infolist():
         name = info.filename.removesuffix(".npy")
         if name in found:
-            raise DataError(f"{file}: it holds the array {name!r} twice")
+            raise DataError(f"{file}: it holds the array {excerpt(name)} twice")
         found[name] = info
     return found
 
@@ -166,19 +193,32 @@ def _checked_header(
     file: IO[bytes], *, size: int, what: str
 ) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     shape, fortran, dtype, header_bytes = _read_header(file, what)
+    if len(shape) > _MOST_AXES or any(not 0 <= length < 2**63 for length in shape):
+        raise DataError(
+            f"{what}: its header says shape {excerpt(shape)}, which is no array's; write it again"
+        )
     if dtype.hasobject:
         raise DataError(
             f"{what}: it holds Python objects, which are never read; save plain numbers, "
             "such as x.astype('float32')"
         )
     if dtype.kind not in _KINDS:
-        raise DataError(f"{what}: arrays of {dtype} are not read, only booleans, integers, floats and text")
+        raise DataError(
+            f"{what}: arrays of {str(dtype)[:200]} are not read, only booleans, integers, floats and text"
+        )
     count = math.prod(shape)
     claimed = count * dtype.itemsize
-    if any(length < 0 for length in shape) or claimed != size - header_bytes:
+    if claimed != size - header_bytes:
         raise DataError(
             f"{what}: its header says shape {shape} of {dtype}, {claimed} bytes, "
             f"but {size - header_bytes} follow; write or copy it again"
+        )
+    # An axis of no length, or text of no letters, would let the others claim anything.
+    if math.prod(length for length in (*shape, dtype.itemsize) if length) >= 2**63 or (
+        dtype.itemsize == 0 and count > size
+    ):
+        raise DataError(
+            f"{what}: its header says shape {shape} of {dtype}, which is no array's; write it again"
         )
     return shape, fortran, dtype, header_bytes
 
@@ -199,7 +239,8 @@ def read_array(file: IO[bytes], *, size: int, what: str) -> Array:
     content = np.empty(claimed, dtype=np.uint8)
     view, done = memoryview(content.data), 0
     while done < claimed:
-        got = file.readinto(view[done:])  # type: ignore[attr-defined]
+        # In pieces: a zip member is read into memory of its own before it is copied.
+        got = file.readinto(view[done : done + _CHUNK])  # type: ignore[attr-defined]
         if not got:
             raise DataError(f"{what}: it ends after {done} of {claimed} bytes; write or copy it again")
         done += got
@@ -211,35 +252,49 @@ def read_array(file: IO[bytes], *, size: int, what: str) -> Array:
     array: Array = flat.reshape(shape[::-1]).T if fortran else flat.reshape(shape)
     if dtype.kind == "S":
         return _decode(array, what)
+    if dtype.kind == "U":
+        _check_letters(array, what)
     return array.astype(dtype.newbyteorder("="), copy=False)
 
 
-def _check_memory(size: int, what: str) -> None:
+def _check_memory(size: int, stored: int, what: str) -> None:
+    if unfolds_too_far(size, stored):
+        raise DataError(
+            f"{what}: {stored} bytes would unfold to {size}, as if made to fill the memory; if they are data, save "
+            "them with numpy.savez, without compression"
+        )
+    # Zip members can unpack to a thousand times their size, so the true size is checked against the machine.
     memory = int(hardware()["memory_bytes"]) if size > 2**28 else size
     if size > memory:
         raise DataError(f"{what}: its {size / 1e9:.0f} GB do not fit into {memory / 1e9:.0f} GB of memory")
 
 
 def _read_header(file: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    counted = _Counted(file)
     try:
         version = np.lib.format.read_magic(file)
         if version not in _HEADERS:
-            raise DataError(f"{what}: format {version} is not read; save it again with numpy.save")
-        counted = _Counted(file)
-        shape, fortran, dtype = _HEADERS[version](counted)
-    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+            raise DataError(f"format {version} is not read; save it again with numpy.save")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that Python 2 wrote it, or how its text is spelled
+            shape, fortran, dtype = _HEADERS[version](counted)
+    except DataError as error:
         raise DataError(f"{what}: not an .npy array: {error}") from error
-    return shape, fortran, dtype, np.lib.format.MAGIC_LEN + counted.count
+    except (ValueError, TypeError, SyntaxError, TokenError, RecursionError, MemoryError) as error:
+        raise DataError(f"{what}: not an .npy array: {str(error)[:200]}") from error
+    return tuple(map(int, shape)), fortran, dtype, np.lib.format.MAGIC_LEN + counted.count
 
 
 class _Counted(io.RawIOBase):
-    """Counts what is read through it."""
+    """Counts what is read through it, and reads no more than a header."""
 
     def __init__(self, file: IO[bytes]) -> None:
         super().__init__()
         self.file, self.count = file, 0
 
     def read(self, size: int = -1, /) -> bytes:
+        if size > _MOST_HEADER:
+            raise DataError(f"its header claims {size} bytes, {_MOST_HEADER} are allowed")
         content = self.file.read(size)
         self.count += len(content)
         return content
@@ -252,3 +307,12 @@ def _decode(array: Array, what: str) -> Array:
         raise DataError(
             f"{what}: its text is not UTF-8: {error}; save it as a text array (dtype U)"
         ) from error
+
+
+def _check_letters(array: Array, what: str) -> None:
+    """Refuses what is no letter: Python ends, or writes text that nothing reads, once it meets one."""
+    codes = np.ascontiguousarray(array).reshape(-1).view(np.uint32)
+    if array.dtype.byteorder == ">":
+        codes = codes.byteswap()
+    if codes.size and bool(((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes <= 0xDFFF))).any()):
+        raise DataError(f"{what}: its text holds numbers that are no letters; write or copy it again")

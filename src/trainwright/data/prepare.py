@@ -20,7 +20,7 @@ from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Operator, Sequential, from_spec
-from trainwright.spec.build import build, find
+from trainwright.spec.build import build, find, is_of_python
 from trainwright.spec.data import ColumnSpec, DataSpec
 from trainwright.spec.part import Use
 
@@ -283,7 +283,7 @@ def _build(uses: Sequence[Use], catalog: Mapping[str, str], *, where: str) -> li
     made = []
     for number, use in enumerate(uses):
         at = f"{where}.{number}"
-        kind: Any = find(use.use, catalog, where=at)
+        kind: Any = None if is_of_python(use.use) else find(use.use, catalog, where=at)
         if not (isinstance(kind, type) and issubclass(kind, Operator)):
             raise SpecError(f"{at}.use: {use.use!r} is not an operator (trainwright.ops.operator:Operator)")
         made.append(build(use, catalog, where=at))

@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from trainwright.base.bounds import excerpt
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.mapped import map_npy, map_npz
@@ -27,10 +28,15 @@ def find_place(name: str, folder: Path, *, at: str) -> Path:
         DataError: If it is not there, which names the nearest that is, or is of an unknown type.
     """
     path = folder / name
-    if path.is_dir():
-        return path
-    if not path.is_file():
-        others = sorted(one.name for one in path.parent.glob("*") if one.suffix.lower() in SUFFIXES)
+    try:
+        if path.is_dir():
+            return path
+        there = path.is_file()
+        near = () if there else path.parent.glob("*")
+        others = sorted(one.name for one in near if one.suffix.lower() in SUFFIXES)
+    except (OSError, ValueError) as error:  # a name too long, a folder that may not be read
+        raise DataError(f"{at}{excerpt(name)}: {getattr(error, 'strerror', None) or error}") from error
+    if not there:
         hint = nearest(path.name, others, none="it holds no data files")
         raise DataError(f"{at}there is no file {name!r} in {folder.resolve()}; {hint}")
     if path.suffix.lower() not in SUFFIXES:

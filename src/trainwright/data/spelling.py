@@ -8,7 +8,7 @@ import numpy as np
 
 from trainwright.base.tree import Array
 
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(\d++(\.\d*+)?|\.\d++)([eE][+-]?\d++)?", re.ASCII)
 _WORDS = {"true": "true", "false": "false"}
 
 

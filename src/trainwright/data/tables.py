@@ -6,6 +6,7 @@ This file is imported only when a table is read, because importing pyarrow takes
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,14 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as parquet
 
+from trainwright.base.bounds import excerpt, unfolds_too_far
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data import csvtext
+from trainwright.data.texts import text_array
 
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,?\d+([eE][+-]?\d+)?")
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d++(,\d++)?|,\d++)([eE][+-]?\d++)?")
 _ARROW_MISSING = arrow_csv.ConvertOptions().null_values
-MAX_LETTERS = 1000  # of one text value: text becomes an array as wide as its longest value
 
 
 @dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Table:
     decimal: str = "."
     rows: Array | None = None
 
-    @property
+    @cached_property
     def columns(self) -> tuple[str, ...]:
         """Names the columns in order."""
         return tuple(self.arrow.column_names)
@@ -55,7 +57,11 @@ class Table:
     def place(self, record: int) -> str:
         """Says where a record lies, in words: its line in a CSV file, otherwise its number from 0."""
         record = record if self.rows is None else int(self.rows[record])
-        line = None if self.csv is None else csvtext.line_of(self.csv, record, delimiter=self.delimiter)
+        line = (
+            None
+            if self.csv is None
+            else csvtext.line_of(self.csv, record, delimiter=self.delimiter, name=self.name)
+        )
         return f"record {record}" if line is None else f"line {line}"
 
     def take(self, keep: Array) -> "Table":
@@ -108,12 +114,7 @@ class Table:
         texts = [(text or "").strip() for text in found.to_pylist()]
         if not all(texts):
             raise DataError(self._missing(column, found))
-        longest = max((len(text) for text in texts), default=0)
-        if longest > MAX_LETTERS:
-            raise DataError(
-                f"{self.name}: column {column!r} holds a text of {longest} letters, {MAX_LETTERS} at most"
-            )
-        return np.array(texts, dtype=np.str_)
+        return text_array(texts, f"{self.name}: column {column!r}")
 
     def names(self, column: str) -> Array:
         """Gives a column that names records, as it is written: `007` stays text.
@@ -152,7 +153,8 @@ class Table:
         """
         found = self.decoded(column)
         if _is_text(found.type):
-            return np.array([(value or "").strip() for value in found.to_pylist()], dtype=np.str_)
+            texts = [(value or "").strip() for value in found.to_pylist()]
+            return text_array(texts, f"{self.name}: column {column!r}")
         if pa.types.is_null(found.type):
             return np.full(len(self), "", dtype=np.str_)
         if not (pa.types.is_timestamp(found.type) or pa.types.is_date(found.type)):
@@ -172,12 +174,18 @@ class Table:
         return np.column_stack([self.numbers(one).astype(np.float64) for one in columns])
 
     def decoded(self, column: str) -> Any:
-        """Gives a column as Arrow holds it, dictionaries written out."""
-        found = self.arrow.column(column)
-        return found.cast(found.type.value_type) if pa.types.is_dictionary(found.type) else found
+        """Gives a column as Arrow holds it, dictionaries written out.
+
+        Raises:
+            DataError: If they would fill the memory.
+        """
+        return written_out(self.arrow.column(column), f"{self.name}: column {column!r}")
 
     def _missing(self, column: str, found: Any) -> str:
-        bad = [number for number, value in enumerate(found.to_pylist()) if value is None or value == ""]
+        gone = found.is_null()
+        if _is_text(found.type):
+            gone = pc.or_(gone, pc.fill_null(pc.equal(found, ""), True))
+        bad = np.flatnonzero(gone.to_numpy()).tolist()
         where = csvtext.is_blank if _is_text(found.type) else csvtext.is_missing
         cell = self._first_cell(column, where)
         if cell is None:
@@ -196,14 +204,15 @@ class Table:
             return f"{what} has no value in line {cell[0]}"
         if cell is not None:
             return f"{what} is not numeric, line {cell[0]} holds {cell[1][:80]!r}"
-        first = next((value for value in found.to_pylist() if value is not None), None)
-        return f"{what} is not numeric, it holds {found.type}, such as {str(first)[:80]!r}"
+        there = found.drop_null()
+        first = str(there[0]) if len(there) else None  # of a date beyond Python's: only its text
+        return f"{what} is not numeric, it holds {str(found.type)[:80]}, such as {excerpt(first)}"
 
     def _first_cell(self, column: str, where: Callable[[str], bool]) -> tuple[int, str] | None:
         if not self.csv:
             return None
         number = csvtext.read_header(self.csv, self.name, delimiter=self.delimiter).index(column)
-        return csvtext.first_cell(self.csv, number, where=where, delimiter=self.delimiter)
+        return csvtext.first_cell(self.csv, number, where=where, delimiter=self.delimiter, name=self.name)
 
 
 def read_csv(path: Path, *, delimiter: str = "auto", decimal: str = "auto") -> Table:
@@ -217,9 +226,8 @@ def read_csv(path: Path, *, delimiter: str = "auto", decimal: str = "auto") -> T
     Raises:
         DataError: If it is empty, badly encoded or ragged, or names a column twice; the line is named.
     """
-    content, name = csvtext.read_text(path), path.name
-    mark = csvtext.find_delimiter(content) if delimiter == "auto" else delimiter
-    csvtext.check_quotes(content, name, delimiter=mark)
+    name = path.name
+    content, mark = csvtext.read_text(path, delimiter=delimiter)
     header = csvtext.read_header(content, name, delimiter=mark)
     point = "." if decimal == "auto" else decimal
     arrow = _parse(content, name, columns=len(header), delimiter=mark, decimal=point)
@@ -236,20 +244,92 @@ def read_parquet(path: Path) -> Table:
     """Reads a Parquet file.
 
     Raises:
-        DataError: If it is damaged, empty, or names a column twice.
+        DataError: If it is damaged, empty, names a column twice, or would unfold to fill the memory.
     """
     try:
-        # Not `read_table`, which takes `name=value` in the path for a further column.
+        words = _check_parquet(path)
+        # Not `read_table`, which takes `name=value` in the path for a further column. Words stay in dictionaries until
+        # it is known how many letters there are: one long word may stand for every record.
+        with parquet.ParquetFile(path, read_dictionary=words) as file:
+            arrow = file.read()
         with parquet.ParquetFile(path) as file:
-            table = Table(path.name, _without_views(file.read()))
+            kinds = file.schema_arrow
+        for number, field in enumerate(kinds):
+            if field.name in words and not pa.types.is_dictionary(field.type):
+                whole = written_out(arrow.column(number), f"{path.name}: column {excerpt(field.name)}")
+                arrow = arrow.set_column(number, field.name, whole.cast(field.type))
+        arrow.validate(full=True)
+        table = Table(path.name, _without_views(arrow))
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"{path.name}: not a whole Parquet file: {error}; write or copy it again") from error
-    twice = sorted({column for column in table.columns if table.columns.count(column) > 1})
-    if twice:
-        raise DataError(f"{path.name}: the column {twice[0]!r} is there twice")
     if len(table) == 0:
         raise DataError(f"{path.name}: it has no records")
     return table
+
+
+def check_columns(columns: Sequence[str], name: str) -> None:
+    """Refuses columns of one name, without a name, or too many of them.
+
+    Raises:
+        DataError: If there are such.
+    """
+    if len(columns) > csvtext.MAX_COLUMNS:
+        raise DataError(
+            f"{name}: {len(columns)} columns, {csvtext.MAX_COLUMNS} are allowed; save them as an array (.npy, .npz)"
+        )
+    seen: set[str] = set()
+    for number, column in enumerate(columns, start=1):
+        if not column.strip() or "\x00" in column:
+            what = "a NUL in its name" if "\x00" in column else "no name"
+            raise DataError(f"{name}: column {number} has {what}")
+        if column in seen:
+            raise DataError(f"{name}: the column {excerpt(column)} is there twice")
+        seen.add(column)
+
+
+def _check_parquet(path: Path) -> list[str]:
+    """Looks at what a file says of itself before anything of it is read; names the columns of words."""
+    with parquet.ParquetFile(path) as file:
+        check_columns(file.schema_arrow.names, path.name)
+        about, kinds = file.metadata, file.schema_arrow
+        words = [
+            one.name
+            for one in kinds
+            if _is_text(one.type) or str(one.type).endswith(("binary", "binary_view"))
+        ]
+        claimed = 0
+        for number in range(about.num_row_groups):
+            group = about.row_group(number)
+            claimed += sum(
+                max(0, group.num_rows, group.column(column).num_values) * 8
+                for column in range(group.num_columns)
+            )
+    if unfolds_too_far(claimed, path.stat().st_size):
+        raise DataError(
+            f"{path.name}: its {path.stat().st_size} bytes would unfold to {claimed}, as if made to fill the memory; "
+            "if they are numbers, data.in_memory: false reads them in parts"
+        )
+    return words
+
+
+def written_out(column: Any, what: str) -> Any:
+    """Gives a column of a dictionary as the words themselves.
+
+    Raises:
+        DataError: If they would fill the memory.
+    """
+    if not pa.types.is_dictionary(column.type):
+        return column
+    claimed = held = 0
+    for part in column.chunks:
+        words = part.dictionary
+        held += words.nbytes + part.indices.nbytes
+        if _is_text(words.type) or pa.types.is_binary(words.type) or pa.types.is_large_binary(words.type):
+            letters = pc.binary_length(words).cast(pa.int64())
+            claimed += pc.sum(letters.take(part.indices)).as_py() or 0
+    if unfolds_too_far(claimed, held):
+        raise DataError(f"{what}: its words would unfold to {claimed} bytes, as if made to fill the memory")
+    return column.cast(column.type.value_type)
 
 
 def _without_views(arrow: Any) -> Any:

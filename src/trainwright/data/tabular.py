@@ -203,12 +203,14 @@ def _choose(table: "Table", roles: Roles, schema: Sequence[Column]) -> tuple[str
         raise DataError(
             f"{roles.at('features')}no column of {table.name} is left for the features{f' ({left})' if left else ''}"
         )
-    for number, name in enumerate(columns):
-        if name not in table.columns:
+    there, named = set(table.columns), set[str]()
+    for name in columns:
+        if name not in there:
             text = f"no column {name!r} in {table.name}, {nearest(name, table.columns)}"
             raise DataError(f"{roles.at('features')}{text}")
-        if name in columns[:number]:
+        if name in named:
             raise DataError(f"{roles.at('features')}the column {name!r} is named twice")
+        named.add(name)
         if name in other:
             raise DataError(f"{roles.at('features')}the column {name!r} is the {other[name]} already")
         if kinds[name] == "text":

@@ -1,12 +1,18 @@
 """Columns of text before they are taken for numbers or dates: trimmed, what is missing null."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from trainwright.base.bounds import unfolds_too_far
 from trainwright.base.errors import DataError
+from trainwright.base.tree import Array
 from trainwright.data.csvtext import MISSING
+
+MAX_LETTERS = 1000  # of one text value: text becomes an array as wide as its longest value
 
 
 def arrow_texts(values: Any) -> Any:
@@ -45,3 +51,21 @@ def _holds_text(kind: Any) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
     text = (pa.types.is_string, pa.types.is_large_string, pa.types.is_string_view, pa.types.is_null)
     return any(one(kind) for one in text)
+
+
+def text_array(texts: Sequence[str], what: str) -> Array:
+    """Makes an array of texts; each takes as much memory as the longest.
+
+    Raises:
+        DataError: If one is longer than 1000 letters, or long among many short ones.
+    """
+    longest = max(map(len, texts), default=0)
+    if longest > MAX_LETTERS:
+        raise DataError(f"{what} holds a text of {longest} letters, {MAX_LETTERS} at most")
+    claimed = 4 * longest * len(texts)
+    if unfolds_too_far(claimed, sum(map(len, texts)) + len(texts)):
+        raise DataError(
+            f"{what} holds a text of {longest} letters among {len(texts)} short ones, which would take "
+            f"{claimed} bytes; shorten it"
+        )
+    return np.array(texts, dtype=np.str_)

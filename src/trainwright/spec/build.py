@@ -11,12 +11,26 @@ from typing import Any
 from trainwright.base.errors import SpecError
 from trainwright.spec.part import Use
 
+_OF_PYTHON = frozenset(sys.stdlib_module_names) | {"__main__"}
+
 
 def own_code_from(folder: Path) -> None:
     """Lets `module:Name` find modules in a folder, after everything that is installed."""
     place = str(folder.resolve())
     if place not in sys.path:
         sys.path.append(place)
+
+
+def is_of_python(name: str) -> bool:
+    """Says whether `module:Name` is a module of Python itself.
+
+    None holds what a spec may use, and some do something when they are imported.
+
+    Example:
+        >>> is_of_python("os:system"), is_of_python("my_ops:Log"), is_of_python("Scale")
+        (True, False, False)
+    """
+    return ":" in name and name.partition(":")[0].partition(".")[0] in _OF_PYTHON
 
 
 def find(name: str, catalog: Mapping[str, str], *, where: str) -> Any:
@@ -43,6 +57,8 @@ def find(name: str, catalog: Mapping[str, str], *, where: str) -> Any:
         hint = f"nearest: {near[0]!r}" if near else f"known: {', '.join(sorted(catalog))}"
         raise SpecError(f"{where}.use: unknown name {name!r}, {hint}")
     module, _, attribute = place.partition(":")
+    if not all(word.isidentifier() for word in (*module.split("."), *attribute.split("."))):
+        raise SpecError(f"{where}.use: {place!r} is no place of code; write module:Name")
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
@@ -66,11 +82,15 @@ def build(part: Use, catalog: Mapping[str, str], *, where: str, has: Sequence[st
         >>> build(Use(use="fractions:Fraction", args={"numerator": 3}), {}, where="x")
         Fraction(3, 1)
     """
+    # A spec is not trusted to call just anything: what is called is a class with the methods of its role. Nor to
+    # import it: some modules of Python do something when they are, and none has such a class.
+    refusal = f"{where}.use: {part.use!r} is not a class with {', '.join(has)}; it is not called"
+    if has and is_of_python(part.use):
+        raise SpecError(refusal)
     made = find(part.use, catalog, where=where)
-    # A spec is not trusted to call just anything: what is called is a class with the methods of its role.
     missing = [name for name in has if not callable(getattr(made, name, None))]
     if has and (missing or not inspect.isclass(made)):
-        raise SpecError(f"{where}.use: {part.use!r} is not a class with {', '.join(has)}; it is not called")
+        raise SpecError(refusal)
     try:
         signature = inspect.signature(made)
         signature.bind(**part.args)

@@ -151,9 +151,9 @@ def _spot(file: Path, mark: Mark | None) -> str:
 
 
 def _content(file: Path) -> bytes:
-    if not file.is_file():
-        raise SpecError(f"{file}: there is no such file")
     try:
+        if not file.is_file():
+            raise SpecError(f"{file}: there is no such file")
         with file.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)
     except OSError as error:

@@ -16,11 +16,16 @@ from ruamel.yaml.events import (
     SequenceStartEvent,
 )
 
+from trainwright.base.bounds import excerpt
 from trainwright.base.errors import SpecError
 
 MAX_BYTES = 2**20
 MAX_DEPTH = 64
 MAX_NODES = 100_000
+MAX_WRITTEN = 40_000  # without aliases: reading so many takes a second
+MAX_WORD = 1_000  # letters of a tag, an anchor or an alias, which the parser reads in quadratic time
+MOST_FAULTS = 100  # further ones are only counted
+_LONG_WORD = re.compile(rf"(?:^|[\s\[{{,])[!&*]\S{{{MAX_WORD},}}")
 MAX_DIGITS = 400  # a float64 has at most 309 before the point; Python refuses whole numbers above 4300
 
 Path = tuple[str | int, ...]
@@ -67,6 +72,14 @@ class _Composer:
     anchors: dict[str, _Node] = field(default_factory=dict)
     faults: list[tuple[Mark, Path, str]] = field(default_factory=list)
     nodes: int = 0
+    written: int = 0
+    further: int = 0
+
+    def blame(self, mark: Mark, path: Path, text: str) -> None:
+        if len(self.faults) < MOST_FAULTS:
+            self.faults.append((mark, path, text))
+        else:
+            self.further += 1
 
     def stop(self, mark: Mark, text: str) -> NoReturn:
         raise SpecError(f"{self.where}:{mark.line}:{mark.column}: {text}")
@@ -77,7 +90,10 @@ class _Composer:
             return self._count(self._alias(event.anchor, mark), mark, path)
         tag = event.tag if isinstance(event.tag, str | None) else str(event.tag)
         if tag is not None:
-            self.faults.append((mark, path, f"the tag {tag!r} is not allowed; write the plain value"))
+            self.blame(mark, path, f"the tag {excerpt(tag)} is not allowed; write the plain value")
+        self.written += 1
+        if self.written > MAX_WRITTEN:
+            self.stop(mark, f"it has more than {MAX_WRITTEN} values; keep data in a data file")
         self._count(_Node(None, mark), mark, path)
         if isinstance(event, ScalarEvent):
             made = _Node(self._scalar(event, mark), mark)
@@ -102,9 +118,8 @@ class _Composer:
 
     def _alias(self, anchor: Any, mark: Mark) -> _Node:
         if str(anchor) not in self.anchors:
-            self.stop(
-                mark, f"the alias *{anchor} has no finished anchor &{anchor} before it; text needs quotes"
-            )
+            text = f"the alias {excerpt(f'*{anchor}')} has no finished anchor before it; text needs quotes"
+            self.stop(mark, text)
         return self.anchors[str(anchor)]
 
     def _scalar(self, event: Any, mark: Mark) -> Json:
@@ -133,19 +148,16 @@ class _Composer:
                 self.stop(spot, "a key must be text; write `name: value`")
             key = self.node(event, path).value
             if not isinstance(key, str):
-                self.faults.append(
-                    (spot, (*path, event.value), f"the key {event.value} is not text; write it in quotes")
-                )
+                text = f"the key {excerpt(event.value)} is not text; write it in quotes"
+                self.blame(spot, (*path, event.value), text)
                 key = event.value
             if key == "<<" and event.style is None:
-                self.faults.append(
-                    (spot, (*path, key), "merge keys are not part of YAML 1.2; repeat the fields")
-                )
+                self.blame(spot, (*path, key), "merge keys are not part of YAML 1.2; repeat the fields")
             item = self.node(next(self.events), (*path, key))
             if key in made.value:
                 first = made.value[key][0].line
-                text = f"the key {key!r} is given twice, first in line {first}; keep one"
-                self.faults.append((spot, (*path, key), text))
+                text = f"the key {excerpt(key)} is given twice, first in line {first}; keep one"
+                self.blame(spot, (*path, key), text)
             else:
                 made.value[key] = (spot, item)
                 _grow(made, item)
@@ -165,7 +177,7 @@ def read_text(content: bytes | str, *, where: str = "YAML", flow: bool = False) 
 
     Raises:
         SpecError: If it cannot be read, is empty or holds several documents, is larger than 1 MiB, nested
-            deeper than 64, or holds more than 100 000 values with aliases expanded. The message has
+            deeper than 64, or holds more than 40 000 values, 100 000 with aliases expanded. The message has
             the position.
 
     Example:
@@ -174,6 +186,7 @@ def read_text(content: bytes | str, *, where: str = "YAML", flow: bool = False) 
         ({'lr': 0.001, 'names': ['yes', 15]}, Mark(line=2, column=14))
     """
     text = _decode(content, where)
+    _check_words(text, where)
     parser = YAML(typ="safe", pure=True)
     composer = _Composer(parser.parse(text), where)
     try:
@@ -184,7 +197,10 @@ def read_text(content: bytes | str, *, where: str = "YAML", flow: bool = False) 
         raise SpecError(f"{where}:{spot.line}:{spot.column}: {_explain(error, spot, text)}") from error
     except (YAMLError, ValueError, OverflowError) as error:
         # The last two: the parser turns escapes such as "\UFFFFFFFF" into characters unchecked.
-        raise SpecError(f"{where}: it cannot be read as YAML: {str(error).splitlines()[0]}") from error
+        told = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SpecError(f"{where}: it cannot be read as YAML: {told[:200]}") from error
+    if composer.further:
+        composer.faults.append((Mark(1, 1), (), f"{composer.further} further faults are not shown"))
     if flow and node.block:
         raise SpecError(f"{where}: write lists as [1, 2], mappings as {{a: 1}}")
     values: dict[Path, Mark] = {}
@@ -218,9 +234,9 @@ def resolve(text: str) -> Json:
 
 
 def _decode(content: bytes | str, where: str) -> str:
-    if isinstance(content, str):
+    if isinstance(content, str) and len(content) <= MAX_BYTES:
         return content
-    if len(content) > MAX_BYTES:
+    if isinstance(content, str) or len(content) > MAX_BYTES:
         raise SpecError(f"{where}: {len(content)} bytes, {MAX_BYTES} are allowed; keep data in a data file")
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise SpecError(f"{where}: it is UTF-16; save it as UTF-8")
@@ -232,6 +248,13 @@ def _decode(content: bytes | str, where: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise SpecError(f"{where}:{line}:1: it is not UTF-8 text; save it as UTF-8") from error
+
+
+def _check_words(text: str, where: str) -> None:
+    found = _LONG_WORD.search(text)
+    if found:
+        line = text.count("\n", 0, found.end()) + 1
+        raise SpecError(f"{where}:{line}:1: a tag, an anchor or an alias of more than {MAX_WORD} letters")
 
 
 def _document(composer: _Composer) -> _Node:

@@ -1,12 +1,18 @@
 """Opaque files of a foreign framework: kept by digest, handed back as they were, never interpreted."""
 
 import os
+import re
 import stat
 from pathlib import Path, PurePosixPath
 
+from trainwright.base.bounds import excerpt
 from trainwright.base.errors import StoreError
 from trainwright.base.jsontext import read_json, write_json
 from trainwright.store.blobs import Blobs
+
+MAX_PART = 255  # bytes of a file's name on common file systems
+MAX_PATH = 2_000
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 
 
 def keep_files(blobs: Blobs, folder: Path) -> str:
@@ -41,15 +47,25 @@ def list_files(blobs: Blobs, digest: str) -> dict[str, str]:
     """Gives the object of each file by its path.
 
     Raises:
-        StoreError: If the list is damaged, or a path leaves the folder.
+        StoreError: If the list is damaged, names no objects, or a path leaves the folder or cannot be one.
     """
     listed = read_json(blobs.get(digest), what=f"files {digest}")
     if not isinstance(listed, dict) or not all(isinstance(item, str) for item in listed.values()):
         raise StoreError(f"files {digest}: not a list of objects by path")
-    for name in listed:
+    for name, item in listed.items():
         parts = name.split("/")
         if not name or "\x00" in name or any(part in ("", ".", "..") for part in parts):
-            raise StoreError(f"files {digest}: the path {name!r} leaves the folder")
+            raise StoreError(f"files {digest}: the path {excerpt(name)} leaves the folder")
+        if (
+            any(len(part.encode("utf-8", "surrogatepass")) > MAX_PART for part in parts)
+            or len(name) > MAX_PATH
+        ):
+            raise StoreError(f"files {digest}: the path {excerpt(name)} is too long for a file")
+        above = next(("/".join(parts[:n]) for n in range(1, len(parts)) if "/".join(parts[:n]) in listed), "")
+        if above:
+            raise StoreError(f"files {digest}: {excerpt(above)} is a file and a folder")
+        if not _DIGEST.fullmatch(item):
+            raise StoreError(f"files {digest}: {excerpt(item)} is no digest of an object")
     return dict(listed)
 
 
