@@ -144,7 +144,7 @@ class Blobs:
         try:
             if self.intact(digest):
                 # Whoever renamed it may not have come to the fsync of the directory yet.
-                _sync(self.path(digest).parent)
+                sync_folder(self.path(digest).parent)
                 return digest
             try:
                 self._write(source(), digest=digest, length=length)
@@ -172,9 +172,11 @@ class Blobs:
             target = self.path(digest)
             if not target.parent.is_dir():
                 target.parent.mkdir(exist_ok=True)
-                _sync(self.folder)
+            if not any(target.parent.iterdir()):
+                # New, or made by somebody who may have died before this.
+                sync_folder(self.folder)
             draft.rename(target)
-            _sync(target.parent)
+            sync_folder(target.parent)
 
     @contextmanager
     def _draft(self) -> Iterator[tuple[Path, int]]:
@@ -213,7 +215,8 @@ def _chunks_of(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Makes durable which names are in a folder."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(file)

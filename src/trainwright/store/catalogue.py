@@ -154,8 +154,6 @@ class Catalogue:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (sqlalchemy.exc.IntegrityError, sqlite3.IntegrityError):
-            raise
         except sqlalchemy.exc.DBAPIError as error:
             raise explain(self.path, error.orig or error) from error
         except sqlite3.Error as error:
@@ -173,14 +171,21 @@ def create_catalogue(path: Path) -> None:
     draft = path.with_name(f"{path.name}.new")
     for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
         leftover.unlink(missing_ok=True)
-    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(draft))
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(draft, isolation_level=None))
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            # One transaction, and no log: what is in a log would be moved into the file when it is closed, and
+            # an error there is not told. It is synced below, before it has its name.
+            for setting in ("journal_mode=MEMORY", "synchronous=OFF"):
+                connection.exec_driver_sql(f"PRAGMA {setting}")
+            connection.exec_driver_sql("BEGIN")
             connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION}")
             connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA}")
             metadata.create_all(connection)
             connection.commit()
+            mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one()
+        if mode != "wal":
+            raise StoreError(f"{path} cannot be made: this SQLite or this disk keeps no write-ahead log")
     except sqlalchemy.exc.DBAPIError as error:
         raise explain(path, error.orig or error) from error
     finally:
@@ -225,6 +230,9 @@ def explain(path: Path, error: BaseException) -> StoreError:
             f"{path} is damaged ({error}): move it away and put back a copy of it; objects are not touched. "
             "`trainwright fsck` says what is hit"
         )
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        # The package never writes such a row on purpose: what the tables promise and what they hold differ.
+        return StoreError(f"{path}: rows contradict each other ({error}): `trainwright fsck` says what is hit")
     if code in _FORBIDDEN:
         return StoreError(f"{path} cannot be opened or written ({error}): check its permissions and its disk")
     if code == sqlite3.SQLITE_FULL:

@@ -40,6 +40,9 @@ class MetricWriter:
         # before it is written. Tuples would live long enough to
         # make the garbage collector walk through everything there is, which stalls a step for 20 ms.
         self._waiting: deque[Any] = deque()
+        self._taken: list[Any] = []  # values of the batch at work, until it is committed
+        self._marks: list[threading.Event] = []
+        self._failed = False  # the last try to write
         self._error: Exception | None = None
         self._heard = False
         self._closing = False
@@ -112,41 +115,50 @@ class MetricWriter:
         raise self._error
 
     def _work(self) -> None:
-        try:
-            with self._catalogue.metrics() as connection:
-                while self._waiting or not self._closing:
-                    self._wake.wait(PERIOD_S)
-                    self._wake.clear()
-                    while self._waiting:
-                        self._write_batch(connection)
-        except Exception as error:  # noqa: BLE001 - it is raised by the next report, flush or close
-            self._error = error
+        while True:
+            try:
+                with self._catalogue.metrics() as connection:
+                    while self._waiting or self._taken or not self._closing:
+                        self._wake.wait(PERIOD_S)
+                        self._wake.clear()
+                        while self._waiting or self._taken:
+                            self._write_batch(connection)
+                return
+            except Exception as error:  # noqa: BLE001 - it is raised by the next report, flush or close
+                if self._failed or isinstance(error, StaleAttempt):
+                    self._error = error
+                    return
+                # Once more over a new connection: what was taken for a batch is still there.
+                self._failed = True
+                self._wake.set()
 
     def _write_batch(self, connection: sqlite3.Connection) -> None:
         """Writes waiting reports, about `BATCH_ROWS` rows at most, in one transaction."""
         begin_immediate(connection, self._catalogue.path)
         try:
             self._check_attempt(connection)
-            rows, values, marks = 0, [], []
-            while self._waiting and rows < BATCH_ROWS:
+            values, written, much = self._taken, 0, STATEMENT_ROWS * COLUMNS
+            while True:
+                # Few rows at a time, so that the training gets the interpreter back soon.
+                while len(values) - written >= much:
+                    connection.execute(_MANY, values[written : written + much])
+                    written += much
+                if not self._waiting or len(values) >= BATCH_ROWS * COLUMNS:
+                    break
                 first = self._waiting.popleft()
                 if isinstance(first, threading.Event):
-                    marks.append(first)
-                    continue
-                values += self._rest_of_report(first)
-                # Few rows at a time, so that the training gets the interpreter back soon.
-                while len(values) >= STATEMENT_ROWS * COLUMNS:
-                    connection.execute(_MANY, values[: STATEMENT_ROWS * COLUMNS])
-                    del values[: STATEMENT_ROWS * COLUMNS]
-                    rows += STATEMENT_ROWS
-            tail = range(0, len(values), COLUMNS)
+                    self._marks.append(first)
+                else:
+                    values += self._rest_of_report(first)
+            tail = range(written, len(values), COLUMNS)
             connection.executemany(_ONE, (values[start : start + COLUMNS] for start in tail))
+            connection.commit()
         except BaseException:
             connection.rollback()
             raise
-        connection.commit()
-        for mark in marks:
+        for mark in self._marks:
             mark.set()
+        self._taken, self._marks, self._failed = [], [], False
 
     def _rest_of_report(self, step: int) -> list[Any]:
         take = self._waiting.popleft
