@@ -19,7 +19,9 @@ def breaches(*processes: Played) -> Iterator[str]:
     was killed is done by whoever uses it next.
     """
     unsynced: defaultdict[str, int] = defaultdict(int)  # bytes by file
-    unnamed: dict[str, int] = {}  # new names, and the thread that has to sync their folder; 0: nobody uses it yet
+    unnamed: dict[
+        str, int
+    ] = {}  # new names, and the thread that has to sync their folder; 0: nobody uses it yet
     for event in [event for played in processes for event in (played, *played.events)]:
         if isinstance(event, Played):
             unsynced.clear()

@@ -75,7 +75,9 @@ class Matrix:
         wrong += [f"fsck complains: {item}" for item in found.get("fsck", []) if item[0] != "leftover"]
         if played.code == DONE and not wrong:
             wrong += different(found, self.reference)
-        wrong += [f"after going on: {text}" for text in different(self.stage.tell(go_on=True), self.reference)]
+        wrong += [
+            f"after going on: {text}" for text in different(self.stage.tell(go_on=True), self.reference)
+        ]
         return word, wrong
 
     def _lost(self, played: Played, found: dict[str, Any]) -> Iterator[str]:

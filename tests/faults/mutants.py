@@ -4,9 +4,11 @@ import os
 import sqlite3
 from pathlib import Path
 
+from trainwright.base.errors import StoreError
 from trainwright.store import attempts, blobs, run, versions
 from trainwright.store.catalogue import Catalogue
 from trainwright.store.metrics import MetricWriter
+from trainwright.store.records import VersionRow
 from trainwright.store.saver import Version
 
 
@@ -108,10 +110,8 @@ def acknowledge_early() -> None:
         def silent():
             try:
                 return write()
-            except Exception:
-                from trainwright.store.records import VersionRow
-
-                found = {name: None for name in VersionRow.__dataclass_fields__}
+            except StoreError:
+                found = dict.fromkeys(VersionRow.__dataclass_fields__)
                 return VersionRow(**{**found, "number": 1, "step": 0})
 
         real(self, silent)

@@ -23,7 +23,9 @@ def begin(store: Store) -> LocalRun:
 
 
 def snapshot(step: int) -> Snapshot:
-    return Snapshot(step=step, epoch=0, weights={"w": story.np.full(9, float(step))}, state={"step": step}, metrics={})
+    return Snapshot(
+        step=step, epoch=0, weights={"w": story.np.full(9, float(step))}, state={"step": step}, metrics={}
+    )
 
 
 def metrics(home: Path, say: story.Say) -> None:

@@ -47,7 +47,12 @@ def play(home: Path, say: Say) -> None:
     with opened(home) as store:
         index = {"train": np.arange(8), "test": np.arange(8, 10)}
         row = datasets.register(
-            store, name="points", recipe={"n": 10}, recipe_digest="r" * 64, content_digest="c" * 64, splits=index
+            store,
+            name="points",
+            recipe={"n": 10},
+            recipe_digest="r" * 64,
+            content_digest="c" * 64,
+            splits=index,
         )
         say("dataset", row.digest)
     say("phase", "train")
@@ -79,7 +84,9 @@ def train(store: Store, dataset: str, home: Path, say: Say) -> None:
     common = {"resolved": Described(), "environment": {}}
     if runs:
         row = registry.resume_point(runs[0].id)
-        step, weights = (0, np.zeros(400)) if row is None else (min(row.step, STEPS), weights_of(registry, row))
+        step, weights = (
+            (0, np.zeros(400)) if row is None else (min(row.step, STEPS), weights_of(registry, row))
+        )
         run = LocalRun.reopen(store, runs[0].id, from_step=step, **common)
     else:
         row, step, weights = None, 0, np.zeros(400)
@@ -148,7 +155,9 @@ def told(home: Path) -> dict[str, object]:
                     "operator": registry.operator(row),
                 }
             elif row.status == "kept":
-                content = {name: store.blobs.get(digest).hex() for name, digest in registry.files(row).items()}
+                content = {
+                    name: store.blobs.get(digest).hex() for name, digest in registry.files(row).items()
+                }
             objects = [row.weights, row.state, row.files]
             found["versions"][row.number] = [row.step, row.status, objects, dict(row.metrics), content]
         found["tags"] = sorted(

@@ -46,7 +46,9 @@ def test_some_points_spread_over_all_calls(matrix):
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize(("kind", "sticky"), WAYS, ids=names)
 def test_every_point(matrix, kind, sticky, record_property):
-    points = [(phase, point) for phase, point in matrix.points if (point.kind, point.sticky) == (kind, sticky)]
+    points = [
+        (phase, point) for phase, point in matrix.points if (point.kind, point.sticky) == (kind, sticky)
+    ]
     outcomes = try_all(matrix, points)
     by_phase = Counter(phase for phase, _ in points)
     print(f"MATRIX {kind} {sticky} {dict(by_phase)} {dict(outcomes)}")

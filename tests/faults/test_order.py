@@ -66,7 +66,9 @@ def test_strace_counts_the_same_syncs(stage, shim, played, tmp_path):
     if shutil.which("strace") is None:
         pytest.skip("no strace")
     trace = tmp_path / "trace"
-    code = "import sys; from pathlib import Path; from faults import story; story.play(Path(sys.argv[1]), print)"
+    code = (
+        "import sys; from pathlib import Path; from faults import story; story.play(Path(sys.argv[1]), print)"
+    )
     command = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", str(trace)]
     without = {name: value for name, value in environment(shim, tmp_path).items() if name != "LD_PRELOAD"}
     done = subprocess.run(

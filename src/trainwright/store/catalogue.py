@@ -232,7 +232,9 @@ def explain(path: Path, error: BaseException) -> StoreError:
         )
     if code == sqlite3.SQLITE_CONSTRAINT:
         # The package never writes such a row on purpose: what the tables promise and what they hold differ.
-        return StoreError(f"{path}: rows contradict each other ({error}): `trainwright fsck` says what is hit")
+        return StoreError(
+            f"{path}: rows contradict each other ({error}): `trainwright fsck` says what is hit"
+        )
     if code in _FORBIDDEN:
         return StoreError(f"{path} cannot be opened or written ({error}): check its permissions and its disk")
     if code == sqlite3.SQLITE_FULL:

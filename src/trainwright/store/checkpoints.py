@@ -123,7 +123,7 @@ class Checkpoints:
         self._remove(least=MANY)
         return version
 
-    def _remove(self, *, least: int = 1) -> None:
+    def _remove(self, *, least: int = 0) -> None:
         blobs, unused = self._store.blobs, self._unused
         try:
             # Finding out what is not needed any more costs more than a small checkpoint: several at a time.

@@ -125,7 +125,7 @@ class MetricWriter:
                             self._write_batch(connection)
                 return
             except Exception as error:  # noqa: BLE001 - it is raised by the next report, flush or close
-                if self._failed or isinstance(error, StaleAttempt):
+                if self._failed or isinstance(error, StaleAttempt) or not isinstance(error, StoreError):
                     self._error = error
                     return
                 # Once more over a new connection: what was taken for a batch is still there.
