@@ -10,10 +10,11 @@ import json
 import os
 import signal
 import sys
+import time
 import traceback
 from pathlib import Path
 
-from faults import mutants, scenes, story
+from faults import mutants, power, scenes, story
 from trainwright.base.errors import TrainwrightError
 
 shim = ctypes.CDLL(None)
@@ -67,6 +68,11 @@ def serve():
             except BaseException:  # noqa: BLE001 - it is handed to the test
                 say("broken", traceback.format_exc()[-3000:])
             os._exit(code)
+        if "kill_after_s" in order:
+            time.sleep(order["kill_after_s"])
+            if "cut" in order:
+                power.cut(order["cut"])
+            os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)
 

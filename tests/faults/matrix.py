@@ -69,16 +69,20 @@ class Matrix:
         found = self.stage.tell()
         if point.kind.startswith("flip"):
             return self._after_damage(found)
-        wrong = list(self._lost(played, found)) + list(self._untrue(found))
-        if "refused" in found:
-            wrong.append(f"a reader was refused: {found['refused']}")
-        wrong += [f"fsck complains: {item}" for item in found.get("fsck", []) if item[0] != "leftover"]
+        wrong = self.after_kill(played, found)
         if played.code == DONE and not wrong:
             wrong += different(found, self.reference)
         wrong += [
             f"after going on: {text}" for text in different(self.stage.tell(go_on=True), self.reference)
         ]
         return word, wrong
+
+    def after_kill(self, played: Played, found: dict[str, Any]) -> list[str]:
+        """Says what is wrong with what is told after a process was killed or gave up."""
+        wrong = list(self._lost(played, found)) + list(self._untrue(found))
+        if "refused" in found:
+            wrong.append(f"a reader was refused: {found['refused']}")
+        return wrong + [f"fsck complains: {item}" for item in found.get("fsck", []) if item[0] != "leftover"]
 
     def _lost(self, played: Played, found: dict[str, Any]) -> Iterator[str]:
         """Looks for everything that was acknowledged."""

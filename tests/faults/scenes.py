@@ -11,6 +11,7 @@ from trainwright.base.errors import StaleAttempt
 from trainwright.store import tables
 from trainwright.store.opening import record_attempt
 from trainwright.store.records import Snapshot
+from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
 
@@ -42,6 +43,26 @@ def metrics(home: Path, say: story.Say) -> None:
             run.flush()
             say("written", batch)
         run.finish("done")
+
+
+def keep_saving(home: Path, say: story.Say) -> None:
+    """Saves and tags one version after the other, until something ends it."""
+    with story.opened(home) as store:
+        registry = Registry(store)
+        runs = registry.runs()
+        row = registry.resume_point(runs[0].id) if runs else None
+        step, weights = (0, story.np.zeros(400)) if row is None else (row.step, registry.weights(row)["w"])
+        described = {"resolved": story.Described(), "environment": {}}
+        run = LocalRun.reopen(store, runs[0].id, from_step=step, **described) if runs else begin(store)
+        while True:
+            step, weights = step + 1, story.step_of(weights, step + 1)
+            run.report(step, {"train/loss": float(weights[0])}, group="train")
+            state = {"step": step, "moment": weights / 2}
+            row = run.save(Snapshot(step=step, epoch=0, weights={"w": weights}, state=state, metrics={})).wait()
+            say("version", row.number, row.weights, row.state)
+            if step % 3 == 0:
+                registry.tag(f"tiny@{row.number}", "good")
+                say("tag", "good", row.number)
 
 
 def live_draft(home: Path, say: story.Say) -> None:
