@@ -8,6 +8,7 @@ from pathlib import PurePath
 from faults.harness import Call, Played
 
 ACKNOWLEDGED = ("dataset", "begun", "version", "artifact", "finished", "tag", "note")
+LOG_HEADER = 32  # bytes: written when a log is begun anew
 
 
 def breaches(*processes: Played) -> Iterator[str]:
@@ -19,18 +20,21 @@ def breaches(*processes: Played) -> Iterator[str]:
     was killed is done by whoever uses it next.
     """
     unsynced: defaultdict[str, int] = defaultdict(int)  # bytes by file
-    unnamed: dict[
-        str, int
-    ] = {}  # new names, and the thread that has to sync their folder; 0: nobody uses it yet
+    failed: set[str] = set()  # files whose sync has failed, until they are begun anew
+    # New names, and the thread that has to sync their folder; 0: nobody uses it yet.
+    unnamed: dict[str, int] = {}
     for event in [event for played in processes for event in (played, *played.events)]:
         if isinstance(event, Played):
             unsynced.clear()
+            failed.clear()
             unnamed = {name: 0 if in_objects(name) else thread for name, thread in unnamed.items()}
             continue
         if not isinstance(event, Call):
             if event[0] in ACKNOWLEDGED:
                 for path in [path for path in unsynced if path.endswith("catalogue.db-wal")]:
                     yield f"{event[:2]} was acknowledged before {path} was synced"
+                for path in failed:
+                    yield f"{event[:2]} was acknowledged by {path}, a sync of which has failed"
                 for name in [name for name, thread in unnamed.items() if thread]:
                     yield f"{event[:2]} was acknowledged before the new name {name} was synced"
             continue
@@ -42,7 +46,12 @@ def breaches(*processes: Played) -> Iterator[str]:
             elif is_object(place):
                 yield f"{path} was written in its place"
             unsynced[path] += event.size
+            failed.difference_update([path] if event.size == LOG_HEADER and path.endswith("-wal") else ())
         elif event.operation == "fsync":
+            if event.fault in ("eio", "enospc"):
+                # What the kernel could not write it forgets: the next sync proves nothing. A folder is changed anew.
+                failed.update([path] if path.endswith("-wal") or place.parent.name == "tmp" else ())
+                continue
             unsynced.pop(path, None)
             unnamed = {name: thread for name, thread in unnamed.items() if str(PurePath(name).parent) != path}
             if path in unnamed:
@@ -56,8 +65,9 @@ def breaches(*processes: Played) -> Iterator[str]:
                 unnamed[folder] = event.thread
         elif event.operation == "mkdir" and place.name != "tmp":
             unnamed[path] = event.thread
-        elif event.operation == "unlink":
+        elif event.operation in ("unlink", "truncate"):
             unsynced.pop(path, None)
+            failed.discard(path)
 
 
 def in_objects(name: str) -> bool:
@@ -107,7 +117,7 @@ def kind_of(call: Call) -> str:
         return "object"
     if call.operation == "mkdir" and len(place.name) == 2:
         return "prefix"
-    if call.operation == "write" and place.name == "catalogue.db-wal" and call.size == 32:
+    if call.operation == "write" and place.name == "catalogue.db-wal" and call.size == LOG_HEADER:
         return "log header"
     if call.operation == "fsync" and place.name == "catalogue.db-wal":
         return "log sync"

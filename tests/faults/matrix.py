@@ -1,6 +1,7 @@
 """Every I/O call of the story × every way it can go wrong, and what must hold afterwards."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from typing import Any
 
 from faults.harness import DONE, KILLED, REFUSED, Call, Played, Point, Stage
@@ -40,6 +41,14 @@ def points_of(played: Played) -> list[tuple[str, Point]]:
 
 # Only rows with a digest can be told from damaged ones; where notes and metrics have none, they are not judged.
 ALL_SEALED = tables.note in tables.SEALED
+
+
+def failing_commits(matrix: "Matrix") -> list[Call]:
+    """Gives the syncs of the log that belong to a commit; when it is closed, nobody is told of an error."""
+    calls = [call for phase, call in matrix.played.phases() if call.number and phase != "create"]
+    pairs = pairwise(calls)
+    syncs = [call for before, call in pairs if (before.operation, call.operation) == ("write", "fsync")]
+    return [call for call in syncs if call.path.endswith("-wal")]
 
 
 class Matrix:

@@ -58,7 +58,9 @@ def keep_saving(home: Path, say: story.Say) -> None:
             step, weights = step + 1, story.step_of(weights, step + 1)
             run.report(step, {"train/loss": float(weights[0])}, group="train")
             state = {"step": step, "moment": weights / 2}
-            row = run.save(Snapshot(step=step, epoch=0, weights={"w": weights}, state=state, metrics={})).wait()
+            row = run.save(
+                Snapshot(step=step, epoch=0, weights={"w": weights}, state=state, metrics={})
+            ).wait()
             say("version", row.number, row.weights, row.state)
             if step % 3 == 0:
                 registry.tag(f"tiny@{row.number}", "good")

@@ -73,7 +73,9 @@ def play(home: Path, say: Say) -> None:
         say("note")
     say("phase", "gc")
     with opened(home) as store:
-        collect(store)
+        store.blobs.put([b"what somebody wrote who died before its row"])
+        count, _ = collect(store)
+        say("collected", count)
 
 
 def train(store: Store, dataset: str, home: Path, say: Say) -> None:

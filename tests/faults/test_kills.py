@@ -32,5 +32,7 @@ def test_a_thousand_kills_at_random_moments_lose_nothing(matrix):
             assert played.code == KILLED, played.said("broken") or played.said("refused")
             kills += 1
             phases[next((phase for phase, _ in reversed(list(played.phases()))), "start")] += 1
-    assert kills >= KILLS and min(phases[phase] for phase in ("create", "checkpoint", "tag", "gc")) >= 5, phases
+    assert kills >= KILLS and min(phases[phase] for phase in ("create", "checkpoint", "tag", "gc")) >= 5, (
+        phases
+    )
     print(f"KILLS {kills} by part {dict(phases)}, acknowledged {dict(acknowledged)}")

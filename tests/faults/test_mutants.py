@@ -4,11 +4,20 @@ import pytest
 
 from faults.harness import DONE, Point
 from faults.lint import breaches
+from faults.matrix import failing_commits
 
 
 def by_order(stage, matrix, mutants):
     stage.clear()
     return list(breaches(stage.play(mutants=mutants)))
+
+
+def by_order_after_failed_syncs(stage, matrix, mutants):
+    found = []
+    for call in failing_commits(matrix)[2:7]:  # before them, nothing is tried again
+        stage.clear()
+        found += breaches(stage.play(Point(call.number, "eio"), mutants=mutants))
+    return found
 
 
 def by_points(kinds, sticky=False, part=None, step=1):
@@ -51,6 +60,7 @@ FOUND = {
     "skip_fsync": [("order", by_order)],
     "skip_folder_fsync": [("order", by_order)],
     "commit_normally": [("order", by_order)],
+    "trust_a_failed_log": [("order", by_order_after_failed_syncs)],
     "remove_live_drafts": [("scene", by_scene("live_draft"))],
     "write_unfenced": [("scene", by_scene("stale"))],
     "report_unfenced": [("scene", by_scene("stale"))],

@@ -7,8 +7,9 @@ import sys
 
 import pytest
 
-from faults.harness import DONE, HERE, Call, environment
+from faults.harness import DONE, HERE, Call, Point, environment
 from faults.lint import breaches, costs
+from faults.matrix import failing_commits
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,17 @@ def test_what_goes_on_after_a_kill_is_in_order_too(stage, matrix):
         first, again = stage.play(point), stage.play()
         assert again.code == DONE
         assert list(breaches(first, again)) == [], point
+
+
+def test_a_file_whose_sync_failed_is_not_trusted_again(stage, matrix):
+    logs = failing_commits(matrix)
+    syncs = [call for call in matrix.played.calls if call.operation == "fsync"]
+    files = [call for call in syncs if "/tmp/" in call.path.removeprefix(str(stage.home))][::4]
+    assert len(logs) >= 8 and len(files) >= 3
+    for call in [*logs, *files]:
+        stage.clear()
+        played = stage.play(Point(call.number, "eio"))
+        assert played.hit() is not None and list(breaches(played)) == [], call
 
 
 def test_an_object_costs_two_syncs_a_prefix_one_and_a_commit_one(played):

@@ -53,7 +53,7 @@ def lost(whole, found):
         row = found["versions"].get(str(number))
         if row is None or row[2][:2] != objects:
             yield f"acknowledged version {number} is lost"
-    tags = [number for number in (said[1] for said in whole.said("tag"))]
+    tags = [number for _, number in whole.said("tag")]
     if tags and not any(tag[1] == "good" and tag[2] >= max(tags) for tag in found["tags"]):
         yield f"acknowledged tag on version {max(tags)} is lost"
 

@@ -107,8 +107,15 @@ class Blobs:
             raise StoreError(f"object {digest} is missing; `trainwright fsck` names what is hit") from error
 
     def remove(self, digest: str) -> None:
-        """Removes an object, if it is there; only for collection, under the store's exclusive lock."""
-        self.path(digest).unlink(missing_ok=True)
+        """Removes an object, if it is there; only for collection, under the store's exclusive lock.
+
+        Raises:
+            StoreError: If it cannot be removed.
+        """
+        try:
+            self.path(digest).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"object {digest} cannot be removed: {error}; mend the disk") from error
 
     def all(self) -> Iterator[str]:
         """Yields the digests of all objects in order."""

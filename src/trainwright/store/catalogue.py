@@ -18,6 +18,7 @@ from trainwright.store.tables import SCHEMA, metadata
 
 APPLICATION = 0x7472_6E77  # "trnw": tells our file from other programs' databases
 PATIENCE_S = 60.0
+LOG_PATIENCE_S = 5
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _ROTTEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
@@ -40,6 +41,7 @@ class Catalogue:
         if not path.is_file():
             raise StoreError(f"{path} is missing: the folder is no store, or it was only partly copied")
         self._pid = os.getpid()
+        self._distrusted = False
         self._readers = self._engine(write=False)
         self._writers = self._engine(write=True)
         self._check_schema()
@@ -68,13 +70,21 @@ class Catalogue:
         if not self.writable:
             raise StoreError(f"{self.path} is read-only: nothing can be recorded in it")
         with self._explained(), self._own(self._writers).connect() as connection:
-            begin_immediate(_driver(connection), self.path)
+            raw = _driver(connection)
+            if self._distrusted:
+                self._renew_log(raw)
+            begin_immediate(raw, self.path)
             try:
                 yield connection
             except BaseException:
                 connection.rollback()
                 raise
-            connection.commit()
+            try:
+                connection.commit()
+            except sqlalchemy.exc.DBAPIError as error:
+                code = getattr(error.orig, "sqlite_errorcode", 0)
+                self._distrusted = self._distrusted or code == sqlite3.SQLITE_IOERR_FSYNC
+                raise
 
     @contextmanager
     def metrics(self) -> Iterator[sqlite3.Connection]:
@@ -95,6 +105,22 @@ class Catalogue:
         """Closes the connections that are not in use."""
         self._readers.dispose()
         self._writers.dispose()
+
+    def _renew_log(self, connection: sqlite3.Connection) -> None:
+        """Begins the log anew after a sync of it failed.
+
+        The kernel forgets what it could not write: the next sync would succeed although metrics that came before,
+        which are not synced one by one, are not on the disk, and what is behind a hole in the log is not read.
+        """
+        connection.execute(f"PRAGMA busy_timeout={LOG_PATIENCE_S * 1000}")
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.execute("PRAGMA busy_timeout=0")
+        if busy:
+            raise StoreError(
+                f"{self.path}: a sync of its log failed, and others read it, so that it cannot be begun anew: "
+                "end them, then resume"
+            )
+        self._distrusted = False
 
     def _engine(self, *, write: bool) -> Engine:
         # Writers wait in `begin_immediate`; readers wait only for the recovery after a crash.
