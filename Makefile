@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CPUS ?= auto
 
-.PHONY: demo test check fix docs bench test-all lock clean
+.PHONY: demo test check fix docs bench test-all test-faults lock clean
 
 # torch is always installed by its exact version: any other spelling may download gigabytes.
 $(VENV)/demo.done: pyproject.toml constraints.txt
@@ -21,10 +21,13 @@ demo: $(VENV)/demo.done  ## train examples/mnist1d/cnn.yaml and show what came o
 	$(BIN)/trainwright run examples/mnist1d/cnn.yaml
 
 test: $(VENV)/dev.done  ## all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow" -n $(CPUS)
+	$(BIN)/python -m pytest -m "not slow and not faults" -n $(CPUS)
 
 test-all: $(VENV)/dev.done  ## the published numbers too
-	$(BIN)/python -m pytest -n $(CPUS)
+	$(BIN)/python -m pytest -m "not faults" -n $(CPUS)
+
+test-faults: $(VENV)/dev.done  ## the long campaigns of planted faults: every I/O call, kills, power cuts
+	$(BIN)/python -m pytest -m faults -n $(CPUS)
 
 check: $(VENV)/dev.done  ## what a reviewer runs: format, lint, types, floors
 	$(BIN)/ruff format --check .

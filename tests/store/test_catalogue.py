@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 from sqlalchemy import insert, select
-from sqlalchemy.exc import IntegrityError
 
 from trainwright.base.errors import StoreError
 from trainwright.store import catalogue as module
@@ -75,7 +74,7 @@ def test_commits_are_flushed_to_disk_and_foreign_keys_are_checked(path):
 
 
 def test_a_row_about_a_run_that_does_not_exist_is_refused(path):
-    with pytest.raises(IntegrityError), Catalogue(path).write() as connection:
+    with pytest.raises(StoreError, match="rows contradict each other"), Catalogue(path).write() as connection:
         connection.execute(
             insert(note).values(run="nobody", attempt=1, time="", level="", text="", digest="")
         )

@@ -140,8 +140,15 @@ class Blobs:
             raise StoreError(f"object {digest} is missing; `trainwright fsck` names what is hit") from error
 
     def remove(self, digest: str) -> None:
-        """Removes an object, if it is there; only for collection, under the store's exclusive lock."""
-        self.path(digest).unlink(missing_ok=True)
+        """Removes an object, if it is there; only for collection, under the store's exclusive lock.
+
+        Raises:
+            StoreError: If it cannot be removed.
+        """
+        try:
+            self.path(digest).unlink(missing_ok=True)
+        except OSError as error:
+            raise StoreError(f"object {digest} cannot be removed: {error}; mend the disk") from error
 
     def all(self) -> Iterator[str]:
         """Yields the digests of all objects in order."""
@@ -177,7 +184,7 @@ class Blobs:
         if not self.intact(digest):
             return False
         # Whoever renamed it may not have come to the fsync of the directory yet.
-        _sync(self.path(digest).parent)
+        sync_folder(self.path(digest).parent)
         return True
 
     def _finish(self, draft: Path, file: int, *, digest: str, length: int) -> None:
@@ -189,9 +196,11 @@ class Blobs:
         target = self.path(digest)
         if not target.parent.is_dir():
             target.parent.mkdir(exist_ok=True)
-            _sync(self.folder)
+        if not any(target.parent.iterdir()):
+            # New, or made by somebody who may have died before this.
+            sync_folder(self.folder)
         draft.rename(target)
-        _sync(target.parent)
+        sync_folder(target.parent)
 
     @contextmanager
     def _told(self, what: str | Path) -> Iterator[None]:
@@ -274,7 +283,8 @@ def _chunks_of(path: Path) -> Iterator[bytes]:
             yield chunk
 
 
-def _sync(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Makes durable which names are in a folder."""
     file = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(file)

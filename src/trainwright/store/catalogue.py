@@ -19,6 +19,7 @@ from trainwright.store.tables import SCHEMA, metadata
 
 APPLICATION = 0x7472_6E77  # "trnw": tells our file from other programs' databases
 PATIENCE_S = 60.0
+LOG_PATIENCE_S = 5
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _ROTTEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
@@ -42,6 +43,7 @@ class Catalogue:
         if not path.is_file():
             raise StoreError(f"{path} is missing: the folder is no store, or it was only partly copied")
         self._pid = os.getpid()
+        self._distrusted = False
         self._readers = self._engine(write=False)
         self._writers = self._engine(write=True)
         self._check_schema()
@@ -73,13 +75,21 @@ class Catalogue:
         if not self.writable:
             raise StoreError(f"{self.path} is read-only: nothing can be recorded in it")
         with self._explained(), self._own(self._writers).connect() as connection:
-            begin_immediate(_driver(connection), self.path)
+            raw = _driver(connection)
+            if self._distrusted:
+                self._renew_log(raw)
+            begin_immediate(raw, self.path)
             try:
                 yield connection
             except BaseException:
                 connection.rollback()
                 raise
-            connection.commit()
+            try:
+                connection.commit()
+            except sqlalchemy.exc.DBAPIError as error:
+                code = getattr(error.orig, "sqlite_errorcode", 0)
+                self._distrusted = self._distrusted or code == sqlite3.SQLITE_IOERR_FSYNC
+                raise
 
     @contextmanager
     def metrics(self) -> Iterator[sqlite3.Connection]:
@@ -100,6 +110,22 @@ class Catalogue:
         """Closes the connections that are not in use."""
         self._readers.dispose()
         self._writers.dispose()
+
+    def _renew_log(self, connection: sqlite3.Connection) -> None:
+        """Begins the log anew after a sync of it failed.
+
+        The kernel forgets what it could not write: the next sync would succeed although metrics that came before,
+        which are not synced one by one, are not on the disk, and what is behind a hole in the log is not read.
+        """
+        connection.execute(f"PRAGMA busy_timeout={LOG_PATIENCE_S * 1000}")
+        (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        connection.execute("PRAGMA busy_timeout=0")
+        if busy:
+            raise StoreError(
+                f"{self.path}: a sync of its log failed, and others read it, so that it cannot be begun anew: "
+                "end them, then resume"
+            )
+        self._distrusted = False
 
     def _engine(self, *, write: bool) -> Engine:
         # Writers wait in `begin_immediate`; readers wait only for the recovery after a crash.
@@ -164,8 +190,6 @@ class Catalogue:
     def _explained(self) -> Iterator[None]:
         try:
             yield
-        except (sqlalchemy.exc.IntegrityError, sqlite3.IntegrityError):
-            raise
         except sqlalchemy.exc.DBAPIError as error:
             raise explain(self.path, error.orig or error) from error
         except sqlite3.Error as error:
@@ -186,15 +210,22 @@ def create_catalogue(path: Path) -> None:
     draft = path.with_name(f"{path.name}.new")
     for leftover in (draft, Path(f"{draft}-wal"), Path(f"{draft}-shm")):
         leftover.unlink(missing_ok=True)
-    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(draft))
+    engine = create_engine("sqlite://", creator=lambda: sqlite3.connect(draft, isolation_level=None))
     try:
         with engine.connect() as connection:
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+            # One transaction, and no log: what is in a log would be moved into the file when it is closed, and
+            # an error there is not told. It is synced below, before it has its name.
+            for setting in ("journal_mode=MEMORY", "synchronous=OFF"):
+                connection.exec_driver_sql(f"PRAGMA {setting}")
+            connection.exec_driver_sql("BEGIN")
             connection.exec_driver_sql(f"PRAGMA application_id={APPLICATION}")
             connection.exec_driver_sql(f"PRAGMA user_version={SCHEMA}")
             metadata.create_all(connection)
             record_structure(connection)
             connection.commit()
+            mode = connection.exec_driver_sql("PRAGMA journal_mode=WAL").scalar_one()
+        if mode != "wal":
+            raise StoreError(f"{path} cannot be made: this SQLite or this disk keeps no write-ahead log")
     except sqlalchemy.exc.DBAPIError as error:
         raise explain(path, error.orig or error) from error
     finally:
@@ -238,6 +269,11 @@ def explain(path: Path, error: BaseException) -> StoreError:
         return StoreError(
             f"{path} is damaged ({error}): move it away and put back a copy of it; objects are not touched. "
             "`trainwright fsck` says what is hit"
+        )
+    if code == sqlite3.SQLITE_CONSTRAINT:
+        # The package never writes such a row on purpose: what the tables promise and what they hold differ.
+        return StoreError(
+            f"{path}: rows contradict each other ({error}): `trainwright fsck` says what is hit"
         )
     if code in _FORBIDDEN:
         return StoreError(f"{path} cannot be opened or written ({error}): check its permissions and its disk")

@@ -120,15 +120,16 @@ class Checkpoints:
 
     def _tidy(self, version: VersionRow, unused: set[str]) -> VersionRow:
         self._unused |= unused
-        blobs = self._store.blobs
-        # Finding out what is not needed any more costs more than a small checkpoint: several at a time.
-        if len(self._unused) >= MANY or sum(map(blobs.size, filter(blobs.has, self._unused))) >= MUCH_BYTES:
-            self._remove()
+        self._remove(least=MANY)
         return version
 
-    def _remove(self) -> None:
-        unused, self._unused = self._unused, set()
+    def _remove(self, *, least: int = 0) -> None:
+        blobs, unused = self._store.blobs, self._unused
         try:
+            # Finding out what is not needed any more costs more than a small checkpoint: several at a time.
+            if len(unused) < least and sum(map(blobs.size, filter(blobs.has, unused))) < MUCH_BYTES:
+                return
+            self._unused = set()
             remove_unused(self._store, unused)
         except (OSError, StoreError) as error:
             # The versions are durable, and what stays is only in the way: not an error of a save.

@@ -8,6 +8,7 @@ import weakref
 from pathlib import Path
 
 from trainwright.base.errors import StoreError
+from trainwright.store.letting import let_go
 
 _RUN = re.compile(r"r\d{8}-\d{6}-[a-z2-7]{4}")
 _PATIENCE_S = 1.0
@@ -25,7 +26,11 @@ class LiveLock:
     """
 
     def __init__(self, folder: Path, run: str) -> None:
-        self._file = os.open(_lock_path(folder, run), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        path = _lock_path(folder, run)
+        try:
+            self._file = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise StoreError(f"{path} cannot be written: {error}") from error
         deadline = time.monotonic() + _PATIENCE_S
         while not _locked(self._file, fcntl.LOCK_EX):
             # Somebody who only looks holds it for an instant.
@@ -42,7 +47,7 @@ class LiveLock:
         """Gives the lock back; a second time does nothing."""
         if self in _HELD:
             _HELD.discard(self)
-            os.close(self._file)
+            let_go(self._file)
 
 
 def is_live(folder: Path, run: str) -> bool:
@@ -54,7 +59,7 @@ def is_live(folder: Path, run: str) -> bool:
     try:
         return not _locked(file, fcntl.LOCK_SH)
     finally:
-        os.close(file)
+        let_go(file)
 
 
 def check_run_id(run: str) -> str:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from trainwright.base.errors import StoreError
-from trainwright.store.blobs import Blobs
+from trainwright.store.blobs import Blobs, sync_folder
 from trainwright.store.catalogue import Catalogue, create_catalogue
+from trainwright.store.letting import let_go
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +97,12 @@ class Store:
 
 
 def _create(home: Path, path: Path) -> None:
+    # The folder itself may be there already, made by somebody who died before it was durable.
+    made = [home, *(folder for folder in home.parents if not folder.exists())]
     for folder in (home / "objects" / "tmp", home / "live"):
         folder.mkdir(parents=True, exist_ok=True)
+    for folder in made:
+        sync_folder(folder.parent)
     with _lock(home) as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         if not path.exists():  # another process may have made it meanwhile
@@ -113,4 +118,4 @@ def _lock(home: Path) -> Iterator[int]:
     try:
         yield file
     finally:
-        os.close(file)
+        let_go(file)

@@ -1,0 +1,54 @@
+"""Whichever I/O call goes wrong, in whichever way: nothing that was acknowledged is lost, and nothing false is told."""
+
+from collections import Counter
+
+import pytest
+
+from faults.harness import KINDS, OPERATIONS
+from faults.story import PHASES
+
+WAYS = [
+    *((kind, False) for kind in KINDS[1:]),
+    *((kind, True) for kind in ("short", "eio", "enospc")),
+]
+names = [f"{kind}, from then on" if sticky else kind for kind, sticky in WAYS]
+QUICK = 84
+
+
+def try_all(matrix, points):
+    wrong, outcomes = [], Counter()
+    for phase, point in points:
+        outcome, complaints = matrix.complaints(point)
+        outcomes[outcome] += 1
+        if complaints:
+            wrong.append(f"{phase}: {point}: {outcome}\n  " + "\n  ".join(complaints))
+    assert not wrong, f"{len(wrong)} of {len(points)} points\n" + "\n".join(wrong[:8])
+    return outcomes
+
+
+def test_the_shim_sees_every_kind_of_call_in_every_part(matrix):
+    seen = Counter((phase, call.operation) for phase, call in matrix.played.phases())
+    assert {phase for phase, _ in seen} == set(PHASES)
+    assert {operation for _, operation in seen} == set(OPERATIONS)
+    # SQLite's own calls, too: its log is written and synced.
+    log = {call.operation for call in matrix.played.calls if call.path.endswith("catalogue.db-wal")}
+    assert {"open", "write", "fsync", "read"} <= log
+    assert len(matrix.points) > 3000 and {point.kind for _, point in matrix.points} == set(KINDS[1:])
+
+
+def test_some_points_spread_over_all_calls(matrix):
+    step = len(matrix.points) / QUICK
+    outcomes = try_all(matrix, [matrix.points[int(number * step)] for number in range(QUICK)])
+    assert min(outcomes[word] for word in ("killed", "refused", "done", "named")) >= 2, outcomes
+
+
+@pytest.mark.faults
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize(("kind", "sticky"), WAYS, ids=names)
+def test_every_point(matrix, kind, sticky, record_property):
+    points = [
+        (phase, point) for phase, point in matrix.points if (point.kind, point.sticky) == (kind, sticky)
+    ]
+    outcomes = try_all(matrix, points)
+    by_phase = Counter(phase for phase, _ in points)
+    print(f"MATRIX {kind} {sticky} {dict(by_phase)} {dict(outcomes)}")
