@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from trainwright.base.errors import StaleAttempt, StoreError
-from trainwright.store.catalogue import Catalogue, begin_immediate
+from trainwright.store.catalogue import Catalogue
 
 PERIOD_S = 0.5
 BATCH_ROWS = 5000  # in one transaction
@@ -124,8 +124,7 @@ class MetricWriter:
 
     def _write_batch(self, connection: sqlite3.Connection) -> None:
         """Writes waiting reports, about `BATCH_ROWS` rows at most, in one transaction."""
-        begin_immediate(connection, self._catalogue.path)
-        try:
+        with self._catalogue.alone(connection):
             self._check_attempt(connection)
             rows, values, marks = 0, [], []
             while self._waiting and rows < BATCH_ROWS:
@@ -141,10 +140,6 @@ class MetricWriter:
                     rows += STATEMENT_ROWS
             tail = range(0, len(values), COLUMNS)
             connection.executemany(_ONE, (values[start : start + COLUMNS] for start in tail))
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
         for mark in marks:
             mark.set()
 
