@@ -94,6 +94,7 @@ def resume_run(
     home: Path | str | None = None,
     epochs: int | None = None,
     allow_inexact: bool = False,
+    take_over: bool = False,
     listeners: Sequence[Callback] = (),
     test: bool = True,
 ) -> Trained:
@@ -104,6 +105,8 @@ def resume_run(
         home: The store; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
         epochs: Length of a new run that begins at the version; its schedule has the new horizon.
         allow_inexact: Go on although package versions or the device differ; the record says so.
+        take_over: Go on although a process holds the run, if it gave no sign of life for a minute; it can write
+            nothing from then on.
         listeners: Such as a progress bar.
         test: As `run_experiment`.
 
@@ -141,6 +144,7 @@ def resume_run(
             environment=environment,
             from_step=point.step,
             inexact=inexact or None,
+            take_over=take_over,
         )
     return _train(plan, run, resume=point, listeners=listeners, test=test)
 

@@ -120,6 +120,7 @@ class LocalRun:
         environment: Mapping[str, Json],
         from_step: int,
         inexact: Sequence[str] | None = None,
+        take_over: bool = False,
     ) -> "LocalRun":
         """Begins the next attempt of a run; the one before can write nothing from here on.
 
@@ -130,11 +131,12 @@ class LocalRun:
             environment: Of this process.
             from_step: Step of the checkpoint it goes on from.
             inexact: What differs from the attempt before, if it does not go on exactly.
+            take_over: Go on although another process holds the run, if that gave no sign of life during the lease.
 
         Raises:
             StoreError: If there is no such run, or another process is training it.
         """
-        lock = LiveLock(store.live, run_id)
+        lock = LiveLock(store.live, run_id, take_over=take_over)
         try:
             described = {"spec": resolved.tree(), "environment": dict(environment)}
             found = record_attempt(store, run_id, described=described, from_step=from_step, inexact=inexact)
