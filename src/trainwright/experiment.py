@@ -243,7 +243,10 @@ def _train(
         write_provenance(run, plan, final, seconds=time.monotonic() - began)
         run.finish(STATES[outcome.kind], outcome.reason, final=final if outcome.finished else None)
     except BaseException as error:
-        run.finish("failed", f"{type(error).__name__}: {error}")
+        try:
+            run.finish("failed", f"{type(error).__name__}: {error}")
+        except StoreError as again:
+            raise error from again  # the first error says what to mend; the run is shown as killed
         raise
     report = write_report(registry, run.id)
     baseline = _table(registry, run.id, "test/baseline")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from trainwright.base.errors import StaleAttempt
+from trainwright.base.errors import StaleAttempt, StoreError
 from trainwright.store import blobs, checkpoints, live, versions
 from trainwright.store.records import Snapshot
 from trainwright.store.run import LocalRun
@@ -144,6 +144,13 @@ def main():
         print(run.id, flush=True)
     elif role == "until stale":
         write_until_stale(run, Path(detail))
+    elif role == "leave unsaved":
+
+        def full(*_, **__):
+            raise StoreError("the disk is full")
+
+        checkpoints.commit_version = full
+        run.save(snapshot(1))
     elif role == "hold":
         print(run.id, flush=True)
         sys.stdin.readline()

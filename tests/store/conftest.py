@@ -1,5 +1,6 @@
 """What the tests of the store share: a store, and ways to begin runs and to make snapshots."""
 
+import contextlib
 from pathlib import Path
 
 import numpy as np
@@ -48,9 +49,10 @@ def reopen_run(store, run, *, from_step, **changes):
 
 def let_go(run):
     run._lock.release()
-    writer = run._metrics
-    writer._heard = True  # what a test broke on purpose is not raised again
-    writer.close()
+    run._metrics._heard = True  # what a test broke on purpose is not raised again
+    run._metrics.close()
+    with contextlib.suppress(Exception):
+        run._checkpoints.close()
 
 
 @pytest.fixture

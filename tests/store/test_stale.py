@@ -31,10 +31,9 @@ def stop_outside_of_a_write(process, store, monkeypatch):
             try:
                 with store.catalogue.write():
                     return
-            except StoreError as error:
-                assert f"is process {process.pid} hung or stopped?" in str(error)
-            process.send_signal(signal.SIGCONT)
-            time.sleep(0.01)
+            except StoreError:
+                process.send_signal(signal.SIGCONT)  # it is inside of one
+                time.sleep(0.01)
 
 
 def wait_for(condition):

@@ -195,6 +195,7 @@ class TrainingLoop:
             learner=learner,
             seconds=self._now() - self._began,
             resumed=self._resumed,
+            unsaved=self.run.unsaved,
         )
 
     def _each(self, event: str, moment: Moment, *more: Any) -> list[Stop | Save]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from trainwright.store.records import Unsaved
 from trainwright.train.learner import Learner
 
 
@@ -22,6 +23,7 @@ class Moment:
         learner: The model, as it is now.
         seconds: Time since this attempt began.
         resumed: Whether this attempt went on from a checkpoint.
+        unsaved: Since which step no checkpoint could be saved, and why; None if all is well.
     """
 
     run: str
@@ -34,6 +36,7 @@ class Moment:
     learner: Learner
     seconds: float
     resumed: bool
+    unsaved: Unsaved | None = None
 
 
 @dataclass(frozen=True, slots=True)
