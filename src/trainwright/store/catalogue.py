@@ -1,5 +1,6 @@
 """The catalogue: one SQLite file, with short transactions for reading, for writing, and for metrics."""
 
+import errno
 import os
 import random
 import sqlite3
@@ -20,6 +21,12 @@ from trainwright.store.tables import SCHEMA, metadata
 APPLICATION = 0x7472_6E77  # "trnw": tells our file from other programs' databases
 PATIENCE_S = 60.0
 CURE = "free space or inodes (`df -h`, `df -i`), or mend the disk, then resume"
+_CURES = {
+    errno.ENOENT: "the folder has vanished: put the store back, then resume",
+    errno.EROFS: "the file system is read-only: mount it for writing, or name another store (--store)",
+    errno.EACCES: "you may not write there: name another store (--store)",
+    errno.EPERM: "you may not write there: name another store (--store)",
+}
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _ROTTEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
@@ -127,7 +134,7 @@ class Catalogue:
             try:
                 inside = stack.enter_context(Line(path).turn(PATIENCE_S))
             except OSError as error:
-                raise StoreError(f"{path} cannot be written: {error}; {CURE}") from error
+                raise StoreError(f"{path} cannot be written: {error.strerror or error}; {cure_of(error)}") from error
             if inside is not None:
                 raise StoreError(
                     f"{self.path}: other processes have been writing for {PATIENCE_S:.0f} s; is process {inside} "
@@ -277,6 +284,11 @@ def explain(path: Path, error: BaseException) -> StoreError:
     if code in _BROKEN:
         return StoreError(f"{path} cannot be written ({error}): {CURE}")
     return StoreError(f"{path}: {error}")
+
+
+def cure_of(error: OSError) -> str:
+    """Says what to do about an error of the file system."""
+    return _CURES.get(error.errno or 0, CURE)
 
 
 def _code(error: BaseException) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from trainwright.base.errors import StoreError
 from trainwright.store.blobs import Blobs
-from trainwright.store.catalogue import CURE, PATIENCE_S, Catalogue, create_catalogue
+from trainwright.store.catalogue import PATIENCE_S, Catalogue, create_catalogue, cure_of
 from trainwright.store.locks import FileLock
 
 
@@ -52,7 +52,7 @@ class Store:
             catalogue = Catalogue(path, writable=writable)
             return cls(home, Blobs(home / "objects", writable=writable), catalogue)
         except OSError as error:
-            raise StoreError(f"the store at {home} cannot be opened: {error}") from error
+            raise StoreError(f"the store at {home} cannot be opened: {error}; {cure_of(error)}") from error
 
     @property
     def live(self) -> Path:
@@ -129,7 +129,9 @@ def _lock(home: Path, name: str) -> Iterator[FileLock]:
     try:
         lock = FileLock(home / name)
     except OSError as error:
-        raise StoreError(f"the store at {home} cannot be written: {error}; {CURE}") from error
+        raise StoreError(
+            f"the store at {home} cannot be written: {error.strerror or error}; {cure_of(error)}"
+        ) from error
     try:
         yield lock
     finally:
