@@ -1,11 +1,15 @@
 """What the tests of the store share: a store, and ways to begin runs and to make snapshots."""
 
 import contextlib
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from trainwright.base.errors import StoreError
+from trainwright.store import catalogue
 from trainwright.store.records import Snapshot
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
@@ -53,6 +57,20 @@ def let_go(run):
     run._metrics.close()
     with contextlib.suppress(Exception):
         run._checkpoints.close()
+
+
+def stop_outside_of_a_write(process, store, monkeypatch):
+    """Stops a process at some instant at which it keeps nobody from writing."""
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "PATIENCE_S", 0.2)
+        while True:
+            process.send_signal(signal.SIGSTOP)
+            try:
+                with store.catalogue.write():
+                    return
+            except StoreError:
+                process.send_signal(signal.SIGCONT)  # it is inside of one
+                time.sleep(0.01)
 
 
 @pytest.fixture

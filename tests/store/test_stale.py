@@ -8,9 +8,9 @@ import time
 
 import pytest
 
-from store.conftest import reopen_run
+from store.conftest import reopen_run, stop_outside_of_a_write
 from trainwright.base.errors import StoreError
-from trainwright.store import catalogue, live
+from trainwright.store import live
 from trainwright.store.fsck import check
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
@@ -20,20 +20,6 @@ from trainwright.store.store import Store
 def impatient(monkeypatch):
     monkeypatch.setattr(live, "LEASE_S", 0.5)
     monkeypatch.setattr(live, "_PATIENCE_S", 0.05)
-
-
-def stop_outside_of_a_write(process, store, monkeypatch):
-    """Stops a process at some instant at which it keeps nobody from writing."""
-    with monkeypatch.context() as patch:
-        patch.setattr(catalogue, "PATIENCE_S", 0.2)
-        while True:
-            process.send_signal(signal.SIGSTOP)
-            try:
-                with store.catalogue.write():
-                    return
-            except StoreError:
-                process.send_signal(signal.SIGCONT)  # it is inside of one
-                time.sleep(0.01)
 
 
 def wait_for(condition):

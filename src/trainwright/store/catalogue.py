@@ -134,7 +134,9 @@ class Catalogue:
             try:
                 inside = stack.enter_context(Line(path).turn(PATIENCE_S))
             except OSError as error:
-                raise StoreError(f"{path} cannot be written: {error.strerror or error}; {cure_of(error)}") from error
+                raise StoreError(
+                    f"{path} cannot be written: {error.strerror or error}; {cure_of(error)}"
+                ) from error
             if inside is not None:
                 raise StoreError(
                     f"{self.path}: other processes have been writing for {PATIENCE_S:.0f} s; is process {inside} "
