@@ -95,6 +95,7 @@ def resume_run(
     home: Path | str | None = None,
     epochs: int | None = None,
     allow_inexact: bool = False,
+    take_over: bool = False,
     listeners: Sequence[Callback] = (),
     test: bool = True,
 ) -> Trained:
@@ -105,6 +106,8 @@ def resume_run(
         home: The store; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
         epochs: Length of a new run that begins at the version; its schedule has the new horizon.
         allow_inexact: Go on although package versions or the device differ; the record says so.
+        take_over: Go on although a process holds the run, if it gave no sign of life for a minute; it can write
+            nothing from then on.
         listeners: Such as a progress bar.
         test: As `run_experiment`.
 
@@ -146,6 +149,7 @@ def resume_run(
             environment=environment,
             from_step=point.step,
             inexact=inexact or None,
+            take_over=take_over,
         )
     return _train(plan, run, resume=point, listeners=listeners, test=test)
 
@@ -260,7 +264,10 @@ def _train(
         write_provenance(run, plan, final, seconds=time.monotonic() - began)
         run.finish(STATES[outcome.kind], outcome.reason, final=final if outcome.finished else None)
     except BaseException as error:
-        run.finish("failed", f"{type(error).__name__}: {error}")
+        try:
+            run.finish("failed", f"{type(error).__name__}: {error}")
+        except StoreError as again:
+            raise error from again  # the first error says what to mend; the run is shown as killed
         raise
     report = write_report(registry, run.id)
     baseline = _table(registry, run.id, "test/baseline")

@@ -2,10 +2,11 @@ import io
 from types import SimpleNamespace
 
 from trainwright.callbacks.progress import Progress
+from trainwright.store.records import Unsaved
 from trainwright.train.moment import Outcome
 
 
-def moment(step):
+def moment(step, unsaved=None):
     return SimpleNamespace(
         step=step,
         epoch=step // 5,
@@ -13,6 +14,7 @@ def moment(step):
         steps_per_epoch=5,
         seconds=0.5 * step,
         metrics={"train/loss": 0.25, "val/accuracy": 0.75},
+        unsaved=unsaved,
     )
 
 
@@ -43,3 +45,34 @@ def test_draws_a_bar_on_a_terminal():
     progress.on_step(moment(5))
     progress.on_end(moment(10), Outcome("done"))
     assert "100%" in out.getvalue() and "val/accuracy 0.75" in out.getvalue()
+
+
+FULL = "disk full: [50%] free /space"
+
+
+def test_says_once_in_lines_that_nothing_can_be_saved_and_once_that_it_is_over():
+    out = io.StringIO()
+    progress = Progress(stream=out)
+    for one in (moment(0), moment(5, Unsaved(5, FULL)), moment(10, Unsaved(5, "again")), moment(15)):
+        (progress.on_epoch if one.step else progress.on_start)(one)
+    progress.on_end(moment(15), Outcome("done"))
+    numbers = "train/loss 0.25  val/accuracy 0.75  2 steps/s"
+    assert out.getvalue().splitlines() == [
+        f"unsaved since step 5: {FULL}; it is tried again, training goes on",
+        f"epoch 1/2  {numbers}  unsaved since step 5",
+        f"epoch 2/2  {numbers}  unsaved since step 5",
+        "saved again; it was unsaved since step 5",
+        f"epoch 3/2  {numbers}",
+    ]
+
+
+def test_says_in_the_bar_that_nothing_can_be_saved_and_that_it_is_over():
+    out = io.StringIO()
+    progress = Progress(stream=out, mode="bar")
+    progress.on_start(moment(0))
+    progress.on_step(moment(3, Unsaved(2, FULL)))
+    assert f"unsaved since step 2: {FULL}; it is tried again" in out.getvalue()
+    progress.on_step(moment(4, Unsaved(2, FULL)))
+    assert out.getvalue().count("it is tried again") == 1
+    progress.on_end(moment(10), Outcome("done"))
+    assert "saved again; it was unsaved since step 2" in out.getvalue()

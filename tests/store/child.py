@@ -1,12 +1,14 @@
 """Another process: saves versions, and dies where it is told to."""
 
+import json
 import os
 import sys
 from pathlib import Path
 
 import numpy as np
 
-from trainwright.store import blobs, checkpoints, versions
+from trainwright.base.errors import StaleAttempt, StoreError
+from trainwright.store import blobs, checkpoints, live, versions
 from trainwright.store.records import Snapshot
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
@@ -77,8 +79,53 @@ def arm(point):
         raise SystemExit(f"unknown point {point}")
 
 
+def writes(run, folder):
+    """Names everything that a run can write, each as a call that returns when it is written."""
+    step = [0]
+
+    def report():
+        run.report(step[0], {"a": 1.0}, group="train")
+        run.flush()
+
+    def save():
+        step[0] += 1
+        run.save(snapshot(step[0])).wait()
+
+    return {
+        "save": save,
+        "report": report,
+        "save_files": lambda: run.save_files(folder, step=step[0], metrics={}),
+        "artifact": lambda: run.artifact("a", float(os.getpid())),
+        "warn": lambda: (run.warn("careful"), run.flush()),
+        "look": lambda: run.look("test", "a stopped process"),
+        "edge": lambda: run.edge("used", "file", target="x"),
+    }
+
+
+def write_until_stale(run, folder):
+    """Writes until somebody takes over, tries everything once more, and ends as a trainer would."""
+    folder.mkdir()
+    every = writes(run, folder)
+    print(run.id, flush=True)
+    try:
+        while True:
+            for write in every.values():
+                write()
+    except StaleAttempt:
+        heard = {}
+        for name, write in every.items():
+            try:
+                write()
+                heard[name] = "written"
+            except Exception as error:  # noqa: BLE001 - it is told to the test
+                heard[name] = type(error).__name__
+        print(json.dumps(heard), flush=True)
+    run.finish("done")
+
+
 def main():
     role, home, detail = sys.argv[1:]
+    live.BEAT_S = 0.05
     run = begin(home)
     if role == "many":
         print("ready", flush=True)
@@ -95,6 +142,15 @@ def main():
         run.report(1, {"loss": 0.5}, group="train")
         run.save(snapshot(1))
         print(run.id, flush=True)
+    elif role == "until stale":
+        write_until_stale(run, Path(detail))
+    elif role == "leave unsaved":
+
+        def full(*_, **__):
+            raise StoreError("the disk is full")
+
+        checkpoints.commit_version = full
+        run.save(snapshot(1))
     elif role == "hold":
         print(run.id, flush=True)
         sys.stdin.readline()

@@ -1,10 +1,15 @@
 """What the tests of the store share: a store, and ways to begin runs and to make snapshots."""
 
+import contextlib
+import signal
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from trainwright.base.errors import StoreError
+from trainwright.store import catalogue
 from trainwright.store.records import Snapshot
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
@@ -48,9 +53,24 @@ def reopen_run(store, run, *, from_step, **changes):
 
 def let_go(run):
     run._lock.release()
-    writer = run._metrics
-    writer._heard = True  # what a test broke on purpose is not raised again
-    writer.close()
+    run._metrics._heard = True  # what a test broke on purpose is not raised again
+    run._metrics.close()
+    with contextlib.suppress(Exception):
+        run._checkpoints.close()
+
+
+def stop_outside_of_a_write(process, store, monkeypatch):
+    """Stops a process at some instant at which it keeps nobody from writing."""
+    with monkeypatch.context() as patch:
+        patch.setattr(catalogue, "PATIENCE_S", 0.2)
+        while True:
+            process.send_signal(signal.SIGSTOP)
+            try:
+                with store.catalogue.write():
+                    return
+            except StoreError:
+                process.send_signal(signal.SIGCONT)  # it is inside of one
+                time.sleep(0.01)
 
 
 @pytest.fixture

@@ -1,4 +1,5 @@
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -202,3 +203,40 @@ def test_a_forked_child_uses_connections_of_its_own(path):
     os.waitpid(pid, 0)
     add(catalogue, "parent again")
     assert names(catalogue) == ["child", "parent", "parent again"]
+
+
+def test_a_stopped_writer_is_named(path, monkeypatch):
+    monkeypatch.setattr(module, "PATIENCE_S", 0.3)
+    code = (
+        "import sys; from pathlib import Path; from trainwright.store.catalogue import Catalogue\n"
+        "with Catalogue(Path(sys.argv[1])).write(): print('inside', flush=True); input()"
+    )
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = subprocess.Popen([sys.executable, "-c", code, str(path)], **pipes)
+    process.stdout.readline()
+    process.send_signal(signal.SIGSTOP)
+    try:
+        message = rf"is process {process.pid} hung or stopped\? `kill -CONT {process.pid}`"
+        with pytest.raises(StoreError, match=message), Catalogue(path).write():
+            pass
+        assert names(Catalogue(path)) == [], "reading goes on"
+    finally:
+        process.kill()
+        process.communicate()
+    add(Catalogue(path), "a")
+
+
+@pytest.mark.parametrize("fate", ["vanished", "was replaced"])
+def test_nothing_is_written_into_a_file_that_is_not_there_any_more(path, fate):
+    catalogue = Catalogue(path)
+    add(catalogue, "a")
+    path.rename(path.with_name("elsewhere"))
+    if fate == "was replaced":
+        create_catalogue(path)
+    with pytest.raises(StoreError, match=fate):
+        add(catalogue, "b")
+    with pytest.raises(StoreError, match=fate), catalogue.metrics() as raw, catalogue.alone(raw):
+        pass
+    path.with_name("elsewhere").rename(path)
+    add(catalogue, "c")
+    assert names(Catalogue(path)) == ["a", "c"]

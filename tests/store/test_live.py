@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -66,3 +67,53 @@ def test_a_forked_helper_does_not_keep_the_run_alive(tmp_path):
 def test_only_the_id_of_a_run_becomes_a_path(tmp_path, run):
     with pytest.raises(StoreError, match="not the id of a run"):
         LiveLock(tmp_path, run)
+
+
+def test_a_living_process_is_not_taken_over_and_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "_PATIENCE_S", 0.0)
+    lock = LiveLock(tmp_path, RUN)
+    message = rf"another process, {os.getpid()}, which gave a sign of life 0 s ago"
+    with pytest.raises(StoreError, match=message):
+        LiveLock(tmp_path, RUN, take_over=True)
+    lock.release()
+
+
+def test_a_process_goes_on_giving_signs(tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "BEAT_S", 0.01)
+    lock = LiveLock(tmp_path, RUN)
+    path = tmp_path / f"{RUN}.lock"
+    first = path.read_bytes()
+    deadline = time.monotonic() + 20
+    while path.read_bytes() == first:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    lock.release()
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"1", b"1 nan", b"12 0x1.000", b"9" * 30 + b" 1.000"])
+def test_a_process_that_never_gave_a_sign_is_not_taken_over(tmp_path, monkeypatch, content):
+    monkeypatch.setattr(live, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(live, "LEASE_S", 0.0)
+    lock = LiveLock(tmp_path, RUN)
+    (tmp_path / f"{RUN}.lock").write_bytes(content)
+    with pytest.raises(StoreError, match="is being trained by another process: wait for it"):
+        LiveLock(tmp_path, RUN, take_over=True)
+    lock.release()
+
+
+def test_a_silent_process_is_taken_over_once_and_only_when_asked(tmp_path, monkeypatch):
+    monkeypatch.setattr(live, "_PATIENCE_S", 0.0)
+    monkeypatch.setattr(live, "BEAT_S", 3600.0)
+    old = LiveLock(tmp_path, RUN)
+    (tmp_path / f"{RUN}.lock").write_bytes(b"123 0.500".ljust(40))
+    message = r"no sign of life for \d+ s; .* `kill -CONT 123` .* `trainwright resume r2026.* --take-over`"
+    with pytest.raises(StoreError, match=message):
+        LiveLock(tmp_path, RUN)
+    new = LiveLock(tmp_path, RUN, take_over=True)
+    with pytest.raises(StoreError, match=f"{os.getpid()}, which gave a sign of life 0 s ago"):
+        LiveLock(tmp_path, RUN, take_over=True)
+    old.release()
+    assert is_live(tmp_path, RUN), "the old one lets go of a file that is not there any more"
+    new.release()
+    assert not is_live(tmp_path, RUN)
+    assert sorted(item.name for item in tmp_path.iterdir()) == [f"{RUN}.lock", "take-over.lock"]

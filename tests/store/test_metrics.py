@@ -69,20 +69,105 @@ def test_a_process_that_just_ends_loses_neither_metrics_nor_its_save(tmp_path, c
     assert registry.run(out.strip()).state == "killed"
 
 
-def test_an_error_is_raised_by_the_next_report_and_the_run_is_told(registry, begin, monkeypatch):
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(module, "PAUSES_S", (0.0, 0.01))
+
+
+def break_writes(monkeypatch, *, times, error=None, late=False):
+    """Lets the first writes of batches fail, before or after their rows were handed over."""
+    real, calls = module.MetricWriter._write_rows, []
+
+    def write(self, connection):
+        calls.append(1)
+        if len(calls) > times:
+            return real(self, connection)
+        if late:
+            with monkeypatch.context() as patch:
+                patch.setattr(module, "_ONE", "INSERT INTO nothing VALUES (?,?,?,?,?,?,?)")
+                real(self, connection)
+        with self._catalogue.alone(connection):
+            self._rest_of_report(self._waiting.popleft())
+            raise error or sqlite3.OperationalError("disk I/O error")
+
+    monkeypatch.setattr(module.MetricWriter, "_write_rows", write)
+    return calls
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["at once", "at its last row"])
+@pytest.mark.parametrize("times", [1, 2, 7])
+def test_a_batch_that_fails_is_written_later_once_and_in_order(
+    registry, begin, monkeypatch, quick, times, late
+):
     run = begin()
+    calls = break_writes(monkeypatch, times=times, late=late)
+    for step in range(300):
+        run.report(step, {"a": step, "b": math.nan}, group="train")
+    deadline = time.monotonic() + 20
+    while not (rows := registry.metrics(run.id)):
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    run.flush()
+    run.report(300, {"a": 300.0}, group="train")
+    run.finish("done")
+    rows = [row for row in registry.metrics(run.id) if row.name == "a"]
+    assert [(row.step, row.value) for row in rows] == [(step, float(step)) for step in range(301)]
+    assert len(calls) > times
 
-    def full(*_):
-        raise sqlite3.OperationalError("disk I/O error")
 
-    monkeypatch.setattr(module.MetricWriter, "_write_batch", full)
+def test_rows_that_cannot_be_written_wait_in_memory_and_whoever_asks_is_told(
+    registry, begin, monkeypatch, quick
+):
+    run = begin()
+    with monkeypatch.context() as patch:
+        break_writes(patch, times=10**9)
+        run.report(1, {"a": 1.0}, group="train")
+        with pytest.raises(StoreError, match=r"metrics are in memory only: .*disk I/O error"):
+            run.flush()
+        run.report(2, {"a": 2.0}, group="train")
+        with pytest.raises(StoreError, match="disk I/O error"):
+            run.flush()
+        assert registry.metrics(run.id) == []
+    run.finish("done")
+    assert [row.step for row in registry.metrics(run.id)] == [1, 2]
+    assert registry.run(run.id).state == "done"
+
+
+def test_a_run_whose_rows_are_never_written_fails(registry, begin, monkeypatch, quick):
+    run = begin()
+    break_writes(monkeypatch, times=10**9)
     run.report(1, {"a": 1.0}, group="train")
-    with pytest.raises(StoreError, match="disk I/O error"):
-        run.flush()
-    with pytest.raises(StoreError, match="disk I/O error"):
-        run.report(2, {"a": 1.0}, group="train")
-    run.finish("failed", "could not report")
-    assert registry.run(run.id).state == "failed"
+    with pytest.raises(StoreError, match=r"metrics could not be written: .*disk I/O error"):
+        run.finish("done")
+    row = registry.run(run.id)
+    assert row.state == "failed" and "disk I/O error" in row.reason
+
+
+def test_a_report_fails_before_memory_does(begin, monkeypatch, quick):
+    run = begin()
+    monkeypatch.setattr(module, "WAKE_ITEMS", 50)
+    monkeypatch.setattr(module, "MAX_ITEMS", 100)
+    break_writes(monkeypatch, times=10**9)
+
+    def report():
+        for step in range(10_000):
+            run.report(step, {"a": 1.0}, group="train")
+            time.sleep(0.001)
+
+    with pytest.raises(StoreError, match="metrics are in memory only"):
+        report()
+    with pytest.raises(StoreError):
+        run.close()
+
+
+def test_a_version_comes_after_its_metrics_even_when_these_fail(
+    registry, begin, snapshot, monkeypatch, quick
+):
+    run = begin()
+    break_writes(monkeypatch, times=2)
+    run.report(1, {"a": 1.0}, group="train")
+    run.save(snapshot(1)).wait()
+    assert [row.step for row in registry.metrics(run.id)] == [1]
 
 
 def test_rows_that_could_not_be_written_make_finish_fail(registry, begin, monkeypatch):

@@ -3,13 +3,14 @@
 import sys
 from typing import Any, TextIO
 
+from trainwright.store.records import Unsaved
 from trainwright.train.callback import Callback
 from trainwright.train.clock import Period, Seconds
 from trainwright.train.moment import Moment, Outcome
 
 
 class Progress(Callback):
-    """Shows rate, loss, metrics and time left on stderr.
+    """Shows rate, loss, metrics and time left on stderr, and since when nothing could be saved.
 
     Args:
         metric: The metric shown beside the losses; None shows the first of accuracy and R².
@@ -32,6 +33,7 @@ class Progress(Callback):
         self._bar: Any = None
         self._task: Any = None
         self._first_step = 0
+        self._told: Unsaved | None = None
 
     def on_start(self, moment: Moment) -> None:
         """Draws the empty bar."""
@@ -58,10 +60,12 @@ class Progress(Callback):
 
     def on_step(self, moment: Moment) -> None:
         """Moves the bar."""
+        self._tell_unsaved(moment)
         self._update(moment)
 
     def on_epoch(self, moment: Moment) -> None:
         """Moves the bar, or writes a line."""
+        self._tell_unsaved(moment)
         if self._as_bar:
             self._update(moment)
         else:
@@ -72,6 +76,24 @@ class Progress(Callback):
         if self._bar is not None:
             self._update(moment)
             self._bar.stop()
+        self._tell_unsaved(moment)
+
+    def _tell_unsaved(self, moment: Moment) -> None:
+        """Says once that saving fails, and once that it is over."""
+        now, told = moment.unsaved, self._told
+        if (now and now.since) == (told and told.since):
+            return
+        self._told = now
+        if now is not None:
+            self._say(f"unsaved since step {now.since}: {now.reason}; it is tried again, training goes on")
+        elif told is not None:
+            self._say(f"saved again; it was unsaved since step {told.since}")
+
+    def _say(self, line: str) -> None:
+        if self._bar is not None:
+            self._bar.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        else:
+            print(line, file=self.stream, flush=True)
 
     def _update(self, moment: Moment) -> None:
         if self._bar is not None:
@@ -88,4 +110,5 @@ class Progress(Callback):
         shown = ["train/loss", "val/loss", *([self.metric] if self.metric else ["val/accuracy", "val/r2"])]
         numbers = [f"{name} {moment.metrics[name]:.4g}" for name in shown if name in moment.metrics]
         rate = (moment.step - self._first_step) / max(moment.seconds, 1e-9)
-        return "  ".join([*numbers, f"{rate:.0f} steps/s"])
+        saved = [f"unsaved since step {moment.unsaved.since}"] if moment.unsaved else []
+        return "  ".join([*numbers, f"{rate:.0f} steps/s", *saved])

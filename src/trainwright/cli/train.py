@@ -71,6 +71,13 @@ def resume(
     allow_inexact: Annotated[
         bool, typer.Option("--allow-inexact", help="Go on although packages or the processor differ.")
     ] = False,
+    take_over: Annotated[
+        bool,
+        typer.Option(
+            "--take-over",
+            help="Go on although a stopped process holds the run; that one can write nothing more.",
+        ),
+    ] = False,
     store: StoreOption = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -79,7 +86,12 @@ def resume(
     from trainwright.experiment import resume_run
 
     trained = resume_run(
-        ref, home=home_of(store), epochs=epochs, allow_inexact=allow_inexact, listeners=_listeners(quiet)
+        ref,
+        home=home_of(store),
+        epochs=epochs,
+        allow_inexact=allow_inexact,
+        take_over=take_over,
+        listeners=_listeners(quiet),
     )
     _finish(trained, as_json)
 

@@ -1,11 +1,12 @@
 """The catalogue: one SQLite file, with short transactions for reading, for writing, and for metrics."""
 
+import errno
 import os
 import random
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -14,15 +15,24 @@ from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import QueuePool
 
 from trainwright.base.errors import StoreError
+from trainwright.store.locks import Line
 from trainwright.store.structure import check_structure, record_structure
 from trainwright.store.tables import SCHEMA, metadata
 
 APPLICATION = 0x7472_6E77  # "trnw": tells our file from other programs' databases
 PATIENCE_S = 60.0
 LOG_PATIENCE_S = 5
+CURE = "free space or inodes (`df -h`, `df -i`), or mend the disk, then resume"
+_CURES = {
+    errno.ENOENT: "the folder has vanished: put the store back, then resume",
+    errno.EROFS: "the file system is read-only: mount it for writing, or name another store (--store)",
+    errno.EACCES: "you may not write there: name another store (--store)",
+    errno.EPERM: "you may not write there: name another store (--store)",
+}
 _BUSY = (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 _ROTTEN = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _FORBIDDEN = (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM, sqlite3.SQLITE_AUTH)
+_BROKEN = (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
 
 
 class Catalogue:
@@ -42,6 +52,8 @@ class Catalogue:
         self.writable = writable
         if not path.is_file():
             raise StoreError(f"{path} is missing: the folder is no store, or it was only partly copied")
+        there = os.stat(path)
+        self._place = (there.st_dev, there.st_ino)
         self._pid = os.getpid()
         self._distrusted = False
         self._readers = self._engine(write=False)
@@ -74,20 +86,37 @@ class Catalogue:
         """
         if not self.writable:
             raise StoreError(f"{self.path} is read-only: nothing can be recorded in it")
-        with self._explained(), self._own(self._writers).connect() as connection:
-            raw = _driver(connection)
+        with (
+            self._explained(),
+            self._own(self._writers).connect() as connection,
+            self.alone(_driver(connection)),
+        ):
+            yield connection
+
+    @contextmanager
+    def alone(self, connection: sqlite3.Connection) -> Iterator[None]:
+        """Keeps all other writers out for one transaction of a connection, which is committed at the end.
+
+        Writers stand in a line, in the order of their coming: SQLite's own waiting backs off to 100 ms, so that
+        newcomers overtake whoever has waited long, and short random waits are a lottery that costs a processor.
+
+        Raises:
+            StoreError: If others wrote for 60 s on end, or the file is not in its place any more.
+        """
+        with self._turn():
             if self._distrusted:
-                self._renew_log(raw)
-            begin_immediate(raw, self.path)
+                self._renew_log(connection)
+            _begin_immediate(connection, self.path)
             try:
-                yield connection
+                self._check_place()
+                yield
             except BaseException:
                 connection.rollback()
                 raise
             try:
                 connection.commit()
-            except sqlalchemy.exc.DBAPIError as error:
-                code = getattr(error.orig, "sqlite_errorcode", 0)
+            except sqlite3.Error as error:
+                code = getattr(error, "sqlite_errorcode", 0)
                 self._distrusted = self._distrusted or code == sqlite3.SQLITE_IOERR_FSYNC
                 raise
 
@@ -99,6 +128,7 @@ class Catalogue:
             StoreError: As `write`.
         """
         with self._explained():
+            self._check_place()
             connection = self._connect(busy_s=0.0)
             try:
                 connection.execute("PRAGMA synchronous=NORMAL")
@@ -127,8 +157,38 @@ class Catalogue:
             )
         self._distrusted = False
 
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        path = self.path.with_name("writers.lock")
+        with ExitStack() as stack:
+            try:
+                inside = stack.enter_context(Line(path).turn(PATIENCE_S))
+            except OSError as error:
+                raise StoreError(
+                    f"{path} cannot be written: {error.strerror or error}; {cure_of(error)}"
+                ) from error
+            if inside is not None:
+                raise StoreError(
+                    f"{self.path}: other processes have been writing for {PATIENCE_S:.0f} s; is process {inside} "
+                    f"hung or stopped? `kill -CONT {inside}` lets it go on, `kill {inside}` ends it"
+                )
+            yield
+
+    def _check_place(self) -> None:
+        # SQLite writes happily into a file that was removed or replaced while it was open: nobody would find the rows.
+        try:
+            there = os.stat(self.path)
+        except OSError as error:
+            raise StoreError(
+                f"{self.path} has vanished ({error.strerror}): put the store back, then resume"
+            ) from error
+        if (there.st_dev, there.st_ino) != self._place:
+            raise StoreError(
+                f"{self.path} was replaced by another file while it was in use: end this process, then resume"
+            )
+
     def _engine(self, *, write: bool) -> Engine:
-        # Writers wait in `begin_immediate`; readers wait only for the recovery after a crash.
+        # Writers wait in the line; readers wait only for the recovery after a crash.
         busy_s = 0.0 if write else PATIENCE_S
         return create_engine(
             "sqlite://",
@@ -238,15 +298,8 @@ def create_catalogue(path: Path) -> None:
             draft.rename(path)
 
 
-def begin_immediate(connection: sqlite3.Connection, path: Path) -> None:
-    """Begins a transaction that is alone in writing.
-
-    SQLite's own waiting backs off to 100 ms, so that newcomers overtake whoever has waited long; short random
-    waits give all the same chance.
-
-    Raises:
-        StoreError: If others wrote for 60 s on end.
-    """
+def _begin_immediate(connection: sqlite3.Connection, path: Path) -> None:
+    # Whoever comes here is first in the line; only a recovery after a crash, or another program, is in the way.
     deadline = time.monotonic() + PATIENCE_S
     while True:
         try:
@@ -257,7 +310,7 @@ def begin_immediate(connection: sqlite3.Connection, path: Path) -> None:
                 raise
             if time.monotonic() > deadline:
                 raise StoreError(
-                    f"{path}: other processes have been writing for {PATIENCE_S:.0f} s; is one of them hung?"
+                    f"{path}: another program has been writing for {PATIENCE_S:.0f} s: end it"
                 ) from error
         time.sleep(random.uniform(0.0003, 0.003))  # noqa: S311 - fairness, not secrecy
 
@@ -276,10 +329,17 @@ def explain(path: Path, error: BaseException) -> StoreError:
             f"{path}: rows contradict each other ({error}): `trainwright fsck` says what is hit"
         )
     if code in _FORBIDDEN:
-        return StoreError(f"{path} cannot be opened or written ({error}): check its permissions and its disk")
-    if code == sqlite3.SQLITE_FULL:
-        return StoreError(f"{path}: the disk is full ({error}): free space (`trainwright gc`), then resume")
+        return StoreError(
+            f"{path} cannot be opened or written ({error}): check its permissions and its disk; {CURE}"
+        )
+    if code in _BROKEN:
+        return StoreError(f"{path} cannot be written ({error}): {CURE}")
     return StoreError(f"{path}: {error}")
+
+
+def cure_of(error: OSError) -> str:
+    """Says what to do about an error of the file system."""
+    return _CURES.get(error.errno or 0, CURE)
 
 
 def _code(error: BaseException) -> int:

@@ -1,13 +1,14 @@
 """From a snapshot to a durable version: objects, one transaction, then what retention leaves over."""
 
 import logging
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from trainwright.base.errors import StoreError
-from trainwright.base.tensors import dump_tensors, dump_tree
+from trainwright.base.errors import StaleAttempt, StoreError
+from trainwright.base.tensors import Chunks, dump_tensors, dump_tree
 from trainwright.store.files import keep_files
-from trainwright.store.records import RunRow, Snapshot, VersionRow
+from trainwright.store.records import RunRow, Snapshot, Unsaved, VersionRow
 from trainwright.store.retention import Keep, leave_tombstones, objects_of, remove_unused
 from trainwright.store.saver import Saver, Version
 from trainwright.store.store import Store
@@ -26,49 +27,80 @@ class Checkpoints:
         parents: Ids of the versions that the first one comes from.
         settle_metrics: Returns when the metrics reported so far are written; a version comes after them, so that
             the history of a run that is resumed there has no hole.
+        tell: Hears what was the matter when checkpoints could not be saved for a while.
     """
 
     def __init__(
-        self, store: Store, run: RunRow, *, parents: Sequence[int], settle_metrics: Callable[[], None]
+        self,
+        store: Store,
+        run: RunRow,
+        *,
+        parents: Sequence[int],
+        settle_metrics: Callable[[], None],
+        tell: Callable[[str], None],
     ) -> None:
         self.keep = Keep()
         self._settle_metrics = settle_metrics
         self._store = store
         self._run = run
         self._parents = list(parents)
-        self._saver = Saver()
+        self._saver = Saver(tell)
         self._unused: set[str] = set()
 
+    @property
+    def unsaved(self) -> Unsaved | None:
+        """Says since which step nothing could be saved, and why; None if all is well."""
+        return self._saver.unsaved
+
     def save(self, snapshot: Snapshot) -> Version:
-        """Saves behind the training, after the save before has ended.
+        """Saves behind the training, after the save before has ended; what fails is tried again.
 
         Raises:
-            StoreError: If the save before failed and nobody has heard of it yet.
+            StaleAttempt: If a newer attempt has taken over.
         """
-        return self._saver.begin(lambda: self._write(snapshot))
+        value = snapshot.metrics.get(self._run.best_metric, math.nan)
+        sign = -1.0 if self._run.best_mode == "min" else 1.0
+        return self._saver.begin(
+            step=snapshot.step,
+            spell=lambda: _spell(snapshot),
+            write=lambda chunks: self._write(snapshot, *chunks),
+            merit=-math.inf if math.isnan(value) else sign * value,
+        )
 
     def save_files(self, folder: Path, *, step: int, epoch: int, metrics: Mapping[str, float]) -> Version:
-        """Saves a folder of files before it returns.
+        """Saves a folder of files before it returns, because they may be changed then.
 
         Raises:
-            StoreError: If they cannot be kept, or as `save`.
+            StoreError: If they cannot be kept, though it was tried twice, or something before could not be saved.
         """
         self._saver.settle()
-        version = Version()
-        version.fulfil(lambda: self._write_files(folder, step=step, epoch=epoch, metrics=metrics))
-        version.wait()
-        return version
+        try:
+            row = self._write_files(folder, step=step, epoch=epoch, metrics=metrics)
+        except StaleAttempt:
+            raise
+        except (OSError, StoreError):
+            row = self._write_files(folder, step=step, epoch=epoch, metrics=metrics)
+        return self._saver.saved(row)
 
     def settle(self) -> None:
-        """Waits for the save in flight and removes what retention has left over.
+        """Waits for what is not saved yet, and removes what retention has left over.
 
         Raises:
-            StoreError: If it failed and nobody has heard of it yet.
+            StoreError: If something could not be saved; it stays in memory.
         """
         self._saver.settle()
         self._remove()
 
-    def _write(self, snapshot: Snapshot) -> VersionRow:
+    def close(self) -> None:
+        """As `settle`, and gives up what cannot be saved.
+
+        Raises:
+            StoreError: If something could not be saved.
+        """
+        self._saver.close()
+        self._remove()
+
+    def _write(self, snapshot: Snapshot, weights: Chunks, state: Chunks | None) -> VersionRow:
         blobs = self._store.blobs
         with self._store.saving():
             draft = Draft(
@@ -77,8 +109,8 @@ class Checkpoints:
                 metrics=snapshot.metrics,
                 reason=snapshot.reason,
                 parents=self._parents,
-                weights=blobs.put(dump_tensors(snapshot.weights)),
-                state=None if snapshot.state is None else blobs.put(dump_tree(snapshot.state)),
+                weights=blobs.put(weights),
+                state=None if state is None else blobs.put(state),
             )
             version, unused = self._commit(draft)
         return self._tidy(version, unused)
@@ -134,3 +166,7 @@ class Checkpoints:
         except (OSError, StoreError) as error:
             # The versions are durable, and what stays is only in the way: not an error of a save.
             log.warning("objects of collected versions stay until `trainwright gc`: %s", error)
+
+
+def _spell(snapshot: Snapshot) -> tuple[Chunks, Chunks | None]:
+    return dump_tensors(snapshot.weights), None if snapshot.state is None else dump_tree(snapshot.state)

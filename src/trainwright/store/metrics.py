@@ -10,13 +10,15 @@ from typing import Any, NoReturn
 
 from trainwright.base.errors import StaleAttempt, StoreError
 from trainwright.store.batches import COLUMNS, HASHED_ROWS, BatchDigest
-from trainwright.store.catalogue import Catalogue, begin_immediate
+from trainwright.store.catalogue import Catalogue
+from trainwright.store.saver import LAST_TRIES, PAUSES_S
 
 PERIOD_S = 0.5
 BATCH_ROWS = 5000  # in one transaction
 # In one statement. `executemany` asks for the interpreter once per row; one statement with many rows, once.
 STATEMENT_ROWS = HASHED_ROWS
 WAKE_ITEMS = 4 * BATCH_ROWS
+MAX_ITEMS = 4_000_000  # that may wait while nothing can be written: some 250 MB
 _ROW = "(?,?,?,?,?,?,?)"
 _INSERT = "INSERT INTO metric (run, attempt, step, grp, name, value, time) VALUES "
 _MANY = _INSERT + ",".join([_ROW] * STATEMENT_ROWS)
@@ -26,6 +28,8 @@ _BATCH = "INSERT INTO metric_batch (first, last, run, attempt, digest) VALUES (?
 
 class MetricWriter:
     """Takes numbers at once and writes them behind the training.
+
+    What cannot be written stays in memory and is tried again, while training goes on, until memory would run out.
 
     Args:
         catalogue: Where to.
@@ -41,8 +45,12 @@ class MetricWriter:
         # before it is written. Tuples would live long enough to
         # make the garbage collector walk through everything there is, which stalls a step for 20 ms.
         self._waiting: deque[Any] = deque()
-        self._error: Exception | None = None
+        self._taken: list[Any] = []  # what the batch that is being written took from there
+        self._error: Exception | None = None  # for good
         self._heard = False
+        self._trouble: StoreError | None = None  # of the latest try; others follow
+        self._failures = 0
+        self._asked = threading.Event()
         self._closing = False
         self._wake = threading.Event()
         self._thread: threading.Thread | None = None
@@ -51,7 +59,7 @@ class MetricWriter:
         """Takes numbers; no I/O on this thread.
 
         Raises:
-            StoreError: If rows reported earlier could not be written.
+            StoreError: If rows reported earlier could not be written, and no more may wait.
         """
         if self._error is not None or self._thread is None:
             self._begin()
@@ -59,43 +67,57 @@ class MetricWriter:
         waiting.extend((step, group, time.time(), len(metrics), *metrics, *metrics.values()))
         if len(waiting) >= WAKE_ITEMS and not self._wake.is_set():
             self._wake.set()
+            if len(waiting) >= MAX_ITEMS and self._trouble is not None:
+                raise self._trouble
 
     def flush(self) -> None:
         """Returns when everything reported is written.
 
         Raises:
-            StoreError: If something could not be written.
+            StoreError: If something could not be written, though it was tried again; it stays in memory.
         """
-        self.settle()
+        self._settle(LAST_TRIES)
         if self._error is not None:
             self._raise()
 
     def settle(self) -> None:
-        """Returns when everything reported so far is written or an error has come up, which is raised to others.
+        """Returns when everything reported so far is written or can never be, which is raised to others.
 
         What is reported meanwhile is not waited for: a fast loop would never let a save through.
+
+        Raises:
+            StoreError: If it could not be written now; it stays in memory and is tried again.
         """
-        mark = threading.Event()
-        self._waiting.append(mark)
-        self._wake.set()
-        while self._error is None and self._thread is not None and self._thread.is_alive():
-            if mark.wait(0.05):
-                return
+        self._settle(1)
 
     def close(self) -> None:
         """Writes what is left and ends the thread; a second time does nothing.
 
         Raises:
-            StoreError: If something could not be written and nobody has heard of it yet.
+            StoreError: If something could not be written, though it was tried again, and nobody has heard of it yet.
         """
         self._closing = True
         atexit.unregister(self.close)
         if self._thread is not None:
-            self._wake.set()
+            self._ask()
             self._thread.join()
             self._thread = None
         if self._error is not None and not self._heard:
             self._raise()
+
+    def _settle(self, tries: int) -> None:
+        mark, failures = threading.Event(), self._failures + tries
+        self._waiting.append(mark)
+        self._ask()
+        while self._error is None and self._thread is not None and self._thread.is_alive():
+            if mark.wait(0.05):
+                return
+            if self._failures >= failures and self._trouble is not None:
+                raise self._trouble
+
+    def _ask(self) -> None:
+        self._asked.set()
+        self._wake.set()
 
     def _begin(self) -> None:
         if self._error is not None:
@@ -114,25 +136,57 @@ class MetricWriter:
 
     def _work(self) -> None:
         try:
-            with self._catalogue.metrics() as connection:
-                while self._waiting or not self._closing:
-                    self._wake.wait(PERIOD_S)
-                    self._wake.clear()
-                    while self._waiting:
-                        self._write_batch(connection)
+            pauses, last_tries = 0, LAST_TRIES
+            while self._waiting or not self._closing:
+                try:
+                    self._write()
+                except StaleAttempt:
+                    raise
+                except (StoreError, OSError) as error:
+                    if self._closing:
+                        last_tries -= 1
+                    if not last_tries:
+                        raise StoreError(f"metrics could not be written: {error}") from error
+                    if self._trouble is None or self._asked.is_set():
+                        pauses = 0
+                    self._trouble = StoreError(f"metrics are in memory only: {error}")
+                    self._failures += 1
+                    self._asked.clear()
+                    self._asked.wait(PAUSES_S[min(pauses, len(PAUSES_S) - 1)])
+                    pauses += 1
         except Exception as error:  # noqa: BLE001 - it is raised by the next report, flush or close
             self._error = error
 
+    def _write(self) -> None:
+        """Writes until the end, with one connection: after an error, another is made."""
+        with self._catalogue.metrics() as connection:
+            while self._waiting or not self._closing:
+                self._wake.wait(0.0 if self._trouble else PERIOD_S)
+                self._wake.clear()
+                while self._waiting:
+                    self._write_batch(connection)
+                    self._trouble = None
+
     def _write_batch(self, connection: sqlite3.Connection) -> None:
         """Writes waiting reports, about `BATCH_ROWS` rows at most, in one transaction."""
-        begin_immediate(connection, self._catalogue.path)
+        self._taken.clear()
         try:
+            marks = self._write_rows(connection)
+        except BaseException:
+            self._waiting.extendleft(reversed(self._taken))
+            raise
+        for mark in marks:
+            mark.set()
+
+    def _write_rows(self, connection: sqlite3.Connection) -> list[threading.Event]:
+        with self._catalogue.alone(connection):
             self._check_attempt(connection)
             rows, values, marks, digest = 0, [], [], BatchDigest()
             while self._waiting and rows < BATCH_ROWS:
                 first = self._waiting.popleft()
                 if isinstance(first, threading.Event):
                     marks.append(first)
+                    self._taken.append(first)
                     continue
                 values += self._rest_of_report(first)
                 # Few rows at a time, so that the training gets the interpreter back soon.
@@ -148,21 +202,18 @@ class MetricWriter:
             rows += len(values) // COLUMNS
             if rows:
                 self._close_batch(connection, digest, rows)
-        except BaseException:
-            connection.rollback()
-            raise
-        connection.commit()
-        for mark in marks:
-            mark.set()
+        return marks
 
     def _rest_of_report(self, step: int) -> list[Any]:
         take = self._waiting.popleft
         group, seconds, count = take(), take(), take()
         names = [take() for _ in range(count)]
+        numbers = [take() for _ in range(count)]
+        self._taken += (step, group, seconds, count, *names, *numbers)
         found: list[Any] = []
-        for name in names:
+        for name, number in zip(names, numbers, strict=True):
             # SQLite itself turns NaN into NULL; that is how it is read back, too.
-            found += (self._run, self._attempt, step, group, name, float(take()), seconds)
+            found += (self._run, self._attempt, step, group, name, float(number), seconds)
         return found
 
     def _close_batch(self, connection: sqlite3.Connection, digest: BatchDigest, rows: int) -> None:

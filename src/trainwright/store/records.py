@@ -33,6 +33,19 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True)
+class Unsaved:
+    """A trouble that is not over: checkpoints are in memory only.
+
+    Args:
+        since: Step of the first one that could not be saved.
+        reason: Why the latest try failed.
+    """
+
+    since: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class Plot:
     """A drawing as the text of one SVG document."""
 

@@ -1,10 +1,12 @@
 """The recorder of one run: whatever a training leaves behind goes through it."""
 
+import logging
+from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from trainwright.base.errors import StoreError
+from trainwright.base.errors import StaleAttempt, StoreError
 from trainwright.base.jsontext import Json
 from trainwright.base.names import check_name
 from trainwright.base.tree import Tree
@@ -19,13 +21,14 @@ from trainwright.store.checkpoints import Checkpoints
 from trainwright.store.live import LiveLock
 from trainwright.store.metrics import MetricWriter
 from trainwright.store.opening import Describable, record_attempt, record_run
-from trainwright.store.records import Mode, RunRow, Snapshot, VersionRow
+from trainwright.store.records import Mode, RunRow, Snapshot, Unsaved, VersionRow
 from trainwright.store.retention import Keep
 from trainwright.store.rows import add, now_text
 from trainwright.store.saver import Version
 from trainwright.store.store import Store
 from trainwright.store.versions import move_tag, resume_version, run_scope
 
+log = logging.getLogger("trainwright.store")
 Wish = Literal["go", "save", "pause", "stop"]
 Ending = Literal["paused", "stopped", "done", "failed"]
 
@@ -55,7 +58,10 @@ class LocalRun:
         self._row = row
         self._lock = lock
         self._metrics = MetricWriter(store.catalogue, row.id, attempt=row.attempt)
-        self._checkpoints = Checkpoints(store, row, parents=parents, settle_metrics=self._metrics.settle)
+        self._notes: deque[str] = deque()
+        self._checkpoints = Checkpoints(
+            store, row, parents=parents, settle_metrics=self._metrics.settle, tell=self._notes.append
+        )
         self._wish: Wish = "go"
         self._open = True
 
@@ -118,6 +124,7 @@ class LocalRun:
         environment: Mapping[str, Json],
         from_step: int,
         inexact: Sequence[str] | None = None,
+        take_over: bool = False,
     ) -> "LocalRun":
         """Begins the next attempt of a run; the one before can write nothing from here on.
 
@@ -128,11 +135,12 @@ class LocalRun:
             environment: Of this process.
             from_step: Step of the checkpoint it goes on from.
             inexact: What differs from the attempt before, if it does not go on exactly.
+            take_over: Go on although another process holds the run, if that gave no sign of life during the lease.
 
         Raises:
             StoreError: If there is no such run, or another process is training it.
         """
-        lock = LiveLock(store.live, run_id)
+        lock = LiveLock(store.live, run_id, take_over=take_over)
         try:
             described = {"spec": resolved.tree(), "environment": dict(environment)}
             found = record_attempt(store, run_id, described=described, from_step=from_step, inexact=inexact)
@@ -145,17 +153,19 @@ class LocalRun:
         """Takes metrics; no I/O on this thread.
 
         Raises:
-            StoreError: If metrics reported earlier could not be written.
+            StoreError: If metrics reported earlier could not be written, though it was tried again and again, and no
+                more fit into memory.
         """
         self._metrics.report(step, metrics, group=group)
 
     def save(self, snapshot: Snapshot) -> Version:
         """Takes a checkpoint; it is durable when `wait` returns.
 
-        At most one is in flight: a second one waits for the first.
+        At most one is in flight: a second one waits for the first. What cannot be saved stays in memory and is
+        tried again, while training goes on; `unsaved` says so.
 
         Raises:
-            StoreError: If the checkpoint before could not be saved and nobody has heard of it yet.
+            StaleAttempt: If a newer attempt has taken over.
         """
         self._check_open()
         if self._wish == "save":
@@ -210,9 +220,19 @@ class LocalRun:
             self._insert(tables.artifact, {**row, "created": now_text()})
 
     def warn(self, text: str) -> None:
-        """Keeps a warning."""
-        row = {"attempt": self.attempt, "time": now_text(), "level": "warning", "text": text}
-        self._insert(tables.note, row)
+        """Keeps a warning; one that cannot be written now is written later.
+
+        Raises:
+            StaleAttempt: If a newer attempt has taken over.
+        """
+        self._check_open()
+        self._notes.append(text)
+        try:
+            self._write_notes()
+        except StaleAttempt:
+            raise
+        except StoreError as error:
+            log.info("a warning is kept in memory for now: %s", error)
 
     def look(self, split: str, by: str) -> None:
         """Counts a look at a split.
@@ -233,6 +253,11 @@ class LocalRun:
         """
         self._insert(tables.edge, {"kind": kind, "what": what, "target": target})
 
+    @property
+    def unsaved(self) -> Unsaved | None:
+        """Says since which step nothing could be saved, and why; None if all is well."""
+        return self._checkpoints.unsaved
+
     def wish(self) -> Wish:
         """Says what signals and people ask for; `save` is answered by the next save."""
         return self._wish
@@ -249,6 +274,7 @@ class LocalRun:
         """
         self._metrics.flush()
         self._checkpoints.settle()
+        self._write_notes()
 
     def finish(self, state: Ending, reason: str = "", *, final: VersionRow | None = None) -> None:
         """Ends this attempt: drains metrics and saves, moves the tag `final`, lets go of the run.
@@ -273,12 +299,18 @@ class LocalRun:
         lost = self._drain()
         if lost is not None:
             what = f"{type(lost).__name__}: {lost}"
-            state, reason, final = "failed", f"{reason}; {what}" if failed else what, None
+            told = what if not failed else reason if str(lost) in reason else f"{reason}; {what}"
+            state, reason, final = "failed", told, None
         try:
             with self.store.catalogue.write() as connection:
                 close_attempt(connection, self.id, attempt=self.attempt, state=state, reason=reason)
                 if final is not None:
                     move_tag(connection, run_scope(self.id), name="final", version=final.id)
+        except StoreError as error:
+            # What was lost matters more than that nobody could write it down.
+            if lost is None or failed or isinstance(error, StaleAttempt):
+                raise
+            raise lost from error
         finally:
             self._lock.release()
         if lost is not None and not failed:
@@ -299,12 +331,25 @@ class LocalRun:
 
     def _drain(self) -> Exception | None:
         lost: Exception | None = None
-        for end in (self._metrics.close, self._checkpoints.settle):
+        for end in (self._metrics.close, self._checkpoints.close, self._write_notes):
             try:
                 end()
             except Exception as error:  # noqa: BLE001 - the other is drained first, then it is raised
                 lost = lost or error
         return lost
+
+    def _write_notes(self) -> None:
+        while self._notes:
+            with self.store.catalogue.write() as connection:
+                require_attempt(connection, self.id, attempt=self.attempt)
+                row = {
+                    "attempt": self.attempt,
+                    "time": now_text(),
+                    "level": "warning",
+                    "text": self._notes[0],
+                }
+                add(connection, tables.note, {"run": self.id, **row})
+            self._notes.popleft()
 
     def _check_open(self) -> None:
         if not self._open:

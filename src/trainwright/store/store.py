@@ -1,6 +1,5 @@
 """One folder that keeps everything: objects, the catalogue, and the locks that keep them together."""
 
-import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,8 +8,8 @@ from pathlib import Path
 
 from trainwright.base.errors import StoreError
 from trainwright.store.blobs import Blobs, sync_folder
-from trainwright.store.catalogue import Catalogue, create_catalogue
-from trainwright.store.letting import let_go
+from trainwright.store.catalogue import PATIENCE_S, Catalogue, create_catalogue, cure_of
+from trainwright.store.locks import FileLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +53,7 @@ class Store:
             catalogue = Catalogue(path, writable=writable, examine=examine)
             return cls(home, Blobs(home / "objects", writable=writable), catalogue)
         except OSError as error:
-            raise StoreError(f"the store at {home} cannot be opened: {error}") from error
+            raise StoreError(f"the store at {home} cannot be opened: {error}; {cure_of(error)}") from error
 
     @property
     def live(self) -> Path:
@@ -68,9 +67,16 @@ class Store:
 
     @contextmanager
     def saving(self) -> Iterator[None]:
-        """Keeps collection away from the first object written until the row that names it is committed."""
-        with _lock(self.home) as file:
-            fcntl.flock(file, fcntl.LOCK_SH)
+        """Keeps collection away from the first object written until the row that names it is committed.
+
+        Raises:
+            StoreError: If a collection has been at work for 60 s, or the store cannot be written.
+        """
+        with self._holding(shared=True, patience_s=PATIENCE_S) as inside:
+            if not inside:
+                raise StoreError(
+                    f"{self.home}: objects have been collected for {PATIENCE_S:.0f} s; is `trainwright gc` hung?"
+                )
             yield
 
     @contextmanager
@@ -82,14 +88,25 @@ class Store:
 
         Yields:
             Whether the caller is alone.
+
+        Raises:
+            StoreError: If savers were waited for and one was at work for 60 s, or the store cannot be written.
         """
-        with _lock(self.home) as file:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-            except BlockingIOError:
-                yield False
-                return
-            yield True
+        with self._holding(shared=False, patience_s=PATIENCE_S if wait else 0.0) as alone:
+            if wait and not alone:
+                raise StoreError(
+                    f"{self.home}: another process has been saving for {PATIENCE_S:.0f} s; is one of them hung or "
+                    "stopped? `trainwright ls` names the runs; nothing was removed"
+                )
+            yield alone
+
+    @contextmanager
+    def _holding(self, *, shared: bool, patience_s: float) -> Iterator[bool]:
+        # Savers that overlap would keep a collection waiting for ever; at the gate they wait behind it.
+        with _lock(self.home, "objects.gate") as gate, _lock(self.home, "objects.lock") as lock:
+            inside = gate.take(patience_s=patience_s) and lock.take(shared=shared, patience_s=patience_s)
+            gate.let_go()
+            yield inside
 
     def close(self) -> None:
         """Closes connections; what is committed is durable already."""
@@ -103,19 +120,24 @@ def _create(home: Path, path: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     for folder in made:
         sync_folder(folder.parent)
-    with _lock(home) as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with _lock(home, "objects.lock") as lock:
+        if not lock.take(patience_s=PATIENCE_S):
+            raise StoreError(
+                f"another process has been making a store at {home} for {PATIENCE_S:.0f} s: end it"
+            )
         if not path.exists():  # another process may have made it meanwhile
             create_catalogue(path)
 
 
 @contextmanager
-def _lock(home: Path) -> Iterator[int]:
+def _lock(home: Path, name: str) -> Iterator[FileLock]:
     try:
-        file = os.open(home / "objects.lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        lock = FileLock(home / name)
     except OSError as error:
-        raise StoreError(f"the store at {home} cannot be written: {error}") from error
+        raise StoreError(
+            f"the store at {home} cannot be written: {error.strerror or error}; {cure_of(error)}"
+        ) from error
     try:
-        yield file
+        yield lock
     finally:
-        let_go(file)
+        lock.close()

@@ -201,6 +201,7 @@ class TrainingLoop:
             seconds=self._now() - self._began,
             resumed=self._resumed,
             folder=self.folder,
+            unsaved=self.run.unsaved,
         )
 
     def _each(self, event: str, moment: Moment, *more: Any) -> list[Stop | Save]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from trainwright.store.records import Unsaved
 from trainwright.train.learner import Learner
 
 
@@ -24,6 +25,7 @@ class Moment:
         seconds: Time since this attempt began.
         resumed: Whether this attempt went on from a checkpoint.
         folder: Where relative paths of the experiment begin.
+        unsaved: Since which step no checkpoint could be saved, and why; None if all is well.
     """
 
     run: str
@@ -37,6 +39,7 @@ class Moment:
     seconds: float
     resumed: bool
     folder: Path = Path()
+    unsaved: Unsaved | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from trainwright.store.records import Snapshot
+from trainwright.store.records import Snapshot, Unsaved
 
 Wish = Literal["go", "save", "pause", "stop"]
 
@@ -23,6 +23,11 @@ class Run(Protocol):
     id: str
     attempt: int
     seed: int
+
+    @property
+    def unsaved(self) -> Unsaved | None:
+        """Says since which step no checkpoint could be saved, and why; None if all is well."""
+        ...
 
     def report(self, step: int, metrics: Mapping[str, float], *, group: str) -> None:
         """Keeps metrics; no I/O on this thread."""
@@ -81,6 +86,7 @@ class NullRun:
         self.metrics: list[tuple[int, str, float]] = []
         self.last: Snapshot | None = None
         self.warnings: list[str] = []
+        self.unsaved: Unsaved | None = None
         self._wish: Wish = "go"
 
     def report(self, step: int, metrics: Mapping[str, float], *, group: str) -> None:
