@@ -109,19 +109,16 @@ def ignore_short_writes() -> None:
 
 def acknowledge_early() -> None:
     """A save is called durable when it fails."""
-    real = Version.fulfil
+    real = Version.attempt
 
-    def fulfil(self, write):
-        def silent():
-            try:
-                return write()
-            except StoreError:
-                found = dict.fromkeys(VersionRow.__dataclass_fields__)
-                return VersionRow(**{**found, "number": 1, "step": 0})
+    def attempt(self):
+        try:
+            return real(self)
+        except StoreError:
+            found = dict.fromkeys(VersionRow.__dataclass_fields__)
+            return VersionRow(**{**found, "number": 1, "step": 0})
 
-        real(self, silent)
-
-    Version.fulfil = fulfil
+    Version.attempt = attempt
 
 
 def believe_commits() -> None:

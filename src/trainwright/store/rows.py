@@ -107,10 +107,16 @@ def rewrite(
         changes: New values by column.
 
     Raises:
-        StoreError: If the row is damaged.
+        StoreError: If the row is damaged or missing.
     """
     find, _ = _by_key(table, tuple(key))
-    found = connection.execute(find, {f"key_{name}": value for name, value in key.items()}).mappings().one()
+    parameters = {f"key_{name}": value for name, value in key.items()}
+    found = connection.execute(find, parameters).mappings().one_or_none()
+    if found is None:
+        named = ", ".join(f"{name}={value!r}" for name, value in key.items())
+        raise StoreError(
+            f"the row {table.name}({named}) is missing: the catalogue is damaged; `trainwright fsck` names what is hit"
+        )
     return overwrite(connection, table, key=key, row=found, changes=changes)
 
 
