@@ -27,6 +27,7 @@ MIB = 2**20
 PLANTED = """
 
 import ctypes, os, socket, subprocess, sys, threading
+import numpy as np
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -186,6 +187,13 @@ ANSWERS = {
         "os.write(1, b'tensors\\n' + b'\\2' + bytes(7) + b'{}'); os._exit(0)",
         "no whole answer",
     ),
+    "a name that is an escape": ("found.tensors['\\x1b[2J'] = np.zeros(1)", "no whole answer: the name"),
+    "values in values": ("found.values['a'] = {'b': 1}", "no whole answer: 'a': dict is no plain value"),
+    "a name for two": (
+        "found.tensors['a'] = np.zeros(1); found.values['a'] = 1",
+        "no whole answer: .* twice",
+    ),
+    "a list of values": ("found.values = []", "no whole answer"),
     "a word of its own": ("os.write(1, b'trust me\\n'); os._exit(0)", "without an answer"),
     "a terminal's escapes": (
         "os.write(1, b'refused\\n\\x1b[2Jevil\\xe2\\x80\\xae'); os._exit(0)",
@@ -341,6 +349,17 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
     assert not list((tmp_path / "tmp").iterdir()) and threading.active_count() == threads
     with socket.socket():
         pass  # the lock is the child's: this process can do what it could
+
+
+def test_a_name_that_misleads_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"^'a\\u202etp\.pt': its name holds"):
+        open_checkpoint(write(tmp_path / "a\u202etp.pt", good()))
+
+
+def test_a_process_that_cannot_be_started_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(jail, "_START", ["/nowhere/python"])
+    with pytest.raises(DataError, match=r"model\.pt: it cannot be read: No such file"):
+        open_checkpoint(write(tmp_path / "model.pt", good()))
 
 
 @pytest.mark.parametrize("variable", ["PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME"])
