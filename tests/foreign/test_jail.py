@@ -1,6 +1,7 @@
 """The jail itself: what a reader that was taken over could still do, and what the parent makes of its end."""
 
 import hashlib
+import io
 import os
 import shutil
 import socket
@@ -13,9 +14,10 @@ import numpy as np
 import pytest
 
 import trainwright
-from foreign.making import tensor, text, torch_bytes
-from trainwright.base.errors import BackendError, DataError
+from foreign.making import read, tensor, text, torch_bytes
+from trainwright.base.errors import BackendError, DataError, StoreError
 from trainwright.foreign import jail
+from trainwright.foreign.formats import FORMATS
 from trainwright.foreign.jail import open_checkpoint
 from trainwright.foreign.limits import Limits
 
@@ -25,6 +27,7 @@ MIB = 2**20
 PLANTED = """
 
 import ctypes, os, socket, subprocess, sys, threading
+import numpy as np
 
 libc = ctypes.CDLL(None, use_errno=True)
 
@@ -184,6 +187,13 @@ ANSWERS = {
         "os.write(1, b'tensors\\n' + b'\\2' + bytes(7) + b'{}'); os._exit(0)",
         "no whole answer",
     ),
+    "a name that is an escape": ("found.tensors['\\x1b[2J'] = np.zeros(1)", "no whole answer: the name"),
+    "values in values": ("found.values['a'] = {'b': 1}", "no whole answer: 'a': dict is no plain value"),
+    "a name for two": (
+        "found.tensors['a'] = np.zeros(1); found.values['a'] = 1",
+        "no whole answer: .* twice",
+    ),
+    "a list of values": ("found.values = []", "no whole answer"),
     "a word of its own": ("os.write(1, b'trust me\\n'); os._exit(0)", "without an answer"),
     "a terminal's escapes": (
         "os.write(1, b'refused\\n\\x1b[2Jevil\\xe2\\x80\\xae'); os._exit(0)",
@@ -249,6 +259,43 @@ def test_every_format_is_refused_from_the_jail_with_the_name_of_the_file(tmp_pat
         open_checkpoint(write(tmp_path / f"bad.{suffix}", b"nonsense"))
 
 
+def arrays(**given):
+    content = io.BytesIO()
+    np.savez_compressed(content, **given)
+    return content.getvalue()
+
+
+ALIKE = {  # what takes a way of its own through the libraries, which may import when it is too late
+    "text as bytes": ("npz", arrays(a=np.array([b"\xc3\xa4", b"b"]))),
+    "text": ("npz", arrays(a=np.array("hello"))),
+    "text that is not UTF-8": ("npz", arrays(a=np.array([b"\xff"]))),
+    "another byte order": ("npz", arrays(a=np.arange(3, dtype=">f8"))),
+    "objects": ("npz", arrays(a=np.array([{}]))),
+    "an old name in a zip": ("npz", arrays(k=np.zeros(2)).replace(b"k.npy", b"\x84.npy")),
+    "old text": ("pt", torch_bytes(b"}Va\\u00e4\nS'b\\\\x41'\ns.")),
+    "half a character": ("pt", torch_bytes(b"}Va\\ud800\nNs.")),
+    "a broken pickle": ("pt", torch_bytes(b"}X\x01\0\0\0\xff.")),
+    "a broken zip": ("pt", good()[:-9]),
+    "a broken header": ("safetensors", b"\x02" + bytes(7) + b"{]"),
+}
+
+
+@pytest.mark.parametrize(("suffix", "content"), ALIKE.values(), ids=ALIKE)
+def test_the_jail_changes_nothing_of_what_is_read(tmp_path, suffix, content):
+    file = write(tmp_path / f"a.{suffix}", content)
+    try:
+        inside = open_checkpoint(file)
+        told = {name: one.tolist() for name, one in inside.tensors.items()}, inside.values
+    except DataError as error:
+        told = str(error)
+    try:
+        outside = read(FORMATS[f".{suffix}"].read, content)
+        expected = {name: one.tolist() for name, one in outside.tensors.items()}, outside.values
+    except (DataError, StoreError) as error:
+        expected = f"a.{suffix}: {error}"
+    assert told == expected
+
+
 def test_real_files_are_read_in_the_jail():
     pytest.importorskip("h5py")
     files = Path(__file__).parent / "files"
@@ -302,6 +349,17 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
     assert not list((tmp_path / "tmp").iterdir()) and threading.active_count() == threads
     with socket.socket():
         pass  # the lock is the child's: this process can do what it could
+
+
+def test_a_name_that_misleads_is_refused(tmp_path):
+    with pytest.raises(DataError, match=r"^'a\\u202etp\.pt': its name holds"):
+        open_checkpoint(write(tmp_path / "a\u202etp.pt", good()))
+
+
+def test_a_process_that_cannot_be_started_is_told(tmp_path, monkeypatch):
+    monkeypatch.setattr(jail, "_START", ["/nowhere/python"])
+    with pytest.raises(DataError, match=r"model\.pt: it cannot be read: No such file"):
+        open_checkpoint(write(tmp_path / "model.pt", good()))
 
 
 @pytest.mark.parametrize("variable", ["PYTHONPATH", "PYTHONSTARTUP", "PYTHONHOME"])

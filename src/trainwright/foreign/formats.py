@@ -28,8 +28,9 @@ class Format:
 
     def load(self) -> None:
         """Imports what the reader needs: in the jail no file can be opened."""
-        # zipfile and NumPy's header reader look these up only when they need them.
+        # zipfile, pickletools and NumPy look these up only when they need them.
         for name in (
+            "numpy.strings",
             "encodings.cp437",
             "encodings.latin_1",
             "encodings.utf_8",

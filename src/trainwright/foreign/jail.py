@@ -17,12 +17,13 @@ from typing import IO
 
 import numpy as np
 
-from trainwright.base.errors import BackendError, DataError, StoreError
+from trainwright.base.errors import BackendError, DataError, TrainwrightError
 from trainwright.base.extras import installed
 from trainwright.base.jsontext import Json, read_json
 from trainwright.base.tensors import MAX_HEADER_BYTES, read_tensors
 from trainwright.base.tree import Array
 from trainwright.foreign.cell import MEMORY, NO_JAIL, ORDER, REFUSED, TENSORS, VALUES
+from trainwright.foreign.collector import Collector
 from trainwright.foreign.formats import FORMATS
 from trainwright.foreign.limits import Limits, limits_for
 
@@ -68,6 +69,8 @@ def open_checkpoint(path: Path) -> Checkpoint:
             processor time or memory than its size allows; the message says which.
         BackendError: If this system has no jail, or h5py is needed and not installed.
     """
+    if not path.name.isprintable():
+        raise DataError(f"{path.name!a}: its name holds characters that are not seen; give it another one")
     suffix = path.suffix.lower()
     if suffix not in FORMATS:
         raise DataError(f"{path.name}: read are {', '.join(FORMATS)}")
@@ -85,25 +88,34 @@ def open_checkpoint(path: Path) -> Checkpoint:
     if not stat.S_ISREG(before.st_mode):
         os.close(number)
         raise DataError(f"{path.name}: it is no regular file")
-    with os.fdopen(number, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        file.seek(0)
-        limits = limits_for(before.st_size)
-        answer = _ask(file, path.name, suffix, limits)
-        after = os.fstat(number)
-        if (before.st_size, before.st_mtime_ns, before.st_ctime_ns) != (
-            after.st_size,
-            after.st_mtime_ns,
-            after.st_ctime_ns,
-        ):
-            raise DataError(f"{path.name}: it was changed while it was read; copy it and import the copy")
     try:
-        tensors, metadata = read_tensors(answer, what="tensors")
-        values = read_json(metadata[VALUES], what="values")
-        tensors = {name: tensors[name] for name in read_json(metadata[ORDER], what="order")}
-    except (StoreError, KeyError, TypeError) as error:
+        with os.fdopen(number, "rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            file.seek(0)
+            limits = limits_for(before.st_size)
+            answer = _ask(file, path.name, suffix, limits)
+            after = os.fstat(number)
+    except OSError as error:
+        raise DataError(f"{path.name}: it cannot be read: {error.strerror}") from error
+    if any(getattr(before, one) != getattr(after, one) for one in ("st_size", "st_mtime_ns", "st_ctime_ns")):
+        raise DataError(f"{path.name}: it was changed while it was read; copy it and import the copy")
+    try:
+        found = _check(answer, limits)
+    except (TrainwrightError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path.name}: the jailed process gave no whole answer: {error}") from error
-    return Checkpoint(path.name, digest, tensors, values)
+    return Checkpoint(path.name, digest, found.tensors, found.values)
+
+
+def _check(answer: memoryview, limits: Limits) -> Collector:
+    """Takes the answer as if nobody had looked at it: its writer may have been taken over by the file."""
+    tensors, metadata = read_tensors(answer, what="tensors")
+    found = Collector(limits.result_bytes)
+    for name in read_json(metadata[ORDER], what="order"):
+        found.reserve(tensors[name].shape, tensors[name].itemsize, what=name)
+        found.tensor((name,), tensors[name])
+    for name, value in read_json(metadata[VALUES], what="values").items():
+        found.value((name,), value)
+    return found
 
 
 def _ask(file: IO[bytes], name: str, suffix: str, limits: Limits) -> memoryview:
@@ -169,7 +181,7 @@ def _refusal(
         )
     if late:
         return DataError(f"{name}: reading it took more than {limits.wall_s} s, the limit for its size")
-    if code in (-signal.SIGXCPU, -signal.SIGKILL):
+    if code == -signal.SIGXCPU:
         return DataError(
             f"{name}: reading it took more than {limits.cpu_s} s of processor time, the limit for its size"
         )
