@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from trainwright.backends.torch.driver import cuda_is_there
 from trainwright.base.errors import SpecError, StoreError
 from trainwright.base.home import home_of
 from trainwright.data.compare import summarize_targets
@@ -105,7 +106,7 @@ def resume_run(
         ref: A run, or with `epochs` any version.
         home: The store; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
         epochs: Length of a new run that begins at the version; its schedule has the new horizon.
-        allow_inexact: Go on although package versions or the device differ; the record says so.
+        allow_inexact: Go on although packages, processor, device or own code differ; the record says so.
         take_over: Go on although a process holds the run, if it gave no sign of life for a minute; it can write
             nothing from then on.
         listeners: Such as a progress bar.
@@ -120,13 +121,18 @@ def resume_run(
     if epochs is None and row.state in ("done", "stopped"):
         raise StoreError(f"run {row.id} is {row.state}: nothing is left to do; `--epochs N` branches from it")
     recorded = Experiment.model_validate(registry.spec(row))
-    environment = describe_environment(Path(row.folder))
+    environment = describe_environment(Path(row.folder), experiment=recorded)
     inexact = inexact_fields(registry.environment(row), environment)
+    wanted = recorded
+    if recorded.train.device == "cuda" and not cuda_is_there():
+        inexact.append("train.device: recorded cuda, now cpu, for there is no GPU")
+        wanted = edit(recorded, {"train.device": "cpu"})
     if inexact and not allow_inexact:
         raise StoreError(
             f"run {row.id} cannot go on exactly: {'; '.join(inexact)}; restore them, or pass --allow-inexact"
         )
-    wanted = recorded if epochs is None else edit(recorded, {"train.epochs": epochs})
+    if epochs is not None:
+        wanted = edit(wanted, {"train.epochs": epochs})
     plan = make_plan(wanted, Path(row.folder), home=store.home)
     if epochs is not None:
         point = registry.resolve(ref)
@@ -136,7 +142,7 @@ def resume_run(
             )
         if plan.steps <= point.step:
             raise SpecError(f"--epochs: {ref} has done {point.epoch} epochs already, {epochs} are not more")
-        run = begin_run(plan, store, parent=point)
+        run = begin_run(plan, store, parent=point, inexact=inexact)
     else:
         found = registry.resume_point(row.id)
         if found is None:
@@ -172,13 +178,16 @@ def _table(registry: Registry, run: str, name: str) -> dict[str, Any]:
     return next((registry.artifact_value(one) for one in kept), {})
 
 
-def begin_run(plan: Plan, store: Store, *, parent: VersionRow | None = None) -> LocalRun:
+def begin_run(
+    plan: Plan, store: Store, *, parent: VersionRow | None = None, inexact: Sequence[str] = ()
+) -> LocalRun:
     """Registers the data of a plan and begins its run.
 
     Args:
         plan: What will be done.
         store: Where to.
         parent: The version it goes on from.
+        inexact: What differs from how that was made.
 
     Raises:
         StoreError: If the store cannot be written.
@@ -201,9 +210,10 @@ def begin_run(plan: Plan, store: Store, *, parent: VersionRow | None = None) -> 
         backend=spec.train.backend,
         dataset=row.digest,
         operator=plan.operator() | plan.title(name_of(store, data.content_digest)),
-        environment=describe_environment(plan.folder),
+        environment=describe_environment(plan.folder, experiment=spec),
         best=(spec.train.best.metric, spec.train.best.mode),
         parent=parent,
+        inexact=inexact or None,
     )
     if plan.parent is not None and parent is None:  # a branch goes on from its own parent
         run.edge("used", FINE_TUNED, target=plan.parent.name)

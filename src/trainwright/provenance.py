@@ -11,36 +11,48 @@ from trainwright.base.jsontext import write_json
 from trainwright.base.machine import (
     environment_lock,
     git_commit,
+    gpus,
     hardware,
     package_versions,
     peak_memory_bytes,
+    settings,
 )
 from trainwright.plan import Plan
+from trainwright.spec.build import own_code
+from trainwright.spec.experiment import Experiment
 from trainwright.store.lineage import prov_json
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 
+HARDWARE = ("machine", "processor", "instructions", "gpus")
 ARTIFACT = "training-artifact.yaml"
 PROVENANCE = "prov.json"
 
 
-def describe_environment(folder: Path) -> dict[str, Any]:
-    """Describes packages, machine and commit; a run keeps it with its record.
+def describe_environment(folder: Path, *, experiment: Experiment) -> dict[str, Any]:
+    """Describes packages, machine, own code and commit; a run keeps it with its record.
 
     Args:
         folder: Of the experiment; its commit is named.
+        experiment: Whose own code is named by digest, and the GPUs, if it trains on one.
     """
     return {
         "packages": package_versions(),
         "lock": environment_lock(),
-        "hardware": hardware(),
+        "hardware": hardware() | {"gpus": ", ".join(gpus()) if experiment.train.device == "cuda" else ""},
+        "settings": settings(),
+        "code": own_code(experiment.tree(), folder),
         "git": dict(git_commit(folder)),
     }
 
 
 def inexact_fields(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    """Names what may change the last bits of a run: package versions, interpreter, processor.
+    """Names what may change the last bits of a run.
+
+    That is: versions of packages, of the interpreter and of the C library; the processor and its instructions; the
+    GPUs of a run that trains on one, and their libraries; variables by which libraries choose kernels; own code.
+    Device, threads and precision are decisions of the spec: a resume sets them.
 
     Args:
         recorded: From the run's record.
@@ -51,17 +63,23 @@ def inexact_fields(recorded: Mapping[str, Any], now: Mapping[str, Any]) -> list[
         >>> inexact_fields(one, one | {"packages": {"torch": "2.9"}})
         ['packages.torch: recorded 2.8, now 2.9']
     """
-    found = []
-    before, after = recorded["packages"], now["packages"]
-    for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name):
-            found.append(
-                f"packages.{name}: recorded {before.get(name, 'none')}, now {after.get(name, 'none')}"
-            )
-    for name in ("machine", "processor"):
-        left, right = recorded["hardware"].get(name), now["hardware"].get(name)
-        if left != right:
-            found.append(f"hardware.{name}: recorded {left}, now {right}")
+    left, right = _what_bits_depend_on(recorded), _what_bits_depend_on(now)
+    return [
+        f"{field}: recorded {left.get(field) or 'none'}, now {right.get(field) or 'none'}"
+        for field in dict.fromkeys((*left, *right))
+        if (left.get(field) or "none") != (right.get(field) or "none")
+    ]
+
+
+def _what_bits_depend_on(environment: Mapping[str, Any]) -> dict[str, Any]:
+    """Gives the value of each field; those that a record of an earlier version lacks are missing."""
+    found = {f"packages.{name}": value for name, value in sorted(environment["packages"].items())}
+    if environment["hardware"].get("gpus"):
+        lock = environment["lock"]
+        found |= {f"packages.{name}": lock[name] for name in sorted(lock) if name.startswith("nvidia-")}
+    found |= {f"hardware.{name}": environment["hardware"].get(name) for name in HARDWARE}
+    for part in ("settings", "code"):
+        found |= {f"{part}.{name}": value for name, value in sorted(environment.get(part, {}).items())}
     return found
 
 
@@ -96,6 +114,9 @@ def write_provenance(run: LocalRun, plan: Plan, version: VersionRow, *, seconds:
         "peak_memory_bytes": peak_memory_bytes(),
         "environment": environment["lock"],
     }
+    inexact = {f"attempt {one.number}": one.inexact for one in registry.attempts(run.id) if one.inexact}
+    if inexact:
+        record["went_on_inexactly"] = inexact
     text = StringIO()
     yaml = YAML()
     yaml.default_flow_style = False

@@ -120,7 +120,7 @@ def reproduce_version(
         wanted, folder = document.experiment, document.folder
     elif changes:
         wanted = edit(recorded, dict(parse_change(one) for one in changes))
-    now = describe_environment(folder)
+    now = describe_environment(folder, experiment=wanted)
     found: list[Difference] = []
     try:
         # Without callbacks: the recorded step is replayed, whatever the time says now, and no file is written.

@@ -9,7 +9,40 @@ import sys
 from pathlib import Path
 from typing import TypedDict
 
-PACKAGES = ("trainwright", "numpy", "torch", "jax", "jaxlib", "equinox", "optax", "pyarrow", "scipy")
+PACKAGES = (
+    "trainwright",
+    "numpy",
+    "torch",
+    "jax",
+    "jaxlib",
+    "equinox",
+    "optax",
+    "ml_dtypes",
+    "pyarrow",
+    "scipy",
+    "pillow",
+)
+# Variables by which the libraries choose kernels or precision, each with what it is when it is not set.
+SETTINGS = {
+    "ATEN_CPU_CAPABILITY": "",
+    "CUBLAS_WORKSPACE_CONFIG": ":4096:8",  # trainwright's own setting
+    "DNNL_MAX_CPU_ISA": "",
+    "JAX_DEFAULT_MATMUL_PRECISION": "",
+    "JAX_ENABLE_X64": "",
+    "MKL_CBWR": "",
+    "MKL_ENABLE_INSTRUCTIONS": "",
+    "NPY_DISABLE_CPU_FEATURES": "",
+    "NVIDIA_TF32_OVERRIDE": "",
+    "ONEDNN_DEFAULT_FPMATH_MODE": "",
+    "ONEDNN_MAX_CPU_ISA": "",
+    "OPENBLAS_CORETYPE": "",
+    "TORCH_ALLOW_TF32_CUBLAS_OVERRIDE": "",
+    "XLA_FLAGS": "",
+}
+OWN_FLAG = (
+    "--xla_cpu_multi_thread_eigen=false"  # of XLA_FLAGS: goes with the number of threads, which is recorded
+)
+_VECTOR = ("sse", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
 
 
 class Commit(TypedDict):
@@ -20,13 +53,13 @@ class Commit(TypedDict):
 
 
 def package_versions() -> dict[str, str]:
-    """Gives the versions of the packages that numbers depend on, without importing them.
+    """Gives the versions of the packages and of the C library that numbers depend on, without importing them.
 
     Example:
         >>> "numpy" in package_versions()
         True
     """
-    found = {"python": platform.python_version()}
+    found = {"python": platform.python_version(), "libc": " ".join(platform.libc_ver()).strip()}
     for name in PACKAGES:
         try:
             found[name] = importlib.metadata.version(name)
@@ -42,16 +75,45 @@ def environment_lock() -> dict[str, str]:
 
 
 def hardware() -> dict[str, str | int]:
-    """Describes the processor, the number of cores this process may use, and the memory in bytes."""
+    """Describes the processor, the number of cores this process may use, and the memory in bytes.
+
+    `instructions` are the vector instructions that kernels choose by: processors of one name may differ in them, such
+    as in virtual machines.
+    """
     import psutil
 
     return {
         "machine": platform.machine(),
         "processor": _processor(),
+        "instructions": _instructions(),
         "system": f"{platform.system()} {platform.release()}",
         "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1,
         "memory_bytes": int(psutil.virtual_memory().total),
     }
+
+
+def gpus() -> list[str]:
+    """Names the GPUs and their driver, by what the NVIDIA driver says of itself; empty without one."""
+    place = Path("/proc/driver/nvidia")
+    try:
+        driver = (place / "version").read_text().splitlines()[0]
+        said = [one.read_text().splitlines() for one in sorted(place.glob("gpus/*/information"))]
+    except (OSError, IndexError):
+        return []
+    models = [line.split(":", 1)[1].strip() for lines in said for line in lines if line.startswith("Model")]
+    return [f"{model}, {driver}" for model in models]
+
+
+def settings() -> dict[str, str]:
+    """Gives the environment variables by which libraries choose kernels or precision, those that are not set too.
+
+    Example:
+        >>> "ATEN_CPU_CAPABILITY" in settings()
+        True
+    """
+    found = {name: os.environ.get(name, usual) for name, usual in SETTINGS.items()}
+    words = found["XLA_FLAGS"].split()
+    return found | {"XLA_FLAGS": " ".join(sorted(word for word in words if word != OWN_FLAG))}
 
 
 def git_commit(folder: Path) -> Commit:
@@ -82,6 +144,17 @@ def _processor() -> str:
     except OSError:
         return platform.processor()
     return platform.processor()
+
+
+def _instructions() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith(("flags", "Features")):
+                words = line.split(":", 1)[1].split()
+                return " ".join(sorted(word for word in words if word.startswith(_VECTOR)))
+    except OSError:
+        return ""
+    return ""
 
 
 def _git(folder: Path, *arguments: str) -> str:

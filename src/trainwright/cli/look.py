@@ -138,6 +138,11 @@ def show(
         "looks at test": len(registry.looks(run.id)),
         "artifacts": sorted({one.name for one in artifacts if one.kind != "score"}),
         "warnings": len(registry.notes(run.id)),
+        "went on inexactly": [
+            f"attempt {one.number}: {'; '.join(one.inexact)}"
+            for one in registry.attempts(run.id)
+            if one.inexact
+        ],
         "incomplete": list(missing),
         "spec": None if "spec" in missing else registry.spec(run),
     }
@@ -148,7 +153,7 @@ def show(
     from trainwright.spec.write import write_yaml
 
     spec = found.pop("spec")
-    for name in ("fine tuned from", "incomplete"):  # said only of those it is true of
+    for name in ("fine tuned from", "went on inexactly", "incomplete"):  # said only of those it is true of
         if not found[name]:
             del found[name]
     for name, value in found.items():

@@ -69,7 +69,10 @@ def resume(
         int | None, typer.Option(help="Branch: a new run of this length from the version.")
     ] = None,
     allow_inexact: Annotated[
-        bool, typer.Option("--allow-inexact", help="Go on although packages or the processor differ.")
+        bool,
+        typer.Option(
+            "--allow-inexact", help="Go on although packages, processor, device or own code differ."
+        ),
     ] = False,
     take_over: Annotated[
         bool,

@@ -2,12 +2,14 @@
 
 import difflib
 import importlib
+import importlib.util
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trainwright.base.digest import digest_bytes
 from trainwright.base.errors import SpecError
 from trainwright.spec.part import Use
 
@@ -31,6 +33,34 @@ def is_of_python(name: str) -> bool:
         (True, False, False)
     """
     return ":" in name and name.partition(":")[0].partition(".")[0] in _OF_PYTHON
+
+
+def own_code(tree: Any, folder: Path) -> dict[str, str]:
+    """Names the file of each `module:Name` that a spec uses by its SHA-256; `missing` where there is none.
+
+    What such a module imports in its turn is not followed.
+
+    Args:
+        tree: Of the spec, as plain values.
+        folder: As of `own_code_from`.
+    """
+    own_code_from(folder)
+    found: dict[str, str] = {}
+    for name in sorted(_used(tree)):
+        try:
+            spec = importlib.util.find_spec(name.partition(":")[0])
+            content = Path(spec.origin).read_bytes() if spec is not None and spec.origin else None
+        except (ImportError, ValueError, OSError):
+            content = None
+        found[name] = "missing" if content is None else digest_bytes(content)
+    return found
+
+
+def _used(node: Any) -> set[str]:
+    if isinstance(node, Mapping):
+        own = {node["use"]} if isinstance(node.get("use"), str) and ":" in node["use"] else set()
+        return own.union(*map(_used, node.values()))
+    return set().union(*map(_used, node)) if isinstance(node, list | tuple) else set()
 
 
 def find(name: str, catalog: Mapping[str, str], *, where: str) -> Any:

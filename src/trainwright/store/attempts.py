@@ -58,7 +58,13 @@ def require_attempt(connection: Connection, run: str, *, attempt: int) -> None:
         )
 
 
-def insert_run(connection: Connection, values: Mapping[str, Any], *, from_step: int) -> None:
+def insert_run(
+    connection: Connection,
+    values: Mapping[str, Any],
+    *,
+    from_step: int,
+    inexact: Sequence[str] | None = None,
+) -> None:
     """Adds a run with its first attempt, and its model if that is new.
 
     Args:
@@ -66,6 +72,7 @@ def insert_run(connection: Connection, values: Mapping[str, Any], *, from_step: 
         values: The columns id, model, seed, folder, backend, dataset, spec, operator, environment, parent,
             best_metric and best_mode.
         from_step: Where it begins.
+        inexact: What differs from the attempt that made its parent, if going on is not exact.
 
     Raises:
         StoreError: If its dataset is not registered.
@@ -79,7 +86,7 @@ def insert_run(connection: Connection, values: Mapping[str, Any], *, from_step: 
         raise StoreError(f"dataset {dataset!r} is not in the store: register it before a run begins")
     state = {"state": "running", "reason": "", "attempt": 1, "created": now, "finished": None}
     add(connection, tables.run, {**values, **state})
-    _insert_attempt(connection, {**values, "number": 1, "from_step": from_step, "inexact": None})
+    _insert_attempt(connection, {**values, "number": 1, "from_step": from_step, "inexact": _spell(inexact)})
 
 
 def insert_attempt(
@@ -110,8 +117,9 @@ def insert_attempt(
     number = before.number + 1
     running = {"attempt": number, "state": "running", "reason": "", "finished": None}
     values = rewrite(connection, tables.run, key={"id": run}, changes={**changes, **running})
-    differing = None if inexact is None else write_json(list(inexact))
-    _insert_attempt(connection, {**values, "number": number, "from_step": from_step, "inexact": differing})
+    _insert_attempt(
+        connection, {**values, "number": number, "from_step": from_step, "inexact": _spell(inexact)}
+    )
     return values
 
 
@@ -147,6 +155,10 @@ def find_run(connection: Connection, run: str) -> RunRow | None:
     """Gives the row of a run, or None."""
     rows = fetch(connection, select(tables.run).where(tables.run.c.id == run))
     return run_row(rows[0]) if rows else None
+
+
+def _spell(inexact: Sequence[str] | None) -> str | None:
+    return None if inexact is None else write_json(list(inexact))
 
 
 def _insert_attempt(connection: Connection, values: Mapping[str, Any]) -> None:

@@ -126,6 +126,8 @@ def prov_json(registry: Registry, run_id: str) -> Json:
     for attempt in registry.attempts(run_id):
         name = f"{activity}-{attempt.number}"
         document["activity"][name] = _span(attempt.started, attempt.finished) | {"tw:host": attempt.host}
+        if attempt.inexact:
+            document["activity"][name]["tw:inexact"] = "; ".join(attempt.inexact)
         informed.append((name, activity))
         associated.append((name, AGENT))
     for row in versions:

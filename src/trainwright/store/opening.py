@@ -28,6 +28,7 @@ def record_run(
     described: Mapping[str, Json],
     operator: Tree,
     parent: VersionRow | None,
+    inexact: Sequence[str] | None = None,
 ) -> RunRow:
     """Adds a run with its first attempt.
 
@@ -37,6 +38,7 @@ def record_run(
         described: The `spec`, and the `environment` that the run depends on besides.
         operator: All that a version needs besides its weights.
         parent: The version it begins from.
+        inexact: What differs from the attempt that made the parent, if it does not go on exactly.
 
     Raises:
         StoreError: If the dataset is not registered, or the store cannot be written.
@@ -49,7 +51,8 @@ def record_run(
             "parent": None if parent is None else parent.id,
         }
         with store.catalogue.write() as connection:
-            insert_run(connection, values, from_step=0 if parent is None else parent.step)
+            from_step = 0 if parent is None else parent.step
+            insert_run(connection, values, from_step=from_step, inexact=inexact)
             row = find_run(connection, values["id"])
     assert row is not None
     return row

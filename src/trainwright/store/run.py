@@ -80,6 +80,7 @@ class LocalRun:
         environment: Mapping[str, Json],
         best: tuple[str, Mode],
         parent: VersionRow | None = None,
+        inexact: Sequence[str] | None = None,
     ) -> "LocalRun":
         """Begins a run; it is a row from here on.
 
@@ -95,6 +96,7 @@ class LocalRun:
             environment: What the run depends on outside its spec.
             best: The metric that makes a version the best one, and whether `min` or `max` is good.
             parent: The version it begins from.
+            inexact: What differs from the attempt that made the parent, if it does not go on exactly.
 
         Raises:
             SpecError: If the name is not allowed.
@@ -107,7 +109,9 @@ class LocalRun:
             columns = {"id": run, "model": name, "seed": seed, "folder": folder, "backend": backend}
             columns |= {"dataset": dataset, "best_metric": best[0], "best_mode": best[1]}
             described = {"spec": resolved.tree(), "environment": dict(environment)}
-            row = record_run(store, columns, described=described, operator=operator, parent=parent)
+            row = record_run(
+                store, columns, described=described, operator=operator, parent=parent, inexact=inexact
+            )
             parents = [] if parent is None else [parent.id]
             return cls(store, row, resolved=resolved, lock=lock, parents=parents)
         except BaseException:

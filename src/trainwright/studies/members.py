@@ -259,7 +259,7 @@ def _find_cut(registry: Registry, plan: Plan) -> RunRow | None:
         if not same or run.state not in ("paused", "killed") or registry.resume_point(run.id) is None:
             continue
         recorded: Any = registry.environment(run)
-        if not inexact_fields(recorded, describe_environment(plan.folder)):
+        if not inexact_fields(recorded, describe_environment(plan.folder, experiment=plan.experiment)):
             return run
     return None
 

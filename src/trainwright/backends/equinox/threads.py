@@ -4,6 +4,7 @@ import os
 import sys
 
 from trainwright.base.errors import BackendError
+from trainwright.base.machine import OWN_FLAG
 
 
 def threads_in_force() -> int | None:
@@ -30,6 +31,4 @@ def own_threads(threads: int) -> None:
     # XLA sizes its pool by NPROC; with one thread its intra-operation parallelism is switched off as well.
     os.environ["NPROC"] = str(threads)
     if threads == 1 and "--xla_cpu_multi_thread_eigen" not in os.environ.get("XLA_FLAGS", ""):
-        os.environ["XLA_FLAGS"] = (
-            f"{os.environ.get('XLA_FLAGS', '')} --xla_cpu_multi_thread_eigen=false".strip()
-        )
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {OWN_FLAG}".strip()
