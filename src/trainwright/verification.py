@@ -3,9 +3,12 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from trainwright.base.errors import TrainwrightError
+from pydantic import ValidationError
+
+from trainwright.base.errors import SpecError, TrainwrightError
 from trainwright.data.dataset import open_dataset
 from trainwright.spec.experiment import Experiment
+from trainwright.store.records import RunRow
 from trainwright.store.registry import Registry
 
 
@@ -22,6 +25,23 @@ class Check:
     what: str
     ok: bool
     detail: str
+
+
+def recorded_experiment(registry: Registry, run: RunRow) -> Experiment:
+    """Reads the spec of a run.
+
+    Raises:
+        SpecError: If this version of the package does not know it.
+        StoreError: If its object is damaged.
+    """
+    try:
+        return Experiment.model_validate(registry.spec(run))
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise SpecError(
+            f"the spec of run {run.id}: {where}: {first['msg']}; another version of trainwright wrote it"
+        ) from error
 
 
 def verify_version(registry: Registry, ref: str) -> list[Check]:
@@ -49,7 +69,7 @@ def verify_version(registry: Registry, ref: str) -> list[Check]:
         except TrainwrightError as error:
             checks.append(Check(what, False, str(error)))
     try:
-        spec = Experiment.model_validate(registry.spec(run))
+        spec = recorded_experiment(registry, run)
         data = open_dataset(spec.data, folder=Path(run.folder), task_type=spec.model.task_type)
         checks.append(
             Check("data", True, f"sha256:{data.content_digest[:16]}, {len(data.records.ids):,} records")

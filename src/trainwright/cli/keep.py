@@ -1,4 +1,4 @@
-"""Commands that keep the store: tag, verify, fsck, gc, data."""
+"""Commands that keep the store: tag, verify, sign, fsck, gc, data."""
 
 from pathlib import Path
 from typing import Annotated
@@ -17,6 +17,7 @@ def add_to(app: typer.Typer) -> None:
     """Adds the commands."""
     app.command()(tag)
     app.command()(verify)
+    app.command()(sign)
     app.command()(fsck)
     app.command()(gc)
     data_app.command(name="register")(register_data)
@@ -56,19 +57,45 @@ def verify(
     pinned: Annotated[
         Path | None, typer.Option(help="Instead: a file that `pin --json` wrote; all its versions.")
     ] = None,
+    deep: Annotated[
+        bool,
+        typer.Option(
+            "--deep", help="Recompute too: decode, rebuild, predict the recorded samples, judge on val."
+        ),
+    ] = False,
+    key: Annotated[
+        Path | None,
+        typer.Option(help="A public key as PEM: the version must be signed with its private key."),
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Check that a version's objects, its spec and its data are what the record says; exit 1 if not."""
     if (ref is None) == (pinned is None):
         raise typer.BadParameter("give a REF, or --pinned FILE")
+    if pinned is not None and (deep or key is not None):
+        raise typer.BadParameter("it is for one REF", param_hint="--deep" if deep else "--key")
     if pinned is not None:
         _verify_pinned(pinned, store, as_json)
         return
-    from trainwright.verification import verify_version
+    from trainwright.base.errors import StoreError
+    from trainwright.verification import Check, verify_version
 
     assert ref is not None
-    checks = verify_version(open_registry(store), ref)
+    registry = open_registry(store)
+    if deep:
+        from trainwright.recomputation import recompute_version
+
+        checks = recompute_version(registry, ref)
+    else:
+        checks = verify_version(registry, ref)
+    if key is not None:
+        from trainwright.signing import check_signature
+
+        try:
+            checks.append(Check("signature", True, f"with {key}, of {check_signature(registry, ref, key)}"))
+        except StoreError as error:
+            checks.append(Check("signature", False, str(error)))
     if as_json:
         write_out([{"what": one.what, "ok": one.ok, "detail": one.detail} for one in checks])
     else:
@@ -77,6 +104,24 @@ def verify(
         )
     if not all(one.ok for one in checks):
         raise typer.Exit(1)
+
+
+def sign(
+    ref: RefArgument,
+    key: Annotated[Path, typer.Option(help="An elliptic private key as PEM, without a password.")],
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a version: its manifest, which names all its objects by digest; `verify --key` checks it."""
+    from trainwright.signing import sign_version
+
+    registry = open_registry(store)
+    version = registry.resolve(ref)
+    name = sign_version(registry, f"{version.model}@{version.number}", key)
+    if as_json:
+        write_out({"model": version.model, "version": version.number, "run": version.run, "artifact": name})
+    else:
+        print(f"{version.model}@{version.number} is signed; artifact {name} of run {version.run}")
 
 
 def _verify_pinned(file: Path, store: Path | None, as_json: bool) -> None:
