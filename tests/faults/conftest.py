@@ -25,7 +25,9 @@ def shim(tmp_path_factory):
 def stage(shim):
     # What is lost when a process dies does not depend on the disk, and in memory a sync costs nothing.
     memory = Path("/dev/shm")
-    folder = Path(tempfile.mkdtemp(dir=memory if os.access(memory, os.W_OK) else None))
+    folder = Path(
+        tempfile.mkdtemp(prefix="trainwright-faults-", dir=memory if os.access(memory, os.W_OK) else None)
+    )
     made = Stage(folder, shim)
     yield made
     made.close()

@@ -1,13 +1,8 @@
 """Data before names, names before rows, rows before acknowledgements; and no more syncs than that takes."""
 
-import re
-import shutil
-import subprocess
-import sys
-
 import pytest
 
-from faults.harness import DONE, HERE, Call, Point, environment
+from faults.harness import DONE, Call, Point
 from faults.lint import breaches, costs
 from faults.matrix import failing_commits
 
@@ -72,26 +67,3 @@ def test_metrics_cost_no_sync_and_reporting_no_call(stage):
             calls += reporting and event.thread == main
             syncs += event.operation == "fsync" and batches < 5
     assert batches == 5 and calls == 0 and syncs == 0
-
-
-def test_strace_counts_the_same_syncs(stage, shim, played, tmp_path):
-    if shutil.which("strace") is None:
-        pytest.skip("no strace")
-    trace = tmp_path / "trace"
-    code = (
-        "import sys; from pathlib import Path; from faults import story; story.play(Path(sys.argv[1]), print)"
-    )
-    command = ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", str(trace)]
-    without = {name: value for name, value in environment(shim, tmp_path).items() if name != "LD_PRELOAD"}
-    done = subprocess.run(
-        [*command, sys.executable, "-c", code, str(tmp_path / "new" / "store")],
-        env=without, capture_output=True, text=True, cwd=HERE,
-    )  # fmt: skip
-    if "PTRACE" in done.stderr or "ptrace" in done.stderr:
-        pytest.skip(f"strace may not look: {done.stderr[:100]}")
-    assert done.returncode == 0, done.stderr
-    seen = re.findall(r"(?:fsync|fdatasync)\(\d+<([^>]*)>", trace.read_text())
-    inside = [path for path in seen if f"{tmp_path}/" in path]
-    ours = [call for call in played.calls if call.operation == "fsync"]
-    assert len(inside) == len(ours) > 50
-    print(f"SYNCS {len(ours)} by the shim, {len(inside)} by strace")
