@@ -151,6 +151,16 @@ def main():
 
         checkpoints.commit_version = full
         run.save(snapshot(1))
+    elif role == "on demand":
+        run.close()
+        run.store.close()
+        for step, line in enumerate(sys.stdin, start=1):
+            if line == "write\n":
+                run = begin(home)
+                run.save(snapshot(step)).wait()
+                run.finish("done")
+            run.store.close()
+            print("done", flush=True)
     elif role == "hold":
         print(run.id, flush=True)
         sys.stdin.readline()

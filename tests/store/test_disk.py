@@ -42,25 +42,32 @@ def mounted(folder, options):
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
-@contextmanager
-def full_disk(folder):
-    filler = folder / "filler"
-    with open(filler, "wb", buffering=0) as file, pytest.raises(OSError, match="No space left"):
+def fill(folder):
+    with open(folder / "filler", "wb", buffering=0) as file:
         while True:
             file.write(bytes(4096))
+
+
+def crowd(folder):
+    (folder / "crowd").mkdir()
+    for number in range(10_000):
+        (folder / "crowd" / str(number)).touch()
+
+
+@contextmanager
+def full_disk(folder):
+    with pytest.raises(OSError, match="No space left"):
+        fill(folder)
     yield
-    filler.unlink()
+    (folder / "filler").unlink()
 
 
 @contextmanager
 def no_inodes(folder):
-    crowd = folder / "crowd"
-    crowd.mkdir()
     with pytest.raises(OSError, match="No space left"):
-        for number in range(10_000):
-            (crowd / str(number)).touch()
+        crowd(folder)
     yield
-    shutil.rmtree(crowd)
+    shutil.rmtree(folder / "crowd")
 
 
 @contextmanager

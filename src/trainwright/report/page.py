@@ -6,6 +6,7 @@ from pathlib import Path
 
 import jinja2
 
+from trainwright.base.errors import StoreError
 from trainwright.report.record import RunRecord, read_record
 from trainwright.report.sections.confusion import classes_section, confusion_section
 from trainwright.report.sections.curves import curves_section
@@ -56,14 +57,29 @@ def write_report(registry: Registry, run: str, *, path: Path | None = None) -> P
 
     Returns:
         Where it lies.
+
+    Raises:
+        StoreError: If it cannot be written there; the record is whole, and it can be made again.
     """
     target = path or report_path(registry, run)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", dir=target.parent, suffix=".tmp", delete=False, encoding="utf-8"
-    ) as draft:
-        draft.write(render_run(registry, run))
-    os.replace(draft.name, target)
+    page = render_run(registry, run)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=target.parent, suffix=".tmp", delete=False, encoding="utf-8"
+        ) as draft:
+            try:
+                draft.write(page)
+                draft.flush()
+                os.replace(draft.name, target)
+            except BaseException:
+                Path(draft.name).unlink(missing_ok=True)
+                raise
+    except OSError as error:
+        raise StoreError(
+            f"{target}: the report cannot be written: {error.strerror or error}; the record is whole: "
+            f"`trainwright report {run} -o FILE` writes it elsewhere"
+        ) from error
     return target.resolve()
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.pool import QueuePool
 
 from trainwright.base.errors import StoreError
 from trainwright.store.locks import Line
+from trainwright.store.readonly import ReadOnlyFile
 from trainwright.store.structure import check_structure, record_structure
 from trainwright.store.tables import SCHEMA, metadata
 
@@ -52,6 +53,7 @@ class Catalogue:
         self.writable = writable
         if not path.is_file():
             raise StoreError(f"{path} is missing: the folder is no store, or it was only partly copied")
+        self._file = ReadOnlyFile(path)
         there = os.stat(path)
         self._place = (there.st_dev, there.st_ino)
         self._pid = os.getpid()
@@ -70,6 +72,8 @@ class Catalogue:
         Raises:
             StoreError: If the file cannot be read.
         """
+        if not self.writable and self._file.has_changed():
+            self._readers.dispose()
         with self._explained(), self._own(self._readers).connect() as connection:
             connection.exec_driver_sql("BEGIN")
             yield connection
@@ -110,14 +114,11 @@ class Catalogue:
             try:
                 self._check_place()
                 yield
-            except BaseException:
-                connection.rollback()
-                raise
-            try:
                 connection.commit()
-            except sqlite3.Error as error:
-                code = getattr(error, "sqlite_errorcode", 0)
-                self._distrusted = self._distrusted or code == sqlite3.SQLITE_IOERR_FSYNC
+            except BaseException as error:
+                if getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_IOERR_FSYNC:
+                    self._distrusted = True
+                connection.rollback()
                 raise
 
     @contextmanager
@@ -212,12 +213,12 @@ class Catalogue:
         return connection
 
     def _uri(self) -> str:
-        uri = f"file:{quote(str(self.path.absolute()))}"
         if self.writable:
-            return f"{uri}?mode=rw"
-        # Without a log, nothing is pending, and SQLite must be told not to look for one it could not make.
-        log = self.path.with_name(f"{self.path.name}-wal")
-        return f"{uri}?mode=ro" if log.exists() and log.stat().st_size else f"{uri}?mode=ro&immutable=1"
+            return f"file:{quote(str(self.path.absolute()))}?mode=rw"
+        try:
+            return self._file.uri()
+        except OSError as error:
+            raise StoreError(f"{self.path} cannot be read: {error}; {cure_of(error)}") from error
 
     def _own(self, engine: Engine) -> Engine:
         if self._pid != os.getpid():

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -165,7 +166,8 @@ def collect(store: Store, *, dry: bool = False) -> tuple[int, int]:
         StoreError: If a row or a list of files is damaged; nothing is removed then.
     """
     count, size_bytes = 0, 0
-    with store.collecting(wait=True):
+    # Where nothing can be written, there is nobody to keep away, and no lock either.
+    with nullcontext() if dry and not store.catalogue.writable else store.collecting(wait=True):
         with store.catalogue.read() as connection:
             needed = references(connection, store.blobs)
         for digest in list(store.blobs.all()):

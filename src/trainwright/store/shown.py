@@ -8,6 +8,7 @@ from trainwright.store.attempts import find_run
 from trainwright.store.live import is_live
 from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.store import Store
+from trainwright.store.versions import find_version
 
 
 def shown_run(store: Store, row: RunRow) -> RunRow:
@@ -30,9 +31,13 @@ def object_of(store: Store, version: VersionRow, *, kind: Literal["weights", "st
     digest: str | None = getattr(version, kind)
     if digest is None:
         raise StoreError(f"version {version.number} of {version.model} was saved without {kind}")
-    if version.status == "collected" and not store.blobs.has(digest):
-        raise StoreError(
-            f"version {version.number} of {version.model} was collected by retention: its {kind} is gone; "
-            f"`trainwright reproduce {version.run}` trains it again"
-        )
+    if not store.blobs.has(digest):
+        # It may have been collected since the row was read.
+        with store.catalogue.read() as connection:
+            now = find_version(connection, version.id)
+        if now is not None and now.status == "collected":
+            raise StoreError(
+                f"version {version.number} of {version.model} was collected by retention: its {kind} is gone; "
+                f"`trainwright reproduce {version.run}` trains it again"
+            )
     return store.blobs.get(digest)
