@@ -82,8 +82,8 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, Array]:
             if name not in members:
                 raise _no_array(name, members, path.name)
             info = members[name]
-            with archive.open(info) as file:
-                what = f"{path.name}: array {name!r}"
+            what = f"{path.name}: array {name!r}"
+            with _open_member(archive, info, what) as file:
                 found[name] = _read_array(file, size=info.file_size, stored=info.compress_size, what=what)
     return found
 
@@ -133,7 +133,7 @@ def check_npz(path: Path, name: str) -> None:
     with (
         _refusing(path.name),
         _open_zip(path) as archive,
-        archive.open(_members(archive, path.name)[name]) as file,
+        _open_member(archive, _members(archive, path.name)[name], path.name) as file,
     ):
         while file.read(_CHUNK):
             pass
@@ -153,6 +153,13 @@ class _Bounded(io.FileIO):
         if wanted > _MOST_AT_ONCE:
             raise zipfile.BadZipFile(f"its list of contents has {wanted} bytes, {_MOST_AT_ONCE} are allowed")
         return super().read(size) or b""
+
+
+def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, what: str) -> IO[bytes]:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # The others unpack whole pieces at once, each to a million times its size.
+        raise DataError(f"{what}: it is packed in a way that NumPy does not write; save it with numpy.savez")
+    return archive.open(info)
 
 
 def _no_array(name: str, members: dict[str, zipfile.ZipInfo], file: str) -> DataError:

@@ -282,6 +282,10 @@ def check_columns(columns: Sequence[str], name: str) -> None:
         if not column.strip() or "\x00" in column:
             what = "a NUL in its name" if "\x00" in column else "no name"
             raise DataError(f"{name}: column {number} has {what}")
+        if len(column) > csvtext.MAX_NAME:
+            raise DataError(
+                f"{name}: column {number} has a name of {len(column)} letters, {csvtext.MAX_NAME} at most"
+            )
         if column in seen:
             raise DataError(f"{name}: the column {excerpt(column)} is there twice")
         seen.add(column)
