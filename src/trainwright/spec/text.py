@@ -195,8 +195,9 @@ def read_text(content: bytes | str, *, where: str = "YAML", flow: bool = False) 
         mark = error.problem_mark or error.context_mark
         spot = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
         raise SpecError(f"{where}:{spot.line}:{spot.column}: {_explain(error, spot, text)}") from error
-    except (YAMLError, ValueError, OverflowError) as error:
-        # The last two: the parser turns escapes such as "\UFFFFFFFF" into characters unchecked.
+    except (YAMLError, ValueError, OverflowError, AssertionError) as error:
+        # The last three: the parser turns escapes such as "\UFFFFFFFF" into characters unchecked, and asserts that a
+        # document says YAML 1.1 or 1.2.
         told = (str(error).splitlines() or [type(error).__name__])[0]
         raise SpecError(f"{where}: it cannot be read as YAML: {told[:200]}") from error
     if composer.further:
