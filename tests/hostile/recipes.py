@@ -18,6 +18,7 @@ METHODS = {
     "lzma": zipfile.ZIP_LZMA,
 }
 MIB = 2**20
+PAGES_OF_TEXT = ("text-sql", "text-html")
 
 
 def classes():

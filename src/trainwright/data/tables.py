@@ -231,6 +231,11 @@ def read_csv(path: Path, *, delimiter: str = "auto", decimal: str = "auto") -> T
     header = csvtext.read_header(content, name, delimiter=mark)
     point = "." if decimal == "auto" else decimal
     arrow = _parse(content, name, columns=len(header), delimiter=mark, decimal=point)
+    if arrow.column_names != header:
+        odd = next((one for one in header if one not in set(arrow.column_names)), header[0])
+        raise DataError(
+            f"{name}, line 1: the name {excerpt(odd)} can be read in two ways; take out quotes and breaks"
+        )
     if decimal == "auto" and any(_has_decimal_commas(arrow.column(one)) for one in header):
         point = ","
         arrow = _parse(content, name, columns=len(header), delimiter=mark, decimal=point)
