@@ -18,6 +18,9 @@ METHODS = {
     "lzma": zipfile.ZIP_LZMA,
 }
 MIB = 2**20
+SMALL = 2**16  # bytes
+BIG = ("zip_of", "zip_many", "zip_overlapping", "repeat", "numbered", "tensors", "csv_columns", "csv_records")
+BIG_TRICKS = ("constant", "dictionary", "hidden_dictionary", "columns", "pandas_note")
 PAGES_OF_TEXT = ("text-sql", "text-html")
 
 
@@ -41,6 +44,14 @@ def write(item, path):
 
 def content(item):
     return b"".join(pieces(item))
+
+
+def is_small(item):
+    """Says whether an item is made without taking memory."""
+    recipe = item.get("recipe", {})
+    if recipe.get("make") == "repeat":
+        return len(recipe["of"]) * recipe["times"] <= SMALL
+    return recipe.get("make") not in BIG and recipe.get("trick") not in BIG_TRICKS
 
 
 def pieces(item):

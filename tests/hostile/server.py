@@ -38,21 +38,29 @@ def warm(folder):
                 continue
 
 
+def _write_apart(item, path):
+    """Writes a big item in a child, so that its memory is not taken for the reader's."""
+    maker = os.fork()
+    if maker == 0:
+        done = 1
+        try:
+            recipes.write(item, path)
+            done = 0
+        finally:
+            os._exit(done)
+    _, status = os.waitpid(maker, 0)
+    assert status == 0, f"the recipe of {item['id']} failed"
+
+
 def answer(asked, root):
     item = asked["item"]
     with tempfile.TemporaryDirectory(dir=root) as made:
         folder = Path(made)
         path = folder / item["file"]
-        maker = os.fork()
-        if maker == 0:
-            done = 1
-            try:
-                recipes.write(item, path)
-                done = 0
-            finally:
-                os._exit(done)
-        _, status = os.waitpid(maker, 0)
-        assert status == 0, f"the recipe of {item['id']} failed"
+        if recipes.is_small(item):
+            recipes.write(item, path)
+        else:
+            _write_apart(item, path)
         inner = folder / "inner"
         inner.mkdir()
         os.chdir(folder)

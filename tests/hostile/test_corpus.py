@@ -39,7 +39,7 @@ def marked(item):
     )
 
 
-@pytest.mark.parametrize("item", map(marked, ITEMS))
+@pytest.mark.parametrize("item", [marked(one) for one in ITEMS])
 def test_an_item_is_refused_or_does_no_harm(server, item):
     told = server.ask(item, item["door"])
     written = WRITES.get(item["door"], ()) if item["error"] is None else ()
