@@ -231,15 +231,15 @@ def _checked_header(
 def _read_array(file: IO[bytes], *, size: int, stored: int, what: str) -> Array:
     shape, fortran, dtype, _ = _checked_header(file, size=size, what=what)
     claimed = math.prod(shape) * dtype.itemsize
+    # Zip members can unpack to a thousand times their size, so the true size is checked against the machine.
+    memory = int(hardware()["memory_bytes"]) if claimed > 2**28 else claimed
+    if claimed > memory:
+        raise DataError(f"{what}: its {claimed / 1e9:.0f} GB do not fit into {memory / 1e9:.0f} GB of memory")
     if unfolds_too_far(claimed, stored):
         raise DataError(
             f"{what}: {stored} bytes would unfold to {claimed}, as if made to fill the memory; if they are data, save "
             "them with numpy.savez, without compression"
         )
-    # Zip members can unpack to a thousand times their size, so the true size is checked against the machine.
-    memory = int(hardware()["memory_bytes"]) if claimed > 2**28 else claimed
-    if claimed > memory:
-        raise DataError(f"{what}: its {claimed / 1e9:.0f} GB do not fit into {memory / 1e9:.0f} GB of memory")
     content = np.empty(claimed, dtype=np.uint8)
     view, done = memoryview(content.data), 0
     while done < claimed:

@@ -118,7 +118,7 @@ class _Composer:
 
     def _alias(self, anchor: Any, mark: Mark) -> _Node:
         if str(anchor) not in self.anchors:
-            text = f"the alias {excerpt(f'*{anchor}')} has no finished anchor before it; text needs quotes"
+            text = f"the alias *{anchor} has no finished anchor &{anchor} before it; text needs quotes"
             self.stop(mark, text)
         return self.anchors[str(anchor)]
 
@@ -148,7 +148,7 @@ class _Composer:
                 self.stop(spot, "a key must be text; write `name: value`")
             key = self.node(event, path).value
             if not isinstance(key, str):
-                text = f"the key {excerpt(event.value)} is not text; write it in quotes"
+                text = f"the key {event.value[:80]} is not text; write it in quotes"
                 self.blame(spot, (*path, event.value), text)
                 key = event.value
             if key == "<<" and event.style is None:
