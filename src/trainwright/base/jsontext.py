@@ -6,7 +6,6 @@ that is NaN must come back as NaN.
 
 import json
 import math
-import re
 from collections import Counter
 from typing import Any, NoReturn
 
@@ -19,9 +18,7 @@ MAX_DEPTH = 64
 MAX_VALUES = 1_200_000  # a file of 100 000 tensors needs 1.0 million
 MAX_KEYS = 450_000
 MAX_DIGITS = 4300
-# Every letter is looked at once, whatever it is: what was taken is never given back.
-_STRING = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+(?:"|\\?\Z)', re.DOTALL)
-_NO_BRACKET = re.compile(r"[^\[\]{}]+")
+_BLOCK = 2**22
 Json = Any  # None, bool, int, float, str, lists and dicts with string keys
 
 
@@ -95,14 +92,25 @@ def _check_size(document: str, what: str) -> None:
     values, keys = opened + document.count(","), document.count(":")
     if opened <= MAX_DEPTH and values <= MAX_VALUES and keys <= MAX_KEYS:
         return
-    bare = _STRING.sub("", document)
-    values, keys = sum(map(bare.count, "[{,")), bare.count(":")
-    if values > MAX_VALUES or keys > MAX_KEYS:
-        raise StoreError(f"{what}: more than {MAX_VALUES} values, or {MAX_KEYS} keys; it is not read")
-    brackets = np.frombuffer(_NO_BRACKET.sub("", bare).encode("ascii"), dtype=np.uint8)
-    opens = (brackets == ord("[")) | (brackets == ord("{"))
-    if len(brackets) and np.where(opens, 1, -1).cumsum().max() > MAX_DEPTH:
-        raise StoreError(f"{what}: nested deeper than {MAX_DEPTH}")
+    plain = document.replace("\\\\", "").replace('\\"', "")
+    values = keys = depth = 0
+    inside = False  # of a string
+    for begin in range(0, len(plain), _BLOCK):
+        letters = np.frombuffer(
+            plain[begin : begin + _BLOCK].encode("utf-8", "surrogatepass"), dtype=np.uint8
+        )
+        quoted = np.logical_xor.accumulate(letters == ord('"')) ^ inside
+        bare, inside = letters[~quoted], bool(quoted[-1])
+        opens = (bare == ord("[")) | (bare == ord("{"))
+        closes = (bare == ord("]")) | (bare == ord("}"))
+        values += int(opens.sum() + (bare == ord(",")).sum())
+        keys += int((bare == ord(":")).sum())
+        depths = depth + np.cumsum(opens.astype(np.int32) - closes)
+        if values > MAX_VALUES or keys > MAX_KEYS:
+            raise StoreError(f"{what}: more than {MAX_VALUES} values, or {MAX_KEYS} keys; it is not read")
+        if len(depths) and depths.max() > MAX_DEPTH:
+            raise StoreError(f"{what}: nested deeper than {MAX_DEPTH}")
+        depth = int(depths[-1]) if len(depths) else depth
 
 
 def _typed(value: Json) -> Json:

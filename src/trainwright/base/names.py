@@ -2,6 +2,7 @@
 
 import unicodedata
 
+from trainwright.base.bounds import excerpt
 from trainwright.base.errors import SpecError
 
 MAX_BYTES = 200
@@ -35,7 +36,9 @@ def check_name(name: str, *, what: str = "name") -> str:
     """
     fault = _fault(name) if isinstance(name, str) else "it is no text"
     if fault:
-        raise SpecError(f"{what} {name!r}: {fault}; use letters, digits, `-`, `_`, `.` or `/`")
+        raise SpecError(
+            f"{what} {excerpt(name, letters=MAX_BYTES)}: {fault}; use letters, digits, `-`, `_`, `.` or `/`"
+        )
     return name
 
 
@@ -71,11 +74,11 @@ def _fault(name: str) -> str | None:
         return "it holds a control or format character"
     if any(letter in _INVISIBLE for letter in name):
         return "it holds a letter that is not drawn"
+    if name != name.strip():
+        return "it begins or ends with a space"
     twin = _twin(name)
     if twin:
         return twin
-    if name != name.strip():
-        return "it begins or ends with a space"
     for forbidden in ("..", "@", ":"):
         if forbidden in name:
             return f"`{forbidden}` is not allowed"

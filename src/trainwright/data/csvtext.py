@@ -13,6 +13,7 @@ from trainwright.base.errors import DataError
 MAX_BYTES = 2**31 - 2**20  # what the parser takes in one piece
 MAX_LINE = 2**24  # bytes: 20 000 columns of 800 letters
 MAX_COLUMNS = 20_000  # each is looked at by itself, which takes 0.1 ms
+MAX_NAME = 1000  # letters of a column's name
 _CHUNK = 2**22
 _NUMBER = re.compile(
     r"\s*+[+-]?(\d++(\.\d*+)?([eE][+-]?\d++)?|\.\d++([eE][+-]?\d++)?|0[xX][\da-fA-F]++|inf(inity)?|nan)\s*+"
@@ -47,7 +48,9 @@ def read_text(path: Path, *, delimiter: str = "auto") -> tuple[bytes, str]:
                 delimiter = find_delimiter(file.read(_SAMPLE + 1).removeprefix(codecs.BOM_UTF8), name)
         if quoted:
             _check_quotes(path, delimiter=delimiter)
-        content = path.read_bytes().removeprefix(codecs.BOM_UTF8)
+        content = path.read_bytes()
+        while content.startswith(codecs.BOM_UTF8):  # a file may have been saved so twice
+            content = content.removeprefix(codecs.BOM_UTF8)
     except OSError as error:
         raise DataError(f"{name}: cannot be read: {error.strerror or error}") from error
     if not content.strip():
@@ -136,6 +139,10 @@ def read_header(content: bytes, name: str, *, delimiter: str = ",") -> list[str]
         if not column.strip():
             raise DataError(
                 f"{name}, line 1: column {number} has no name; pandas writes its index so, unless index=False"
+            )
+        if len(column) > MAX_NAME:
+            raise DataError(
+                f"{name}, line 1: column {number} has a name of {len(column)} letters, {MAX_NAME} at most"
             )
         if column in seen:
             raise DataError(f"{name}, line 1: the column {excerpt(column)} is there twice")

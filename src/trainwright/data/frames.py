@@ -13,7 +13,8 @@ import pyarrow.compute as pc
 
 from trainwright.base.bounds import unfolds_too_far
 from trainwright.base.errors import DataError
-from trainwright.data.tables import Table, check_columns
+from trainwright.data.claims import check_columns
+from trainwright.data.tables import Table
 
 # What pyarrow raises where it cannot make a column of some values.
 _REFUSALS = (pa.ArrowException, TypeError, ValueError, OverflowError)

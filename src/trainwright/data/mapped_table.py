@@ -17,9 +17,10 @@ import pyarrow.parquet as parquet
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
+from trainwright.data.claims import check_columns
 from trainwright.data.mapped import MappedArray
 from trainwright.data.npy import Layout
-from trainwright.data.tables import Table, check_columns, is_number
+from trainwright.data.tables import Table, is_number
 
 BATCH_BYTES = 2**23  # of the rows that are converted together
 PAGE_BYTES = 2**16  # of a column that are read at once; a table may have thousands of columns

@@ -83,8 +83,8 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, Array]:
             if name not in members:
                 raise _no_array(name, members, path.name)
             info = members[name]
-            with archive.open(info) as file:
-                what = f"{path.name}: array {name!r}"
+            what = f"{path.name}: array {name!r}"
+            with _open_member(archive, info, what) as file:
                 _check_memory(info.file_size, info.compress_size, what)
                 found[name] = read_array(file, size=info.file_size, what=what)
     return found
@@ -135,7 +135,7 @@ def check_npz(path: Path, name: str) -> None:
     with (
         _refusing(path.name),
         _open_zip(path) as archive,
-        archive.open(_members(archive, path.name)[name]) as file,
+        _open_member(archive, _members(archive, path.name)[name], path.name) as file,
     ):
         while file.read(_CHUNK):
             pass
@@ -155,6 +155,13 @@ class _Bounded(io.FileIO):
         if wanted > _MOST_AT_ONCE:
             raise zipfile.BadZipFile(f"its list of contents has {wanted} bytes, {_MOST_AT_ONCE} are allowed")
         return super().read(size) or b""
+
+
+def _open_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, what: str) -> IO[bytes]:
+    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        # The others unpack whole pieces at once, each to a million times its size.
+        raise DataError(f"{what}: it is packed in a way that NumPy does not write; save it with numpy.savez")
+    return archive.open(info)
 
 
 def _no_array(name: str, members: dict[str, zipfile.ZipInfo], file: str) -> DataError:
@@ -258,15 +265,15 @@ def read_array(file: IO[bytes], *, size: int, what: str) -> Array:
 
 
 def _check_memory(size: int, stored: int, what: str) -> None:
+    # Zip members can unpack to a thousand times their size, so the true size is checked against the machine.
+    memory = int(hardware()["memory_bytes"]) if size > 2**28 else size
+    if size > memory:
+        raise DataError(f"{what}: its {size / 1e9:.0f} GB do not fit into {memory / 1e9:.0f} GB of memory")
     if unfolds_too_far(size, stored):
         raise DataError(
             f"{what}: {stored} bytes would unfold to {size}, as if made to fill the memory; if they are data, save "
             "them with numpy.savez, without compression"
         )
-    # Zip members can unpack to a thousand times their size, so the true size is checked against the machine.
-    memory = int(hardware()["memory_bytes"]) if size > 2**28 else size
-    if size > memory:
-        raise DataError(f"{what}: its {size / 1e9:.0f} GB do not fit into {memory / 1e9:.0f} GB of memory")
 
 
 def _read_header(file: IO[bytes], what: str) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:

@@ -41,7 +41,9 @@ def spell(value: Any, *, decimal: str = ".") -> str:
         return _WORDS.get(text.lower(), text)
     sign_free = plain.lstrip("+-")
     if sign_free.isdigit():
-        return str(int(plain))  # of any size, without a float on the way
+        # Of any size: neither a float nor an int on the way, which ends at 4300 digits.
+        whole = sign_free.lstrip("0") or "0"
+        return f"-{whole}" if plain.startswith("-") and whole != "0" else whole
     number = float(plain)
     return _spell_number(number) if math.isfinite(number) else text
 

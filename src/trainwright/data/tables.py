@@ -16,10 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as parquet
 
-from trainwright.base.bounds import excerpt, unfolds_too_far
+from trainwright.base.bounds import excerpt
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data import csvtext
+from trainwright.data.claims import check_parquet, is_text, written_out
 from trainwright.data.texts import text_array
 
 _DECIMAL_COMMA = re.compile(r"[+-]?(\d++(,\d++)?|,\d++)([eE][+-]?\d++)?")
@@ -71,7 +72,7 @@ class Table:
     def blank(self, column: str) -> Array:
         """Marks the records without a value in a column."""
         found = self.decoded(column)
-        if _is_text(found.type):
+        if is_text(found.type):
             found = pc.if_else(pc.equal(pc.utf8_trim_whitespace(found), ""), None, found)
         marks: Array = found.is_null(nan_is_null=True).to_numpy()
         return marks
@@ -107,9 +108,9 @@ class Table:
         found = self.decoded(column)
         if is_number(found.type):
             return self.numbers(column)
-        if self.csv is not None and not _is_text(found.type):
+        if self.csv is not None and not is_text(found.type):
             found = self.as_written(column)  # a date, say
-        if not _is_text(found.type):
+        if not is_text(found.type):
             raise DataError(f"{self.name}: column {column!r} holds {found.type}, not numbers or text")
         texts = [(text or "").strip() for text in found.to_pylist()]
         if not all(texts):
@@ -152,7 +153,7 @@ class Table:
             DataError: If it is of another kind, or a number or a time is missing.
         """
         found = self.decoded(column)
-        if _is_text(found.type):
+        if is_text(found.type):
             texts = [(value or "").strip() for value in found.to_pylist()]
             return text_array(texts, f"{self.name}: column {column!r}")
         if pa.types.is_null(found.type):
@@ -183,10 +184,10 @@ class Table:
 
     def _missing(self, column: str, found: Any) -> str:
         gone = found.is_null()
-        if _is_text(found.type):
+        if is_text(found.type):
             gone = pc.or_(gone, pc.fill_null(pc.equal(found, ""), True))
         bad = np.flatnonzero(gone.to_numpy()).tolist()
-        where = csvtext.is_blank if _is_text(found.type) else csvtext.is_missing
+        where = csvtext.is_blank if is_text(found.type) else csvtext.is_missing
         cell = self._first_cell(column, where)
         if cell is None:
             return (
@@ -231,6 +232,11 @@ def read_csv(path: Path, *, delimiter: str = "auto", decimal: str = "auto") -> T
     header = csvtext.read_header(content, name, delimiter=mark)
     point = "." if decimal == "auto" else decimal
     arrow = _parse(content, name, columns=len(header), delimiter=mark, decimal=point)
+    if arrow.column_names != header:
+        odd = next((one for one in header if one not in set(arrow.column_names)), header[0])
+        raise DataError(
+            f"{name}, line 1: the name {excerpt(odd)} can be read in two ways; take out quotes and breaks"
+        )
     if decimal == "auto" and any(_has_decimal_commas(arrow.column(one)) for one in header):
         point = ","
         arrow = _parse(content, name, columns=len(header), delimiter=mark, decimal=point)
@@ -247,7 +253,7 @@ def read_parquet(path: Path) -> Table:
         DataError: If it is damaged, empty, names a column twice, or would unfold to fill the memory.
     """
     try:
-        words = _check_parquet(path)
+        words = check_parquet(path)
         # Not `read_table`, which takes `name=value` in the path for a further column. Words stay in dictionaries until
         # it is known how many letters there are: one long word may stand for every record.
         with parquet.ParquetFile(path, read_dictionary=words) as file:
@@ -265,71 +271,6 @@ def read_parquet(path: Path) -> Table:
     if len(table) == 0:
         raise DataError(f"{path.name}: it has no records")
     return table
-
-
-def check_columns(columns: Sequence[str], name: str) -> None:
-    """Refuses columns of one name, without a name, or too many of them.
-
-    Raises:
-        DataError: If there are such.
-    """
-    if len(columns) > csvtext.MAX_COLUMNS:
-        raise DataError(
-            f"{name}: {len(columns)} columns, {csvtext.MAX_COLUMNS} are allowed; save them as an array (.npy, .npz)"
-        )
-    seen: set[str] = set()
-    for number, column in enumerate(columns, start=1):
-        if not column.strip() or "\x00" in column:
-            what = "a NUL in its name" if "\x00" in column else "no name"
-            raise DataError(f"{name}: column {number} has {what}")
-        if column in seen:
-            raise DataError(f"{name}: the column {excerpt(column)} is there twice")
-        seen.add(column)
-
-
-def _check_parquet(path: Path) -> list[str]:
-    """Looks at what a file says of itself before anything of it is read; names the columns of words."""
-    with parquet.ParquetFile(path) as file:
-        check_columns(file.schema_arrow.names, path.name)
-        about, kinds = file.metadata, file.schema_arrow
-        words = [
-            one.name
-            for one in kinds
-            if _is_text(one.type) or str(one.type).endswith(("binary", "binary_view"))
-        ]
-        claimed = 0
-        for number in range(about.num_row_groups):
-            group = about.row_group(number)
-            claimed += sum(
-                max(0, group.num_rows, group.column(column).num_values) * 8
-                for column in range(group.num_columns)
-            )
-    if unfolds_too_far(claimed, path.stat().st_size):
-        raise DataError(
-            f"{path.name}: its {path.stat().st_size} bytes would unfold to {claimed}, as if made to fill the memory; "
-            "if they are numbers, data.in_memory: false reads them in parts"
-        )
-    return words
-
-
-def written_out(column: Any, what: str) -> Any:
-    """Gives a column of a dictionary as the words themselves.
-
-    Raises:
-        DataError: If they would fill the memory.
-    """
-    if not pa.types.is_dictionary(column.type):
-        return column
-    claimed = held = 0
-    for part in column.chunks:
-        words = part.dictionary
-        held += words.nbytes + part.indices.nbytes
-        if _is_text(words.type) or pa.types.is_binary(words.type) or pa.types.is_large_binary(words.type):
-            letters = pc.binary_length(words).cast(pa.int64())
-            claimed += pc.sum(letters.take(part.indices)).as_py() or 0
-    if unfolds_too_far(claimed, held):
-        raise DataError(f"{what}: its words would unfold to {claimed} bytes, as if made to fill the memory")
-    return column.cast(column.type.value_type)
 
 
 def _without_views(arrow: Any) -> Any:
@@ -384,7 +325,7 @@ def _has_decimal_commas(column: Any) -> bool:
 
     Where every comma could as well group thousands, as in 1,234, it is not: that is left to the user.
     """
-    if not _is_text(column.type):
+    if not is_text(column.type):
         return False
     texts = {text.strip() for text in column.to_pylist() if text is not None} - csvtext.MISSING
     if not texts or not all(_DECIMAL_COMMA.fullmatch(text) for text in texts):
@@ -395,10 +336,6 @@ def _has_decimal_commas(column: Any) -> bool:
 def is_number(kind: Any) -> bool:
     """Says whether an Arrow type is one of integers, floats or booleans."""
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
-
-
-def _is_text(kind: Any) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def _rest(bad: Sequence[int]) -> str:

@@ -11,6 +11,7 @@ from trainwright.spec.part import Part
 from trainwright.spec.text import Json, read_text
 
 Change = tuple[str, Json]
+MOST_PATH = 200  # letters of a path that a message shows
 
 
 def parse_change(text: str) -> Change:
@@ -30,7 +31,7 @@ def parse_change(text: str) -> Change:
         ('train.optimizer', {'name': 'sgd', 'lr': 0.01})
     """
     path, sign, value = text.partition("=")
-    where = f"--set {path.strip()}"
+    where = f"--set {path.strip()[:MOST_PATH]}"
     if not sign or not path.strip():
         raise SpecError(f"--set {show(text)}: write it as path=value, such as train.epochs=3")
     if not value.strip():

@@ -22,10 +22,10 @@ from trainwright.base.errors import SpecError
 MAX_BYTES = 2**20
 MAX_DEPTH = 64
 MAX_NODES = 100_000
-MAX_WRITTEN = 40_000  # without aliases: reading so many takes a second
+MAX_WRITTEN = 25_000  # without aliases: reading so many takes a second
 MAX_WORD = 1_000  # letters of a tag, an anchor or an alias, which the parser reads in quadratic time
 MOST_FAULTS = 100  # further ones are only counted
-_LONG_WORD = re.compile(rf"(?:^|[\s\[{{,])[!&*]\S{{{MAX_WORD},}}")
+_LONG_WORD = re.compile(rf"(?:^|[\s\[{{,])[!&*][^\s,\[\]{{}}]{{{MAX_WORD},}}")
 MAX_DIGITS = 400  # a float64 has at most 309 before the point; Python refuses whole numbers above 4300
 
 Path = tuple[str | int, ...]
@@ -86,14 +86,14 @@ class _Composer:
 
     def node(self, event: Any, path: Path) -> _Node:
         mark = _mark(event)
+        self.written += 1
+        if self.written > MAX_WRITTEN:
+            self.stop(mark, f"it has more than {MAX_WRITTEN} values; keep data in a data file")
         if isinstance(event, AliasEvent):
             return self._count(self._alias(event.anchor, mark), mark, path)
         tag = event.tag if isinstance(event.tag, str | None) else str(event.tag)
         if tag is not None:
             self.blame(mark, path, f"the tag {excerpt(tag)} is not allowed; write the plain value")
-        self.written += 1
-        if self.written > MAX_WRITTEN:
-            self.stop(mark, f"it has more than {MAX_WRITTEN} values; keep data in a data file")
         self._count(_Node(None, mark), mark, path)
         if isinstance(event, ScalarEvent):
             made = _Node(self._scalar(event, mark), mark)
@@ -118,7 +118,7 @@ class _Composer:
 
     def _alias(self, anchor: Any, mark: Mark) -> _Node:
         if str(anchor) not in self.anchors:
-            text = f"the alias {excerpt(f'*{anchor}')} has no finished anchor before it; text needs quotes"
+            text = f"the alias *{anchor} has no finished anchor &{anchor} before it; text needs quotes"
             self.stop(mark, text)
         return self.anchors[str(anchor)]
 
@@ -148,7 +148,7 @@ class _Composer:
                 self.stop(spot, "a key must be text; write `name: value`")
             key = self.node(event, path).value
             if not isinstance(key, str):
-                text = f"the key {excerpt(event.value)} is not text; write it in quotes"
+                text = f"the key {event.value[:80]} is not text; write it in quotes"
                 self.blame(spot, (*path, event.value), text)
                 key = event.value
             if key == "<<" and event.style is None:
@@ -177,7 +177,7 @@ def read_text(content: bytes | str, *, where: str = "YAML", flow: bool = False) 
 
     Raises:
         SpecError: If it cannot be read, is empty or holds several documents, is larger than 1 MiB, nested
-            deeper than 64, or holds more than 40 000 values, 100 000 with aliases expanded. The message has
+            deeper than 64, or holds more than 25 000 values, 100 000 with aliases expanded. The message has
             the position.
 
     Example:
@@ -195,8 +195,9 @@ def read_text(content: bytes | str, *, where: str = "YAML", flow: bool = False) 
         mark = error.problem_mark or error.context_mark
         spot = Mark(mark.line + 1, mark.column + 1) if mark else Mark(1, 1)
         raise SpecError(f"{where}:{spot.line}:{spot.column}: {_explain(error, spot, text)}") from error
-    except (YAMLError, ValueError, OverflowError) as error:
-        # The last two: the parser turns escapes such as "\UFFFFFFFF" into characters unchecked.
+    except (YAMLError, ValueError, OverflowError, AssertionError) as error:
+        # The last three: the parser turns escapes such as "\UFFFFFFFF" into characters unchecked, and asserts that a
+        # document says YAML 1.1 or 1.2.
         told = (str(error).splitlines() or [type(error).__name__])[0]
         raise SpecError(f"{where}: it cannot be read as YAML: {told[:200]}") from error
     if composer.further:
