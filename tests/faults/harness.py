@@ -156,8 +156,8 @@ class Stage:
 
         Args:
             point: The fault.
-            more: `scene`, a function of scenes.py; `mutants`, functions of mutants.py; `kill_after_s`, and
-                `cut`, a disk that has no power any more by then.
+            more: `scene`, a function of scenes.py; `mutants`, functions of mutants.py; `kill_after_s`, counted
+                from when so many `versions` were acknowledged; `cut`, a disk that loses its power then.
         """
         arm = [mask(CHANGING), 0, 0, 0] if point is None else point.arm
         self._log.unlink(missing_ok=True)
