@@ -60,6 +60,14 @@ def said(log, word):
     return Path(log).read_text().count(f'mark\t["{word}"') if os.path.exists(log) else 0
 
 
+def size_of(log):
+    return os.path.getsize(log) if os.path.exists(log) else 0
+
+
+def ended(pid):
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def serve():
     for line in sys.stdin:
         order = json.loads(line)
@@ -76,6 +84,8 @@ def serve():
             deadline = time.monotonic() + LIMIT_S / 2
             while said(order["log"], "version") < order.get("versions", 0) and time.monotonic() < deadline:
                 time.sleep(0.005)
+            while size_of(order["log"]) < order.get("log_bytes", 0) and not ended(pid):
+                time.sleep(0.0005)
             time.sleep(order["kill_after_s"])
             if "cut" in order:
                 shim.fault_log(order["log"].encode())

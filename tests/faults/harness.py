@@ -133,7 +133,7 @@ class Stage:
         self.under = folder / "watched"
         self.under.mkdir()
         self.home = self.under / "store"
-        self._log, self._answer = folder / "log", folder / "answer.json"
+        self.log, self._answer = folder / "log", folder / "answer.json"
         self._server = subprocess.Popen(
             [sys.executable, str(HERE / "child.py")],
             env=environment(shim, self.under),
@@ -157,17 +157,18 @@ class Stage:
         Args:
             point: The fault.
             more: `scene`, a function of scenes.py; `mutants`, functions of mutants.py; `kill_after_s`, counted
-                from when so many `versions` were acknowledged; `cut`, a disk that loses its power then.
+                from when so many `versions` were acknowledged or the log has `log_bytes`; `cut`, a disk
+                that loses its power then.
         """
         arm = [mask(CHANGING), 0, 0, 0] if point is None else point.arm
-        self._log.unlink(missing_ok=True)
-        code = self._ask(do="play", arm=arm, log=str(self._log), **more)
-        return Played(code, read_log(self._log))
+        self.log.unlink(missing_ok=True)
+        code = self._ask(do="play", arm=arm, log=str(self.log), **more)
+        return Played(code, read_log(self.log))
 
     def tell(self, *, go_on: bool = False) -> dict[str, Any]:
         """Reads the store in a fresh process, after going on to the end of the story if that is wanted."""
         self._answer.unlink(missing_ok=True)
-        self._log.unlink(missing_ok=True)
+        self.log.unlink(missing_ok=True)
         code = self._ask(do="tell", answer=str(self._answer), go_on=go_on)
         assert code == DONE, f"the reader ended with {code}; see its standard error"
         answer: dict[str, Any] = json.loads(self._answer.read_text())

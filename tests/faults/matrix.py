@@ -62,6 +62,7 @@ class Matrix:
         self.stage = stage
         stage.clear()
         self.played = stage.play()
+        self.log_bytes = stage.log.stat().st_size
         assert self.played.code == DONE, self.played.said("broken") or self.played.said("refused")
         self.reference = stage.tell()
         assert self.reference["fsck"] == [], self.reference["fsck"]
