@@ -56,6 +56,18 @@ def tell(home, order):
     return DONE
 
 
+def said(log, word):
+    return Path(log).read_text().count(f'mark\t["{word}"') if os.path.exists(log) else 0
+
+
+def size_of(log):
+    return os.path.getsize(log) if os.path.exists(log) else 0
+
+
+def ended(pid):
+    return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+
 def serve():
     for line in sys.stdin:
         order = json.loads(line)
@@ -69,9 +81,17 @@ def serve():
                 say("broken", traceback.format_exc()[-3000:])
             os._exit(code)
         if "kill_after_s" in order:
+            deadline = time.monotonic() + LIMIT_S / 2
+            while said(order["log"], "version") < order.get("versions", 0) and time.monotonic() < deadline:
+                time.sleep(0.005)
+            while size_of(order["log"]) < order.get("log_bytes", 0) and not ended(pid):
+                time.sleep(0.0005)
             time.sleep(order["kill_after_s"])
             if "cut" in order:
+                shim.fault_log(order["log"].encode())
+                say("cut")
                 power.cut(order["cut"])
+                say("dark")
             os.kill(pid, signal.SIGKILL)
         _, status = os.waitpid(pid, 0)
         print(json.dumps({"code": os.waitstatus_to_exitcode(status)}), flush=True)

@@ -110,7 +110,8 @@ def read_log(path: Path) -> list[Call | list[Any]]:
     events: list[Call | list[Any]] = []
     if not path.exists():
         return events
-    for line in path.read_text().splitlines():
+    # Whoever is killed from outside may die in the middle of its last line, before the call that it is about.
+    for line in path.read_text().split("\n")[:-1]:
         if line.startswith("mark\t"):
             events.append(json.loads(line[5:]))
             continue
@@ -133,7 +134,7 @@ class Stage:
         self.under = folder / "watched"
         self.under.mkdir()
         self.home = self.under / "store"
-        self._log, self._answer = folder / "log", folder / "answer.json"
+        self.log, self._answer = folder / "log", folder / "answer.json"
         self._server = subprocess.Popen(
             [sys.executable, str(HERE / "child.py")],
             env=environment(shim, self.under),
@@ -156,18 +157,19 @@ class Stage:
 
         Args:
             point: The fault.
-            more: `scene`, a function of scenes.py; `mutants`, functions of mutants.py; `kill_after_s`, and
-                `cut`, a disk that has no power any more by then.
+            more: `scene`, a function of scenes.py; `mutants`, functions of mutants.py; `kill_after_s`, counted
+                from when so many `versions` were acknowledged or the log has `log_bytes`; `cut`, a disk
+                that loses its power then.
         """
         arm = [mask(CHANGING), 0, 0, 0] if point is None else point.arm
-        self._log.unlink(missing_ok=True)
-        code = self._ask(do="play", arm=arm, log=str(self._log), **more)
-        return Played(code, read_log(self._log))
+        self.log.unlink(missing_ok=True)
+        code = self._ask(do="play", arm=arm, log=str(self.log), **more)
+        return Played(code, read_log(self.log))
 
     def tell(self, *, go_on: bool = False) -> dict[str, Any]:
         """Reads the store in a fresh process, after going on to the end of the story if that is wanted."""
         self._answer.unlink(missing_ok=True)
-        self._log.unlink(missing_ok=True)
+        self.log.unlink(missing_ok=True)
         code = self._ask(do="tell", answer=str(self._answer), go_on=go_on)
         assert code == DONE, f"the reader ended with {code}; see its standard error"
         answer: dict[str, Any] = json.loads(self._answer.read_text())

@@ -62,6 +62,7 @@ class Matrix:
         self.stage = stage
         stage.clear()
         self.played = stage.play()
+        self.log_bytes = stage.log.stat().st_size
         assert self.played.code == DONE, self.played.said("broken") or self.played.said("refused")
         self.reference = stage.tell()
         assert self.reference["fsck"] == [], self.reference["fsck"]
@@ -77,7 +78,7 @@ class Matrix:
         word = {DONE: "done", REFUSED: "refused", KILLED: "killed"}[played.code]
         found = self.stage.tell()
         if point.kind.startswith("flip"):
-            return self._after_damage(found)
+            return self._after_damage(played, found)
         wrong = self.after_kill(played, found)
         if played.code == DONE and not wrong:
             wrong += different(found, self.reference)
@@ -135,12 +136,15 @@ class Matrix:
             if any(true_run[3].get(name) != value for name, value in run[3].items()):
                 yield f"an artifact is wrong: {run[3]}"
 
-    def _after_damage(self, found: dict[str, Any]) -> tuple[str, list[str]]:
+    def _after_damage(self, played: Played, found: dict[str, Any]) -> tuple[str, list[str]]:
         """After a flipped bit things may be lost, but nobody is told anything wrong, and fsck says so."""
         wrong = list(self._untrue(found, damaged=True))
         named = [item for item in found.get("fsck", ["refused"]) if item[0] != "leftover"]
         if named:
             return "named", wrong
+        if played.code == REFUSED and "refused" not in found:
+            # It was refused before the end, and what it read wrongly is gone with it.
+            return "refused", [*wrong, *self._lost(played, found)]
         differing = different(found, self.reference)
         if not differing:
             return "harmless", wrong

@@ -7,11 +7,12 @@ import pytest
 
 from faults.harness import CHANGING, KINDS, environment, mask, read_log
 from stories.conftest import Lab
+from trainwright.store.fsck import check
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 
 WAYS = [("kill before", 0), ("torn", 0), ("eio", 0), ("enospc", 0), ("eio", 1), ("short", 1)]
-POINTS = 30
+POINTS = 18
 
 
 @pytest.fixture
@@ -30,8 +31,12 @@ def final_weights(home):
     return None if row is None else row.weights
 
 
+def complaints(home):
+    return [one for one in check(Store.open(home)) if not one.harmless]
+
+
 @pytest.mark.faults
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(3600)
 def test_a_run_goes_on_from_any_fault_to_the_same_weights(preloaded, monkeypatch, tmp_path):
     lab, log = preloaded, tmp_path / "log"
     monkeypatch.setenv("FAULTS_LOG", str(log))
@@ -51,11 +56,12 @@ def test_a_run_goes_on_from_any_fault_to_the_same_weights(preloaded, monkeypatch
         what = f"{kind} {sticky} at {call}: exit {process.returncode}\n{out}\n{err}"
         assert process.returncode in ((-9, 0) if kind in ("kill before", "torn") else (0, 1)), what
         assert "Traceback" not in err, what
+        print(f"{kind} {sticky} at {call} of {len(calls)}: exit {process.returncode}")
         ends[process.returncode] = ends.get(process.returncode, 0) + 1
         monkeypatch.delenv("FAULTS_ARM")
         registry = Registry(Store.open(lab.home))
         runs = registry.runs()
-        assert [one for one in lab.json("fsck") if one["kind"] != "leftover"] == [], what
+        assert complaints(lab.home) == [], what
         if process.returncode == 0:
             assert runs[0].state == "done", what
         elif not runs or registry.resume_point(runs[0].id) is None:
@@ -64,6 +70,6 @@ def test_a_run_goes_on_from_any_fault_to_the_same_weights(preloaded, monkeypatch
             done = json.loads(lab.call("resume", runs[0].id, "-q", "--json"))
             assert done["outcome"] == "done", what
         assert final_weights(lab.home) == reference, what
-        assert [one for one in lab.json("fsck") if one["kind"] != "leftover"] == [], what
-    assert ends.get(-9, 0) >= 5 and ends.get(1, 0) >= 5, ends
+        assert complaints(lab.home) == [], what
+    assert ends.get(-9, 0) >= 3 and ends.get(1, 0) >= 3, ends
     print(f"TRAINING {POINTS} points of {len(calls)} calls, exits {ends}")

@@ -118,6 +118,24 @@ def test_a_second_failed_fsync_is_an_error_and_leaves_nothing(blobs, monkeypatch
     assert list(blobs.all()) == [] and list((blobs.folder / "tmp").iterdir()) == []
 
 
+def test_the_folder_of_somebody_who_died_before_it_was_durable_is_synced(blobs, monkeypatch):
+    synced, real = [], module.sync_folder
+    monkeypatch.setattr(module, "sync_folder", lambda folder: (synced.append(folder), real(folder)))
+    first = digest_of("first")
+    blobs.path(first).parent.mkdir()
+
+    assert blobs.put([b"first"]) == first
+    assert synced == [blobs.folder, blobs.path(first).parent]
+
+    other = next(word for word in map(str, range(9999)) if digest_of(word).startswith(first[:2]))
+    blobs.put([other.encode()])
+    assert synced[2:] == [blobs.path(first).parent], "a folder with an object in it is durable already"
+
+
+def digest_of(text):
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def changing(monkeypatch, content, change):
     """Changes content when it has been hashed and before it is written."""
     real = module._digest_of

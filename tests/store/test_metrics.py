@@ -180,6 +180,40 @@ def test_rows_that_could_not_be_written_make_finish_fail(registry, begin, monkey
     assert row.state == "failed" and "ZeroDivisionError" in row.reason
 
 
+@pytest.mark.parametrize("place", ["BEGIN", "INSERT", "COMMIT"])
+def test_an_error_that_passes_loses_no_row_and_doubles_none(registry, begin, monkeypatch, place):
+    failed = []
+
+    class Failing(sqlite3.Connection):
+        def execute(self, text, *values):
+            self._fail_at(text)
+            return super().execute(text, *values)
+
+        def commit(self):
+            self._fail_at("COMMIT")
+            super().commit()
+
+        def _fail_at(self, text):
+            if (
+                text.startswith(place)
+                and threading.current_thread().name == "trainwright-metrics"
+                and not failed
+            ):
+                failed.append(text)
+                raise sqlite3.OperationalError("disk I/O error")
+
+    real = sqlite3.connect
+    monkeypatch.setattr(
+        sqlite3, "connect", lambda *given, **more: real(*given, **{**more, "factory": Failing})
+    )
+    run = begin()
+    for step in range(300):
+        run.report(step, {"a": step}, group="train")
+    run.flush()
+    assert failed
+    assert [row.step for row in registry.metrics(run.id)] == list(range(300))
+
+
 def test_a_value_that_is_no_number_is_an_error(begin):
     run = begin()
     run.report(1, {"a": "much"}, group="train")

@@ -253,6 +253,11 @@ class Catalogue:
             yield
         except sqlalchemy.exc.DBAPIError as error:
             raise explain(self.path, error.orig or error) from error
+        except sqlalchemy.exc.NoResultFound as error:
+            # Whoever asks for exactly one row knows that it was written.
+            raise StoreError(
+                f"{self.path}: a row that was written is not found any more: `trainwright fsck` says what is hit"
+            ) from error
         except sqlite3.Error as error:
             raise explain(self.path, error) from error
         except UnicodeDecodeError as error:

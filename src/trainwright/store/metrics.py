@@ -224,7 +224,12 @@ class MetricWriter:
         connection.execute(_BATCH, (first, last, self._run, self._attempt, named))
 
     def _check_attempt(self, connection: sqlite3.Connection) -> None:
-        (latest,) = connection.execute("SELECT attempt FROM run WHERE id=?", (self._run,)).fetchone()
+        found = connection.execute("SELECT attempt FROM run WHERE id=?", (self._run,)).fetchone()
+        if found is None:
+            raise StoreError(
+                f"the row of run {self._run} is not found any more: `trainwright fsck` says what is hit"
+            )
+        (latest,) = found
         if latest != self._attempt:
             raise StaleAttempt(
                 f"run {self._run}: attempt {self._attempt} can write nothing any more, attempt {latest} "
