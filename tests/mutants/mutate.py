@@ -76,10 +76,11 @@ def mutants(source: str) -> Iterator[tuple[str, ast.Module]]:
 
 
 def _unchanged(node):
-    """What has no meaning when the program runs, or only in messages: annotations, docstrings, what a raise says."""
+    """What has no meaning when the program runs, or only in messages: annotations, flags of dataclasses, what is said."""
     for field in ("annotation", "returns"):
         if getattr(node, field, None) is not None:
             yield getattr(node, field)
+    yield from getattr(node, "decorator_list", ())
     if isinstance(node, ast.JoinedStr):
         yield node
     if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call):
