@@ -76,7 +76,7 @@ def mutants(source: str) -> Iterator[tuple[str, ast.Module]]:
 
 
 def _unchanged(node):
-    """What has no meaning when the program runs, or only in messages: annotations, flags of dataclasses, what is said."""
+    """What means nothing when the program runs: annotations, flags of dataclasses, the text of an error."""
     for field in ("annotation", "returns"):
         if getattr(node, field, None) is not None:
             yield getattr(node, field)
