@@ -110,8 +110,23 @@ def test_a_name_given_twice_in_a_zip_is_refused():
 def test_an_encrypted_member_is_refused():
     content = bytearray(npz(a=np.zeros(1)))
     content[content.index(b"PK\x01\x02") + 8] |= 1
-    with pytest.raises(DataError, match="encrypted"):
+    with pytest.raises(DataError, match=r"^'a\.npy' is encrypted$"):
         read(read_npz, bytes(content))
+
+
+def test_a_member_that_is_shorter_than_the_archive_says_is_refused():
+    content = bytearray(npz(a=np.zeros(4)))
+    at = content.index(b"PK\x01\x02") + 24  # the unpacked length, as the directory says it
+    content[at : at + 4] = (int.from_bytes(content[at : at + 4], "little") + 4).to_bytes(4, "little")
+    with pytest.raises(DataError, match=r"^'a\.npy' is not as long as the archive says"):
+        read(read_npz, bytes(content))
+
+
+def test_members_are_counted(monkeypatch):
+    monkeypatch.setattr("trainwright.foreign.zipped.MAX_MEMBERS", 2)
+    assert len(read(read_npz, npz(a=np.zeros(1), b=np.zeros(1))).tensors) == 2
+    with pytest.raises(DataError, match="more than 2 members"):
+        read(read_npz, npz(a=np.zeros(1), b=np.zeros(1), c=np.zeros(1)))
 
 
 def test_members_that_overlap_are_refused():
