@@ -278,6 +278,17 @@ def test_an_hdf5_file_that_leads_out_of_itself_is_refused(fill, says):
         read(read_hdf5, hdf5(fill))
 
 
+def test_links_of_an_hdf5_file_are_counted(monkeypatch):
+    monkeypatch.setattr("trainwright.foreign.hdf5_file.MAX_LINKS", 3)
+
+    def fill(count):
+        return hdf5(lambda file, h5py: [file.create_group(f"g{number}") for number in range(count)])
+
+    assert not read(read_hdf5, fill(3)).tensors
+    with pytest.raises(DataError, match="more than 3 links"):
+        read(read_hdf5, fill(4))
+
+
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(500)])
 def test_what_is_no_hdf5_file_is_refused(content):
     pytest.importorskip("h5py")

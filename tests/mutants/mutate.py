@@ -34,7 +34,11 @@ FILES = {
     "spec/read.py": ["tests/spec/test_read.py"],
     "spec/text.py": ["tests/spec/test_text.py"],
     "data/npy.py": ["tests/data/test_npy.py", "tests/data/test_mapped.py"],
-    "store/blobs.py": ["tests/store/test_blobs.py", "tests/store/test_fsck.py"],
+    "store/blobs.py": [
+        "tests/store/test_blobs.py",
+        "tests/store/test_leftovers.py",
+        "tests/store/test_fsck.py",
+    ],
     "store/versions.py": ["tests/store/test_versions.py", "tests/store/test_run.py"],
     "foreign/pickled.py": ["tests/foreign/test_pickled.py", "tests/foreign/test_torch_file.py"],
     "foreign/torch_names.py": ["tests/foreign/test_torch_file.py", "tests/foreign/test_pickled.py"],
