@@ -44,7 +44,11 @@ FILES = {
     "foreign/torch_names.py": ["tests/foreign/test_torch_file.py", "tests/foreign/test_pickled.py"],
     "foreign/torch_file.py": ["tests/foreign/test_torch_file.py"],
     "foreign/zipped.py": ["tests/foreign/test_other_files.py", "tests/foreign/test_torch_file.py"],
-    "foreign/collector.py": ["tests/foreign/test_pickled.py", "tests/foreign/test_torch_file.py"],
+    "foreign/collector.py": [
+        "tests/foreign/test_collector.py",
+        "tests/foreign/test_pickled.py",
+        "tests/foreign/test_torch_file.py",
+    ],
     "foreign/hdf5_file.py": ["tests/foreign/test_other_files.py"],
     "foreign/matching.py": ["tests/foreign/test_matching.py"],
 }
