@@ -216,7 +216,7 @@ def main() -> None:
             flush=True,
         )
         for what in survivors:
-            looked_at = any(line.startswith(f"{place}: {what}") for line in known)
+            looked_at = any(line and f"{place}: {what}".startswith(line) for line in known)
             print(f"  {'known' if looked_at else 'NEW  '} {place}: {what}", flush=True)
     print(f"{killed} of {total} noticed: {killed / total:.1%}")
 
