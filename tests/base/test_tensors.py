@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from trainwright.base.errors import StoreError
-from trainwright.base.tensors import dump_tensors, dump_tree, load_tensors, load_tree
+from trainwright.base.tensors import dump_tensors, dump_tree, load_tensors, load_tree, read_tensors
 
 TYPES = ["bool", "u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f2", "f4", "f8"]
 
@@ -234,3 +234,26 @@ def test_nothing_holds_the_arrays_of_a_tree_that_was_spelled():
         assert gone() is None
     finally:
         gc.enable()
+
+
+def test_a_header_of_16_MiB_is_read_and_no_longer_one():
+    assert load_tensors(file_with(b"{}" + b" " * (16 * 2**20 - 2))) == {}
+    with pytest.raises(StoreError, match="the header claims 16777217 bytes, the file has 16777217"):
+        load_tensors(file_with(b"{}" + b" " * (16 * 2**20 - 1)))
+
+
+def test_100_000_tensors_are_read_and_no_more(monkeypatch):
+    monkeypatch.setattr("trainwright.base.tensors.MAX_TENSORS", 3)
+    many = {str(n): {"dtype": "U8", "shape": [0], "data_offsets": [0, 0]} for n in range(4)}
+    with pytest.raises(StoreError, match="4 tensors, 3 are allowed"):
+        load_tensors(file_with(many))
+    del many["3"]
+    assert len(load_tensors(file_with(many))) == 3
+
+
+def test_bfloat16_is_widened_for_those_who_ask():
+    content = file_with({"a": {"dtype": "BF16", "shape": [2], "data_offsets": [0, 4]}}, b"\x80\x3f\x00\xc0")
+    with pytest.raises(StoreError, match="unknown type 'BF16'"):
+        load_tensors(content)
+    tensors, metadata = read_tensors(content, widen=True)
+    assert tensors["a"].tolist() == [1.0, -2.0] and tensors["a"].dtype == np.float32 and metadata == {}

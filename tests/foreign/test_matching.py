@@ -105,6 +105,11 @@ def test_a_transposed_tensor_is_pointed_at():
     assert "output.weight (1, 2) is missing; of this shape transposed: kernel" in lines
 
 
+def test_a_tensor_of_another_shape_is_not_pointed_at():
+    lines = refuse(given(**{"output.weight": None, "output.wait": np.zeros((7, 2))}))
+    assert lines[0] == "output.weight (1, 2) is missing"
+
+
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e39])
 def test_numbers_that_are_not_finite_are_refused(value):
     bad = np.array([1.0, value])

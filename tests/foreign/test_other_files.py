@@ -110,8 +110,23 @@ def test_a_name_given_twice_in_a_zip_is_refused():
 def test_an_encrypted_member_is_refused():
     content = bytearray(npz(a=np.zeros(1)))
     content[content.index(b"PK\x01\x02") + 8] |= 1
-    with pytest.raises(DataError, match="encrypted"):
+    with pytest.raises(DataError, match=r"^'a\.npy' is encrypted$"):
         read(read_npz, bytes(content))
+
+
+def test_a_member_that_is_shorter_than_the_archive_says_is_refused():
+    content = bytearray(npz(a=np.zeros(4)))
+    at = content.index(b"PK\x01\x02") + 24  # the unpacked length, as the directory says it
+    content[at : at + 4] = (int.from_bytes(content[at : at + 4], "little") + 4).to_bytes(4, "little")
+    with pytest.raises(DataError, match=r"^'a\.npy' is not as long as the archive says"):
+        read(read_npz, bytes(content))
+
+
+def test_members_are_counted(monkeypatch):
+    monkeypatch.setattr("trainwright.foreign.zipped.MAX_MEMBERS", 2)
+    assert len(read(read_npz, npz(a=np.zeros(1), b=np.zeros(1))).tensors) == 2
+    with pytest.raises(DataError, match="more than 2 members"):
+        read(read_npz, npz(a=np.zeros(1), b=np.zeros(1), c=np.zeros(1)))
 
 
 def test_members_that_overlap_are_refused():
@@ -261,6 +276,17 @@ HDF5 = {
 def test_an_hdf5_file_that_leads_out_of_itself_is_refused(fill, says):
     with pytest.raises(DataError, match=says):
         read(read_hdf5, hdf5(fill))
+
+
+def test_links_of_an_hdf5_file_are_counted(monkeypatch):
+    monkeypatch.setattr("trainwright.foreign.hdf5_file.MAX_LINKS", 3)
+
+    def fill(count):
+        return hdf5(lambda file, h5py: [file.create_group(f"g{number}") for number in range(count)])
+
+    assert not read(read_hdf5, fill(3)).tensors
+    with pytest.raises(DataError, match="more than 3 links"):
+        read(read_hdf5, fill(4))
 
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + bytes(500)])

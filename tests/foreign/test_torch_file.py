@@ -232,6 +232,75 @@ BAD_TENSORS = {
 }
 
 
+def later(kind, held):
+    return (
+        name("torch._utils", "_rebuild_tensor_v3")
+        + b"("
+        + held
+        + number(0)
+        + numbers(1)
+        + numbers(1)
+        + b"\x89)"
+        + kind
+    ) + b"tR"
+
+
+UNTYPED = (
+    b"("
+    + text("storage")
+    + name("torch.storage", "UntypedStorage")
+    + text("0")
+    + text("cpu")
+    + number(16)
+    + b"tQ"
+)
+TYPE = name("numpy", "dtype") + b"(" + text("f4") + b"\x89\x88tR"
+SCALAR = name("numpy._core.multiarray", "scalar") + b"(" + TYPE
+BAD_TENSORS |= {
+    "a later tensor of a type with a storage": (
+        later(name("torch", "float32"), UNTYPED),
+        "unknown type 'torch.float32'",
+    ),
+    "a later tensor of a word": (later(text("torch.uint16"), UNTYPED), "unknown type 'torch.uint16'"),
+    "a number of NumPy that is two": (SCALAR + b"C\x08" + bytes(8) + b"tR", "not as long as its type"),
+    "a number of NumPy that is none": (SCALAR + b"C\x00" + b"tR", "not as long as its type"),
+    "a number of NumPy of text": (SCALAR + text("abcd") + b"tR", "not made of its type and its bytes"),
+    "a number of NumPy without a type": (
+        name("numpy._core.multiarray", "scalar") + b"(NC\x04abcdtR",
+        "not made of its type and its bytes",
+    ),
+    "an OrderedDict of numbers": (
+        name("collections", "OrderedDict") + b"(](K\x01K\x02etR",
+        "not made of pairs",
+    ),
+    "an OrderedDict of threes": (
+        name("collections", "OrderedDict") + b"(](](K\x01K\x02K\x03eetR",
+        "not made of pairs",
+    ),
+    "an OrderedDict with a list for a key": (
+        name("collections", "OrderedDict") + b"(](](]K\x02eetR",
+        "not made of pairs",
+    ),
+    "a device without a name": (name("torch", "device") + b"(K\x01tR", "not made of its name and number"),
+    "a device of a wrong number": (
+        name("torch", "device") + b"(" + text("cuda") + text("1") + b"tR",
+        "name and number",
+    ),
+    "a size of text": (name("torch", "Size") + b"(" + text("ab") + b"tR", "not made of a list"),
+}
+
+
+def test_what_old_protocols_spell_is_read():
+    ordered = (
+        name("collections", "OrderedDict") + b"(](](" + text("a") + b"K\x03e](" + text("b") + b"K\x04eetR"
+    )
+    assert read_pickled(W + ordered + b"s.").values == {"w/a": 3, "w/b": 4}
+    assert read_pickled(W + later(name("torch", "uint16"), UNTYPED) + b"s.").tensors["w"].dtype == np.uint16
+    found = read(read_torch, saved({"d": torch.device("cuda:1"), "s": [np.float32(1.5)]})).values
+    assert found == {"d": "cuda:1", "s": [1.5]}
+    assert read_pickled(W + SCALAR + b"C\x04" + np.float32(2).tobytes() + b"tRs.").values == {"w": 2.0}
+
+
 @pytest.mark.parametrize(("made", "says"), BAD_TENSORS.values(), ids=BAD_TENSORS)
 def test_a_tensor_that_does_not_fit_its_storage_is_refused(made, says):
     with pytest.raises(DataError, match=says):

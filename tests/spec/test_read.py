@@ -11,7 +11,7 @@ from trainwright.spec.data import DataSpec
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.part import Use
-from trainwright.spec.read import check_tree, read_experiment
+from trainwright.spec.read import check_tree, read_experiment, read_part
 from trainwright.spec.train import SGD, TrainSpec
 
 YAML = """\
@@ -165,6 +165,27 @@ def test_all_faults_are_told_at_once_with_line_and_column():
     ]
 
 
+def test_a_fault_of_a_field_that_is_not_written_is_told_where_it_belongs():
+    text = "name: a\ndata:\n  path: a.csv\n  split: {method: column}\nmodel: {architecture: mlp}\n"
+    assert refused(write("a.yaml", text)) == [
+        "a.yaml:4:10: data.split.by: method 'column' goes by a column or array; name it"
+    ]
+
+
+def test_one_part_is_read_or_all_its_faults_are_told():
+    assert read_part({"architecture": "mlp"}, ModelSpec, where="model").architecture == "mlp"
+    with pytest.raises(SpecError, match=r"^model\.architecture: required.*\nmodel\.dropuot: unknown key"):
+        read_part({"dropuot": 0.1}, ModelSpec, where="model")
+
+
+def test_a_spec_of_1_MiB_is_read_and_no_longer_one():
+    text = YAML + "#" * (2**20 - len(YAML.encode()) - 1) + "\n"
+    assert read_experiment(write("a.yaml", text)).experiment.name
+    assert refused(write("a.yaml", text + "\n")) == [
+        "a.yaml: 1048577 bytes, 1048576 are allowed; keep data in a data file"
+    ]
+
+
 def test_faults_of_changes_are_told_with_those_of_the_file():
     path = write("a.yaml", YAML.replace("epochs", "epoch"))
 
@@ -223,12 +244,14 @@ def test_broken_rules_in_python_are_told_with_their_field():
     ]
 
 
-def test_a_python_file_may_import_its_neighbours_and_leaves_nothing_behind(tmp_path):
+def test_a_python_file_may_import_its_neighbours_and_leaves_nothing_behind(tmp_path, monkeypatch):
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "names_of_mine.py").write_text("NAME = 'from a neighbour'")
     text = PYTHON.replace("def exp", "from dataclasses import dataclass\nimport names_of_mine\ndef exp")
     (folder / "a.py").write_text(text.replace('"line",', "names_of_mine.NAME,"))
+    (tmp_path / "names_of_mine.py").write_text("NAME = 'from somebody else'")
+    monkeypatch.syspath_prepend(tmp_path)
     before = list(sys.path)
 
     assert read_experiment(folder / "a.py").experiment.name == "from a neighbour"

@@ -30,7 +30,6 @@ def read_hdf5(stream: IO[bytes], size: int, found: Collector) -> None:
             objects, or filters beyond the library's own.
     """
     h5py = require("h5py", extra="hdf5")
-    stream.seek(0)
     if stream.read(len(_MAGIC)) != _MAGIC:
         raise DataError("it is no HDF5 file")
     stream.seek(0)

@@ -172,7 +172,7 @@ class _Archive:
             else offset - 1
         )
         held = storage.count * storage.itemsize // width
-        if last >= held or offset > held:
+        if last >= held:
             raise DataError(
                 f"a tensor of shape {size} with strides {stride} reaches beyond its storage of {held:,} numbers"
             )
