@@ -3,9 +3,10 @@
     python benchmarks/durable_save.py [MEGABYTES ...]
 
 A dense network with AdamW is saved through the loop, the recorder and the store: weights, moments, callbacks, two
-objects, one row, in a store that has been in use (its folders of objects are there). Bare is what no save can do without: the same bytes written to two files, fsynced, and hashed. The
-contenders take turns on one pinned core; CPU seconds of the whole process, wall-clock time beside them, medians of 20
-rounds. The training waits for one copy of the bytes, which is compared with one copy made by NumPy.
+objects, one row, in a store that has been in use (its folders of objects are there). Bare is what no save can do
+without: the same bytes written to two files, fsynced, and hashed. The contenders take turns on one pinned core; CPU
+seconds of the whole process, wall-clock time beside them, medians of 20 rounds. The training waits for one copy of the
+bytes, which is compared with one copy made by NumPy.
 """
 
 import os
