@@ -47,6 +47,7 @@ bench: $(VENV)/dev.done  ## speed against hand-written peers
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/writer_stall.py
+	$(BIN)/python benchmarks/durable_save.py
 
 lock: $(VENV)/dev.done  ## pin what is installed now
 	$(BIN)/python -m pip freeze --exclude-editable | sed -e 's/+cpu$$//' -e '/^-e/d' -e '/@ file/d' > constraints.txt

@@ -11,9 +11,11 @@ import pytest
 from trainwright.base.machine import (
     environment_lock,
     git_commit,
+    gpus,
     hardware,
     package_versions,
     peak_memory_bytes,
+    settings,
 )
 
 
@@ -107,3 +109,38 @@ def test_peak_memory_grows_with_what_was_used():
 
     assert 100_000_000 <= int(done.stdout) < 200_000_000
     assert peak_memory_bytes() > 10_000_000
+
+
+def test_the_c_library_is_one_of_the_packages_and_instructions_are_in_order():
+    assert package_versions()["libc"] == " ".join(platform.libc_ver()).strip()
+    words = hardware()["instructions"].split()
+    assert words == sorted(words) and len(words) == len(set(words))
+    if platform.machine() == "x86_64":
+        assert "sse2" in words and not {"fpu", "syscall", "aes"} & set(words)
+
+
+def test_a_variable_that_is_not_set_and_one_set_to_what_is_usual_are_the_same(monkeypatch):
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)
+    before = settings()
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    assert settings() == before
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    assert settings() == before | {"ATEN_CPU_CAPABILITY": "default"}
+
+
+def test_the_flag_that_goes_with_threads_is_no_setting_of_its_own(monkeypatch):
+    monkeypatch.setenv("XLA_FLAGS", "--xla_b=1 --xla_cpu_multi_thread_eigen=false --xla_a=2")
+    assert settings()["XLA_FLAGS"] == "--xla_a=2 --xla_b=1"
+
+
+def test_gpus_are_named_by_their_driver(tmp_path, monkeypatch):
+    assert isinstance(gpus(), list)
+    folder = tmp_path / "gpus" / "0000:01:00.0"
+    folder.mkdir(parents=True)
+    (folder / "information").write_text("Model: \t\t NVIDIA H200\nIRQ:   \t\t 5\n")
+    (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX 550.54\nGCC version: 12\n")
+    monkeypatch.setattr("trainwright.base.machine.NVIDIA", tmp_path)
+    assert gpus() == ["NVIDIA H200, NVRM version: NVIDIA UNIX 550.54"]
+    (tmp_path / "version").unlink()
+    assert gpus() == []

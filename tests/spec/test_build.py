@@ -1,9 +1,11 @@
 """From a name to an object."""
 
+import hashlib
+
 import pytest
 
 from trainwright.base.errors import SpecError
-from trainwright.spec.build import build, find
+from trainwright.spec.build import build, find, own_code
 from trainwright.spec.part import Use
 
 CATALOG = {
@@ -55,3 +57,19 @@ def test_arguments_that_do_not_fit_are_named_with_their_place(args, reason, monk
     monkeypatch.setattr("fractions.Fraction", Patient)
     with pytest.raises(SpecError, match=rf"^train.callbacks.0.args: Fraction: .*{reason}"):
         build(Use(use="Fraction", args=args), CATALOG, where="train.callbacks.0")
+
+
+def test_own_code_is_named_by_the_digest_of_its_file(tmp_path):
+    (tmp_path / "mine_of_build.py").write_bytes(b"raise SystemExit('it is not imported')\n")
+    tree = {
+        "data": {"operators": [{"use": "mine_of_build:Scale", "args": {}}, {"use": "Standardize"}]},
+        "train": {"callbacks": [{"use": "mine_of_build:Tell"}, {"use": "no_such_module.deep:Tell"}]},
+        "notes": ["use: a:b", {"use": 3}],
+    }
+    found = own_code(tree, tmp_path)
+    digest = hashlib.sha256(b"raise SystemExit('it is not imported')\n").hexdigest()
+    assert found == {
+        "mine_of_build:Scale": digest,
+        "mine_of_build:Tell": digest,
+        "no_such_module.deep:Tell": "missing",
+    }

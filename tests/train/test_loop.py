@@ -345,3 +345,60 @@ def test_a_reason_that_is_given_twice_is_told_once():
     }
     loop, _, _ = make(callbacks=[Log(every=Steps(3), answers=answers)], routines=[Measure()])
     assert loop.fit().reason == "enough; late"
+
+
+class Diverging(CountingLearner):
+    """Its loss is lost in the second step of the second epoch, and found again in the third."""
+
+    @property
+    def sums(self):
+        return {"loss": (float("nan") if self.step in (5, 6) else 1.0, 2.0)}
+
+
+@pytest.mark.parametrize(("known", "named"), [(5, 5), (None, 6)])
+def test_a_loss_that_is_not_finite_is_warned_of_once_by_the_step_if_the_learner_knows_it(known, named):
+    loop, _, run = make(epochs=4)
+    loop.learner = Diverging()
+    if known is not None:
+        loop.learner.diverged = known
+    loop._clock = lambda: Every(3, end=12)
+    assert loop.fit().kind == "done"
+    (warning,) = run.warnings
+    assert warning.startswith(f"the loss of step {named} is not a finite number")
+    assert "train.optimizer.lr" in warning and "StopOnNaN" in warning
+    again, _, run = make(epochs=4)
+    again.learner = Diverging()
+    again.fit(resume=loop.state(loop.learner) | {"stopped": None})
+    assert run.warnings == []
+
+
+class Every:
+    def __init__(self, count, end):
+        self.count, self.end = count, end
+
+    def next(self, step):
+        return step + self.count
+
+
+def test_a_branch_of_a_run_that_diverged_warns_for_itself():
+    loop, learner, _ = make()
+    loop.fit()
+    state = loop.state(learner) | {"diverged": True}
+    assert branch_state(state)["diverged"] is False
+
+
+@pytest.mark.parametrize("name", ["learner", "callbacks", "metrics", "rate_scale", "stopped", "diverged"])
+def test_a_state_that_lacks_an_item_is_refused_by_its_name(name):
+    loop, learner, _ = make()
+    loop.fit()
+    state = {key: value for key, value in loop.state(learner).items() if key != name}
+    with pytest.raises(StoreError, match=f"the state of the checkpoint lacks '{name}'"):
+        make()[0].fit(resume=state)
+
+
+@pytest.mark.parametrize("broken", [5, [["Log"]], [["Log", {}, 1]], [3]])
+def test_states_of_callbacks_that_are_something_else_are_refused(broken):
+    loop, learner, _ = make(callbacks=[Log()])
+    loop.fit()
+    with pytest.raises(StoreError, match="the callbacks: the state of the checkpoint is not what was kept"):
+        make(callbacks=[Log()])[0].fit(resume=loop.state(learner) | {"callbacks": broken})

@@ -67,3 +67,16 @@ def test_the_rate_is_that_of_the_schedule_and_adagrad_s_decay(optimizer, expecte
     learner = Counting(TrainSpec(optimizer=optimizer, schedule=Linear(name="linear")), steps=4)
     np.testing.assert_allclose(learner._rates(0, 4, per_epoch=2), expected)
     np.testing.assert_allclose(learner._rates(1, 3, per_epoch=2), expected[1:3])
+
+
+def test_the_first_step_whose_loss_is_not_finite_is_remembered():
+    class Odd(Counting):
+        def _advance(self, feed, due):
+            while self.step < due:
+                self._add([1.0, 2.0, float("inf"), float("nan")][min(self.step, 3)], 1.0, step=self.step + 1)
+                self.step += 1
+
+    learner = Odd(TrainSpec(), steps=7)
+    assert learner.diverged is None
+    learner.train(None, Clock(), lambda one: Answer())
+    assert learner.diverged == 3

@@ -42,6 +42,7 @@ SETTINGS = {
 OWN_FLAG = (
     "--xla_cpu_multi_thread_eigen=false"  # of XLA_FLAGS: goes with the number of threads, which is recorded
 )
+NVIDIA = Path("/proc/driver/nvidia")  # where its driver tells of itself
 _VECTOR = ("sse", "avx", "fma", "f16c", "amx", "asimd", "sve", "bf16", "i8mm")
 
 
@@ -94,10 +95,9 @@ def hardware() -> dict[str, str | int]:
 
 def gpus() -> list[str]:
     """Names the GPUs and their driver, by what the NVIDIA driver says of itself; empty without one."""
-    place = Path("/proc/driver/nvidia")
     try:
-        driver = (place / "version").read_text().splitlines()[0]
-        said = [one.read_text().splitlines() for one in sorted(place.glob("gpus/*/information"))]
+        driver = (NVIDIA / "version").read_text().splitlines()[0]
+        said = [one.read_text().splitlines() for one in sorted(NVIDIA.glob("gpus/*/information"))]
     except (OSError, IndexError):
         return []
     models = [line.split(":", 1)[1].strip() for lines in said for line in lines if line.startswith("Model")]
