@@ -66,7 +66,7 @@ class Machine(RuleBasedStateMachine):
         self.runs, self.versions, self.tags = [], [], {}
         self.alive, self.stale = {}, []
         self.begin_one("a", keep=1, parent=None)
-        self.begin_one("a", keep=None, parent=None)
+        self.begin_one("a", keep=3, parent=None)
 
     def teardown(self):
         self.compare()
@@ -83,7 +83,9 @@ class Machine(RuleBasedStateMachine):
         return [one for one in self.versions if one.kept]
 
     @precondition(lambda self: len(self.runs) < 6)
-    @rule(model=st.sampled_from(MODELS), keep=st.sampled_from([None, 1, 2]), pick=PICK, branch=st.booleans())
+    @rule(
+        model=st.sampled_from(MODELS), keep=st.sampled_from([None, 1, 2, 3]), pick=PICK, branch=st.booleans()
+    )
     def begin(self, model, keep, pick, branch):
         parents = [one for one in self.kept() if one.run.model == model]
         self.begin_one(model, keep=keep, parent=parents[pick % len(parents)] if branch and parents else None)
@@ -281,7 +283,7 @@ def spell(value):
 
 class TestRegistry(Machine.TestCase):
     settings = settings(
-        max_examples=30,
+        max_examples=50,
         stateful_step_count=30,
         derandomize=True,
         database=None,
