@@ -1,3 +1,4 @@
+import fcntl
 import os
 import signal
 import subprocess
@@ -145,3 +146,20 @@ def test_a_forked_child_keeps_nothing_locked(tmp_path):
     finally:
         os.write(write, b"x")
         os.waitpid(pid, 0)
+
+
+def test_what_was_done_under_a_lock_does_not_fail_because_letting_go_does(tmp_path, monkeypatch):
+    def broken(*_):
+        raise OSError(5, "Input/output error")
+
+    line, lock, done = Line(tmp_path / "line"), FileLock(tmp_path / "lock"), []
+    assert lock.take()
+    with line.turn(5):
+        done.append(1)
+        monkeypatch.setattr(fcntl, "fcntl", broken)
+        monkeypatch.setattr(fcntl, "flock", broken)
+    lock.close()
+    monkeypatch.undo()
+    assert done
+    with line.turn(5) as inside:
+        assert inside is None

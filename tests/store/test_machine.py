@@ -65,8 +65,11 @@ class Machine(RuleBasedStateMachine):
         self.store = Store.open(self.folder / "store")
         self.runs, self.versions, self.tags = [], [], {}
         self.alive, self.stale = {}, []
+        self.begin_one("a", keep=1, parent=None)
+        self.begin_one("a", keep=3, parent=None)
 
     def teardown(self):
+        self.compare()
         for recorder in [*self.alive.values(), *self.stale]:
             let_go(recorder)
         self.store.close()
@@ -80,10 +83,14 @@ class Machine(RuleBasedStateMachine):
         return [one for one in self.versions if one.kept]
 
     @precondition(lambda self: len(self.runs) < 6)
-    @rule(model=st.sampled_from(MODELS), keep=st.sampled_from([None, 1, 2]), pick=PICK, branch=st.booleans())
+    @rule(
+        model=st.sampled_from(MODELS), keep=st.sampled_from([None, 1, 2, 3]), pick=PICK, branch=st.booleans()
+    )
     def begin(self, model, keep, pick, branch):
         parents = [one for one in self.kept() if one.run.model == model]
-        parent = parents[pick % len(parents)] if branch and parents else None
+        self.begin_one(model, keep=keep, parent=parents[pick % len(parents)] if branch and parents else None)
+
+    def begin_one(self, model, *, keep, parent):
         row = None if parent is None else Registry(self.store).version(parent.id)
         recorder = begin_run(self.store, model, parent=row)
         recorder.keep(last=keep)
@@ -94,9 +101,13 @@ class Machine(RuleBasedStateMachine):
         self.alive[run] = recorder
 
     @precondition(lambda self: self.alive)
-    @rule(pick=PICK, loss=LOSSES, value=st.integers(0, 3))
-    def save(self, pick, loss, value):
+    @rule(pick=PICK, some=st.lists(st.tuples(LOSSES, st.integers(0, 3)), min_size=1, max_size=4))
+    def save(self, pick, some):
         run, recorder = self.living(pick)
+        for loss, value in some:
+            self.save_one(run, recorder, loss, value)
+
+    def save_one(self, run, recorder, loss, value):
         run.step += 1
         weights = {"w": np.full(3, value, dtype=np.float32)}
         row = recorder.save(make_snapshot(run.step, loss=loss, weights=weights, state={"v": value})).wait()
@@ -206,15 +217,16 @@ class Machine(RuleBasedStateMachine):
             with pytest.raises(StaleAttempt):
                 write()
 
-    @rule()
-    def collect(self):
+    @rule(again=st.booleans())
+    def collect(self, again):
+        if again:
+            self.open_again()
         collect(self.store)
         for one in self.versions:
             row = Registry(self.store).version(one.id)
             needed = {(v.value) for v in self.kept()}
             assert self.store.blobs.has(row.weights) == (one.value in needed)
 
-    @rule()
     def open_again(self):
         self.store.close()
         self.store = Store.open(self.folder / "store", create=False)
@@ -271,7 +283,7 @@ def spell(value):
 
 class TestRegistry(Machine.TestCase):
     settings = settings(
-        max_examples=30,
+        max_examples=50,
         stateful_step_count=30,
         derandomize=True,
         database=None,

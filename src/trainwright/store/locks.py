@@ -72,8 +72,10 @@ class FileLock:
     def close(self) -> None:
         """Lets go; a second time does nothing."""
         if not self.closed:
-            # Said aloud: a process that is being forked at this instant has a copy for a moment.
-            self.let_go()
+            # Said aloud: a process that is being forked at this instant has a copy for a moment. Closing lets go too,
+            # so an error here must not make what was done under the lock look as if it had failed.
+            with suppress(OSError):
+                self.let_go()
             self.forget()
 
     def forget(self) -> None:
@@ -131,7 +133,8 @@ class Line:
             yield None
         finally:
             if not lock.closed:  # in a forked child it is
-                _lock(lock.file, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, 0, length=0)
+                with suppress(OSError):  # as in `close`
+                    _lock(lock.file, fcntl.F_OFD_SETLK, fcntl.F_UNLCK, 0, length=0)
             lock.close()
 
     def _take_number(self, lock: FileLock, patience_s: float) -> int:
