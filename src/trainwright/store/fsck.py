@@ -15,12 +15,16 @@ from trainwright.store import tables
 from trainwright.store.batches import damaged_batches
 from trainwright.store.catalogue import explain
 from trainwright.store.files import list_files
+from trainwright.store.log import cut_logs
 from trainwright.store.rows import fetch, verify
 from trainwright.store.store import Store
 from trainwright.store.structure import structure_faults
 
+_LOG_CURE = (
+    "nothing after a power cut; else put back a copy of the catalogue. Remove the kept log when it is settled"
+)
 _ROW_CURE = "restore the catalogue from a copy; the row is not used until then"
-Kind = Literal["object", "missing", "row", "database", "number", "leftover"]
+Kind = Literal["object", "missing", "row", "database", "number", "log", "leftover"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +34,8 @@ class Finding:
     Args:
         kind: `object`: content does not match its name; `missing`: a row names an object that is not there;
             `row`: a row does not match its digest; `database`: SQLite itself complains; `number`: version
-            numbers have a gap; `leftover`: of a writer that died, harmless.
+            numbers have a gap; `log`: SQLite did not read all of its log, which is right after a power cut;
+            `leftover`: of a writer that died, harmless.
         what: The object, row or file.
         versions: Names of the versions it hits, such as `digits@3`.
         cure: What to do.
@@ -44,7 +49,7 @@ class Finding:
     @property
     def harmless(self) -> bool:
         """Says whether nothing is lost."""
-        return self.kind == "leftover"
+        return self.kind in ("log", "leftover")
 
 
 def check(store: Store) -> list[Finding]:
@@ -53,7 +58,7 @@ def check(store: Store) -> list[Finding]:
     Returns:
         Everything found; harmless leftovers come last.
     """
-    found: list[Finding] = []
+    found = [Finding("log", text, (), _LOG_CURE) for text in cut_logs(store.home)]
     try:
         with store.catalogue.read() as connection:
             found += _check_database(store, connection)
