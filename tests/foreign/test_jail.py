@@ -187,7 +187,7 @@ ANSWERS = {
         "os.write(1, b'tensors\\n' + b'\\2' + bytes(7) + b'{}'); os._exit(0)",
         "no whole answer",
     ),
-    "a name that is an escape": ("found.tensors['\\x1b[2J'] = np.zeros(1)", "no whole answer: the name"),
+    "a name that is an escape": ("found.tensors['\\x1b[2J'] = np.zeros(1)", "the name .* holds a control"),
     "values in values": ("found.values['a'] = {'b': 1}", "no whole answer: 'a': dict is no plain value"),
     "a name for two": (
         "found.tensors['a'] = np.zeros(1); found.values['a'] = 1",
