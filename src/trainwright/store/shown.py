@@ -35,7 +35,7 @@ def object_of(store: Store, version: VersionRow, *, kind: Literal["weights", "st
         # It may have been collected since the row was read.
         with store.catalogue.read() as connection:
             now = find_version(connection, version.id)
-        if now is not None and now.status == "collected":
+        if version.status == "collected" or (now is not None and now.status == "collected"):
             raise StoreError(
                 f"version {version.number} of {version.model} was collected by retention: its {kind} is gone; "
                 f"`trainwright reproduce {version.run}` trains it again"
