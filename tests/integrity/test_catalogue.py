@@ -20,6 +20,7 @@ def test_a_sample_of_flipped_bits(bench):
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(3600)
 @pytest.mark.parametrize("part", range(SLICES))
 def test_every_byte(bench, part):
     found, bad = bench.campaign(range(part, len(bench.content), SLICES))

@@ -115,6 +115,7 @@ def test_a_sample_of_flipped_bits(logged):
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(3600)
 def test_every_53rd_byte(logged):
     found = campaign(logged, [one for one in range(0, len(logged.log), 53) if one not in last_frame(logged)])
     print(f"\nlog: {dict(found)}")

@@ -46,6 +46,7 @@ def test_every_seventh_bit_of_every_object(copied):
 
 
 @pytest.mark.faults
+@pytest.mark.timeout(3600)
 def test_every_bit_of_every_object(copied):
     tried, missed = flip_bits(copied, 1)
     print(f"\n{tried} bits of {len(list(copied.blobs.all()))} objects")
