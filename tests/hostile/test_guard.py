@@ -1,13 +1,15 @@
 """The watch over the readers sees what it is there for: each reader here does what no reader may."""
 
+import json
 import os
 import socket
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from hostile.asking import judge
+from hostile.asking import TESTS, judge
 from hostile.guard import in_child
 
 
@@ -122,7 +124,11 @@ PLANTED = {
 def told_of(reader, folder):
     (folder / "inner").mkdir()
     (folder / "there").write_text("")
-    return in_child(lambda: lambda: reader(folder), allowed=[folder / "inner"], code=[], folder=folder)
+    # In a process of its own: this one may have threads by now, of frameworks that other tests imported.
+    command = [sys.executable, "-m", "hostile.test_guard", reader.__name__, str(folder)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(TESTS), *filter(None, sys.path)])}
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return json.loads(ended.stdout.splitlines()[-1])
 
 
 @pytest.mark.parametrize(("reader", "caught"), PLANTED.items(), ids=[one.__name__ for one in PLANTED])
@@ -149,3 +155,9 @@ def dies(folder):
 
 def test_a_reader_that_ends_the_process_is_caught(tmp_path):
     assert any("ended with status 9" in one for one in judge(told_of(dies, tmp_path), None, ""))
+
+
+if __name__ == "__main__":
+    planted, place = globals()[sys.argv[1]], Path(sys.argv[2])
+    told = in_child(lambda: lambda: planted(place), allowed=[place / "inner"], code=[], folder=place)
+    print(json.dumps(told))
