@@ -184,7 +184,7 @@ def test_a_family_without_a_value_is_never_the_best(value, sign, expected):
     [
         ({"families": "mlp"}, {}, "config.families: 'mlp' is no list"),
         ({"families": None}, {}, "config.families: None is no list"),
-        ({}, {"analysis_id": None}, "inputs.analysis_id: None: it is no text"),
+        ({}, {"analysis_id": None}, "inputs.analysis_id: 'None': it is no text"),
         ({}, {"analysis_id": "a@b"}, "`@` is not allowed"),
     ],
 )
