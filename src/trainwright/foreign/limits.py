@@ -32,7 +32,7 @@ def limits_for(size: int) -> Limits:
 
     Example:
         >>> limits_for(1_000_000)
-        Limits(cpu_s=20, memory_bytes=414217728, result_bytes=71108864)
+        Limits(cpu_s=20, memory_bytes=414653184, result_bytes=71108864)
     """
     result = 4 * size + 64 * MIB
     return Limits(
