@@ -282,6 +282,7 @@ def spell(value):
 
 
 class TestRegistry(Machine.TestCase):
+    pytestmark = pytest.mark.timeout(900)  # every step is synced, and disks are shared
     settings = settings(
         max_examples=50,
         stateful_step_count=30,
