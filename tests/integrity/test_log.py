@@ -4,15 +4,19 @@ import os
 import random
 import shutil
 import sqlite3
+import threading
+import time
 from collections import Counter
+from functools import partial
 
 import pytest
 
 from integrity.making import TABLES, fill, open_small
 from trainwright.base.errors import StoreError
 from trainwright.store import log
+from trainwright.store.catalogue import writers_turn
 from trainwright.store.fsck import check
-from trainwright.store.log import FRAME, HEADER, find_cut
+from trainwright.store.log import FRAME, HEADER, find_cut, keep_cut_log
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 
@@ -191,6 +195,30 @@ def test_a_living_log_is_whole(tmp_path):
     assert len(Registry(other).versions()) == 4 and not (tmp_path / "store" / "quarantine").exists()
     other.close()
     store.close()
+
+
+@pytest.mark.parametrize("writable", [True, False])
+def test_a_log_that_is_being_written_is_not_cut(logged, writable, monkeypatch, caplog):
+    """It looks cut: the head of its last frame is there, its page is not."""
+    half = logged.log[: -WHOLE + FRAME] + bytes(512)
+    logged.put(half)
+    assert find_cut(logged.path) is not None
+    inside = threading.Event()
+
+    def write():
+        with writers_turn(logged.home / "catalogue.db"):
+            inside.set()
+            time.sleep(0.2)
+            logged.path.write_bytes(logged.log)
+
+    monkeypatch.setattr(log, "AGAIN_S", 0.4)
+    writer = threading.Thread(target=write)
+    writer.start()
+    assert inside.wait(10)
+    keep_cut_log(logged.home, writable=writable, turn=partial(writers_turn, logged.home / "catalogue.db"))
+    writer.join()
+    assert not (logged.home / "quarantine").exists() and not caplog.text
+    assert not logged.said(logged.path.read_bytes())
 
 
 def test_a_log_that_goes_on_after_a_killed_writer_is_whole(logged):

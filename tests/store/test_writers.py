@@ -76,7 +76,7 @@ def check_collecting(home, seconds, *counts):
         assert set(registry.weights(row)["w"]) == {row.step % 4} and registry.state(row) == {
             "phase": row.step % 3
         }
-    assert [finding for finding in check(store) if not finding.harmless] == []
+    assert check(store) == []  # no log was taken for a cut one while it was written
     return done
 
 

@@ -107,7 +107,7 @@ class Catalogue:
         Raises:
             StoreError: If others wrote for 60 s on end, or the file is not in its place any more.
         """
-        with self._turn():
+        with writers_turn(self.path):
             if self._distrusted:
                 self._renew_log(connection)
             _begin_immediate(connection, self.path)
@@ -157,23 +157,6 @@ class Catalogue:
                 "end them, then resume"
             )
         self._distrusted = False
-
-    @contextmanager
-    def _turn(self) -> Iterator[None]:
-        path = self.path.with_name("writers.lock")
-        with ExitStack() as stack:
-            try:
-                inside = stack.enter_context(Line(path).turn(PATIENCE_S))
-            except OSError as error:
-                raise StoreError(
-                    f"{path} cannot be written: {error.strerror or error}; {cure_of(error)}"
-                ) from error
-            if inside is not None:
-                raise StoreError(
-                    f"{self.path}: other processes have been writing for {PATIENCE_S:.0f} s; is process {inside} "
-                    f"hung or stopped? `kill -CONT {inside}` lets it go on, `kill {inside}` ends it"
-                )
-            yield
 
     def _check_place(self) -> None:
         # SQLite writes happily into a file that was removed or replaced while it was open: nobody would find the rows.
@@ -263,6 +246,29 @@ class Catalogue:
         except UnicodeDecodeError as error:
             # A name in a damaged schema: Python cannot even read SQLite's message about it.
             raise explain(self.path, sqlite3.DatabaseError("text that is not UTF-8")) from error
+
+
+@contextmanager
+def writers_turn(catalogue: Path) -> Iterator[None]:
+    """Keeps all writers out of a catalogue until the block ends; they come in the order of their asking.
+
+    Raises:
+        StoreError: If others wrote for 60 s on end, or the line cannot be joined.
+    """
+    path = catalogue.with_name("writers.lock")
+    with ExitStack() as stack:
+        try:
+            inside = stack.enter_context(Line(path).turn(PATIENCE_S))
+        except OSError as error:
+            raise StoreError(
+                f"{path} cannot be written: {error.strerror or error}; {cure_of(error)}"
+            ) from error
+        if inside is not None:
+            raise StoreError(
+                f"{catalogue}: other processes have been writing for {PATIENCE_S:.0f} s; is process {inside} "
+                f"hung or stopped? `kill -CONT {inside}` lets it go on, `kill {inside}` ends it"
+            )
+        yield
 
 
 def create_catalogue(path: Path) -> None:

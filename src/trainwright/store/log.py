@@ -11,7 +11,9 @@ Source:
 import logging
 import shutil
 import struct
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO, NamedTuple
@@ -23,6 +25,7 @@ from trainwright.base.errors import StoreError
 
 HEADER, FRAME = 32, 24  # bytes
 PAGES = tuple(2**bits for bits in range(9, 17))
+AGAIN_S = 0.05  # between two looks at a log whose writers cannot be kept away
 _LITTLE = 0x377F0682  # the last bit says how the checksum reads words
 _MASK = 2**32 - 1
 Words = NDArray[np.uint32]
@@ -76,29 +79,55 @@ def _find_cut(file: BinaryIO, header: bytes) -> Cut | None:
     return Cut(frame, commits, f"{one:08x}{two:08x}") if commits else None
 
 
-def keep_cut_log(home: Path, *, writable: bool) -> None:
+def keep_cut_log(home: Path, *, writable: bool, turn: Callable[[], AbstractContextManager[None]]) -> None:
     """Keeps a copy of a log that breaks off before the commits in it, because SQLite is about to forget them.
+
+    A log that is being written looks cut to whoever reads it meanwhile: its last frame is half there, or it has begun
+    anew since its head was read. So what the first look finds counts only if it is found again while nobody writes.
 
     Args:
         home: The store.
         writable: Whether a copy can be made.
+        turn: Keeps all writers away as long as its block lasts; not asked for where nothing can be written.
 
     Raises:
         StoreError: If what follows in the log is in the catalogue already: SQLite would lay old pages over new ones.
     """
     path = home / "catalogue.db-wal"
-    cut = find_cut(path)
-    if cut is None:
+    if find_cut(path) is None:
         return
+    if not writable:
+        cut = _lasting_cut(path)
+        if cut is not None:
+            _refuse_behind(path, home, cut)
+            log.warning("%s", describe_cut(path, cut))
+        return
+    with turn():
+        cut = find_cut(path)
+        if cut is not None:
+            _refuse_behind(path, home, cut)
+            _copy(path, home, cut)
+
+
+def _lasting_cut(path: Path) -> Cut | None:
+    """Looks until two looks in a row see the same: a writer would have gone on."""
+    before, now = None, find_cut(path)
+    while now != before:
+        time.sleep(AGAIN_S)
+        before, now = now, find_cut(path)
+    return now
+
+
+def _refuse_behind(path: Path, home: Path, cut: Cut) -> None:
     if _is_behind(path, home / "catalogue.db", cut):
         raise StoreError(
             f"{path} is damaged at frame {cut.frame}, and later frames are in the catalogue already, so that reading "
             "it would lay old pages over new ones: move the log away and run `trainwright fsck`, or put back a copy "
             "of the store"
         )
-    if not writable:
-        log.warning("%s", describe_cut(path, cut))
-        return
+
+
+def _copy(path: Path, home: Path, cut: Cut) -> None:
     folder = home / "quarantine"
     copy = folder / f"{path.name}.{cut.name}"
     if not copy.exists():
@@ -111,7 +140,7 @@ def cut_logs(home: Path) -> Iterator[str]:
     """Describes the logs that were kept, and one that lies there now."""
     found = {path: find_cut(path) for path in sorted((home / "quarantine").glob("catalogue.db-wal.*"))}
     now = home / "catalogue.db-wal"
-    cut = find_cut(now)
+    cut = _lasting_cut(now)
     if cut is not None and not any(path.name.endswith(cut.name) for path in found):
         found[now] = cut
     yield from (describe_cut(path, cut) for path, cut in found.items() if cut is not None)

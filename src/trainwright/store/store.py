@@ -4,11 +4,12 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from trainwright.base.errors import StoreError
 from trainwright.store.blobs import Blobs, sync_folder
-from trainwright.store.catalogue import PATIENCE_S, Catalogue, create_catalogue, cure_of
+from trainwright.store.catalogue import PATIENCE_S, Catalogue, create_catalogue, cure_of, writers_turn
 from trainwright.store.locks import FileLock
 from trainwright.store.log import keep_cut_log
 
@@ -51,7 +52,7 @@ class Store:
                     raise StoreError(f"no store at {home}: pass --store, or train something first")
                 _create(home, path)
             writable = os.access(home, os.W_OK) and os.access(path, os.W_OK)
-            keep_cut_log(home, writable=writable)
+            keep_cut_log(home, writable=writable, turn=partial(writers_turn, path))
             catalogue = Catalogue(path, writable=writable, examine=examine)
             return cls(home, Blobs(home / "objects", writable=writable), catalogue)
         except OSError as error:
