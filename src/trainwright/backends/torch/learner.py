@@ -15,6 +15,7 @@ from trainwright.backends.torch.network import Network
 from trainwright.backends.torch.optimizer import Optimizer, clip_by_norm, clip_by_value
 from trainwright.backends.torch.scaler import LossScale
 from trainwright.base.tree import Array, Tree
+from trainwright.models.blueprint import MANY
 from trainwright.models.task import ModelTask
 from trainwright.spec import optimizer as spec
 from trainwright.train.clock import Clock
@@ -25,7 +26,6 @@ from trainwright.train.schedule import ema_decay
 from trainwright.train.stepping import Stepping
 
 BLOCK_BYTES = 32 * 2**20  # steps whose records are gathered at once, so that a batch is a slice
-PREDICT_BATCH = 1024
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 Part = tuple[Tensor, Tensor, Tensor | None]  # x, y, weight
@@ -37,13 +37,13 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
     Args:
         network: In any state; it is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
-        batch_size: Records at once; 1024 unless given.
+        batch_size: Records at once; as the blueprint says unless given, and more on a GPU.
         whole: Whether the layers that are there for training alone come after the others.
 
     Returns:
         What the network gives, shape `(records, outputs, ...)`.
     """
-    size = batch_size or PREDICT_BATCH
+    size = batch_size or (network.blueprint.records_at_once if network.device.type == "cpu" else MANY)
     call = network.whole if whole else partial(network, training=False)
     with torch.inference_mode():
         parts = [
