@@ -30,10 +30,11 @@ _CALM = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning
 _ALSO = {
     "artifacts": ["run"],
     "attempts": ["stale", "run"],
-    "batches": ["metrics"],
+    "batches": ["metrics", "fsck"],
     "blobs": ["leftovers", "fsck"],
     "catalogue": ["disk", "stale"],
     "checkpoints": ["run", "retention"],
+    "history": ["batches"],
     "opening": ["attempts", "run"],
     "retention": ["checkpoints"],
     "rows": ["tables", "registry"],
