@@ -38,7 +38,7 @@ from trainwright.routines import CATALOG as ROUTINES
 from trainwright.spec.build import build, find, own_code_from
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
-from trainwright.spec.resolve import resolve
+from trainwright.spec.resolve import SERVED_BY, resolve
 from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
 from trainwright.train.feed import AugmentedFeed, Feed, make_feed
@@ -118,7 +118,7 @@ class Plan:
             schema,
             output=output,
             loss=self.task.loss.name,
-            backend=backend,
+            backend=SERVED_BY.get(backend, backend),
             run_on=self.run_on,
         )
 
