@@ -30,8 +30,8 @@ def with_callbacks(monkeypatch):
     """Gives Trainers callbacks behind the backend's back."""
 
     def give(*callbacks):
-        def make_with(**options):
-            trainer = make_trainer(**options)
+        def make_with(*arguments, **options):
+            trainer = make_trainer(*arguments, **options)
             trainer.callbacks.extend(callbacks)
             return trainer
 

@@ -1,11 +1,13 @@
 """One of our trainings as a run of Lightning's Trainer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from trainwright.backends.lightning.listeners import Listeners
 from trainwright.backends.torch.learner import Part, TorchLearner
 from trainwright.backends.torch.module import Module
 from trainwright.train.clock import Clock
@@ -63,12 +65,13 @@ class Fit(Module, LightningModule):
     Args:
         steps: The loader.
         tell: Of the loop.
+        listeners: The user's own.
 
     Attributes:
         stopped: Whether the answer was to stop.
     """
 
-    def __init__(self, steps: Steps, tell: Callable[[Learner], Answer]) -> None:
+    def __init__(self, steps: Steps, tell: Callable[[Learner], Answer], *, listeners: Listeners) -> None:
         network = steps.learner.network
         super().__init__(network.blueprint, tensors=network.tensors)
         for name, parameter in self.named_parameters():
@@ -77,6 +80,7 @@ class Fit(Module, LightningModule):
         self.stopped = False
         self.steps_to_make = steps
         self._learner, self._loader, self._tell = steps.learner, steps, tell
+        self._listeners = listeners
         self._count: Any = None
 
     def configure_optimizers(self) -> list[Any]:
@@ -85,6 +89,8 @@ class Fit(Module, LightningModule):
 
     def on_train_start(self) -> None:
         """Finds where Lightning counts updates, which it does in its own optimizers only."""
+        for logger in self._listeners.loggers:
+            logger.log_hyperparams(self._learner.task.train.tree())
         self._count = self.trainer.fit_loop.epoch_loop.manual_optimization.optim_step_progress.total
 
     def training_step(self, batch: list[Part], batch_idx: int) -> Tensor:
@@ -100,8 +106,17 @@ class Fit(Module, LightningModule):
 
     def on_train_batch_end(self, outputs: Any, batch: list[Part], batch_idx: int) -> None:
         """Tells when it is due, after all callbacks of the user heard of the step."""
-        if self._learner.step == self._loader.mark:
+        step = self._learner.step
+        if self._listeners.loggers and step % self._listeners.log_every == 0:
+            self._log({"train/loss_step": float(outputs["loss"]), "lr": self._loader.lr})
+        if step == self._loader.mark:
             self._arrive()
+
+    def _log(self, metrics: Mapping[str, float]) -> None:
+        # Not by `self.log`, which costs each step more than a small model does, and would take means of its own.
+        for logger in self._listeners.loggers:
+            logger.log_metrics({**metrics, "epoch": self.trainer.current_epoch}, step=self._learner.step)
+            logger.save()
 
     def _arrive(self) -> None:
         learner, loader = self._learner, self._loader
@@ -113,6 +128,12 @@ class Fit(Module, LightningModule):
         except StopIteration as error:  # Lightning would take it for the end of the epoch, and go on
             raise RuntimeError("what was told raised StopIteration") from error
         learner.rate_scale = answer.rate_scale
+        if answer.measured:
+            self._log(answer.measured)
+            values = {
+                name: torch.tensor(value, dtype=torch.float64) for name, value in answer.measured.items()
+            }
+            self.trainer.callback_metrics.update(values)
         self.stopped = answer.stop is not None
         if self.stopped or learner.step >= loader.clock.end:
             self.trainer.should_stop = True

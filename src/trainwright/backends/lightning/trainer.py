@@ -9,30 +9,50 @@ from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch import Trainer
+from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+
+from trainwright.backends.lightning.listeners import Listeners
+from trainwright.base.errors import SpecError
 
 
-def make_trainer(*, device: str, epochs: int) -> Trainer:
+def make_trainer(listeners: Listeners, *, device: str, epochs: int) -> Trainer:
     """Makes a Trainer for one process that shows, writes, validates and seeds nothing by itself.
 
     Args:
+        listeners: The user's own callbacks and loggers.
         device: Such as `cpu`.
         epochs: After which Lightning would end; the clock of the learner ends it before or there.
+
+    Raises:
+        SpecError: If a callback would write checkpoints and nobody said where, or Lightning refuses the callbacks.
     """
-    trainer = Trainer(
-        accelerator="gpu" if device == "cuda" else "cpu",
-        devices=1,
-        # Not the cluster that this process may be a job of: it would look for the other processes of the job.
-        plugins=[LightningEnvironment()],
-        max_epochs=epochs,
-        logger=False,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        num_sanity_val_steps=0,
-        limit_val_batches=0,
-        use_distributed_sampler=False,
-    )
+    checkpoints = [one for one in listeners.callbacks if isinstance(one, Checkpoint)]
+    for one in checkpoints:
+        if not listeners.loggers and getattr(one, "dirpath", "") is None:
+            raise SpecError(
+                f"train.lightning.callbacks: {type(one).__name__} writes files; give it `dirpath`"
+            )
+    try:
+        trainer = Trainer(
+            accelerator="gpu" if device == "cuda" else "cpu",
+            devices=1,
+            # Not the cluster that this process may be a job of: it would look for the other processes of the job.
+            plugins=[LightningEnvironment()],
+            max_epochs=epochs,
+            callbacks=list(listeners.callbacks),
+            logger=listeners.loggers or False,
+            log_every_n_steps=listeners.log_every or None,
+            enable_checkpointing=bool(checkpoints),
+            enable_progress_bar=any(isinstance(one, ProgressBar) for one in listeners.callbacks),
+            enable_model_summary=False,
+            num_sanity_val_steps=0,
+            limit_val_batches=0,
+            use_distributed_sampler=False,
+        )
+    except MisconfigurationException as error:
+        raise SpecError(f"train.lightning: {error}") from error
     # A signal is the run's wish to stop, which is answered at the next told step. Lightning would end the process.
     trainer._signal_connector.register_signal_handlers = lambda: None
     return trainer
@@ -71,6 +91,7 @@ def _set(progress: dict[str, Any], **counts: int) -> None:
 # Beginnings of the warnings that are about Lightning's own doing, by nothing that a user could change.
 MOOT = (
     "`isinstance\\(treespec, LeafSpec\\)` is deprecated",  # it calls torch in last year's way
+    "The number of training batches .* is smaller than the logging interval",  # the loss of each epoch is logged
 )
 
 
