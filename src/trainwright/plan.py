@@ -8,6 +8,7 @@ from typing import Any
 
 from trainwright.augmenting import make_augmentations, try_out
 from trainwright.backends import CATALOG as BACKENDS
+from trainwright.backends.lightning.listeners import check_listeners
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.tree import Array
 from trainwright.callbacks import CATALOG as CALLBACKS
@@ -38,7 +39,7 @@ from trainwright.routines import CATALOG as ROUTINES
 from trainwright.spec.build import build, find, own_code_from
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
-from trainwright.spec.resolve import resolve
+from trainwright.spec.resolve import SERVED_BY, resolve
 from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
 from trainwright.train.feed import AugmentedFeed, Feed, make_feed
@@ -118,7 +119,7 @@ class Plan:
             schema,
             output=output,
             loss=self.task.loss.name,
-            backend=backend,
+            backend=SERVED_BY.get(backend, backend),
             run_on=self.run_on,
         )
 
@@ -152,6 +153,11 @@ class Plan:
     def anew(self) -> "Plan":
         """Gives the plan for one more run: callbacks that heard one remember it, so they are made afresh."""
         return replace(self, callbacks=_callbacks(self.experiment))
+
+    def unheard(self) -> "Plan":
+        """Gives the plan without those who only listen, and may write files."""
+        train = self.task.train.model_copy(update={"lightning": None})
+        return replace(self, callbacks=(), task=replace(self.task, train=train))
 
     def prepare(self) -> Learner:
         """Makes the learner; this is what imports a framework."""
@@ -258,6 +264,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         build(one, ROUTINES, where=f"train.routines.{n}", has=ROUTINE) for n, one in enumerate(train.routines)
     ]
     callbacks = _callbacks(resolved)
+    if train.lightning is not None:
+        check_listeners(train.lightning)
     splits = {name: _examples(part) for name, part in encoded.items()}
     seen = count_seen({name: part.x for name, part in encoded.items()})
     why |= explain_seen(seen, {name: len(part) for name, part in encoded.items()})

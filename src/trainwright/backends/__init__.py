@@ -2,5 +2,6 @@
 
 CATALOG = {
     "equinox": "trainwright.backends.equinox.backend:EquinoxBackend",
+    "lightning": "trainwright.backends.lightning.backend:LightningBackend",
     "torch": "trainwright.backends.torch.backend:TorchBackend",
 }

@@ -17,6 +17,7 @@ PACKAGES = (
     "jaxlib",
     "equinox",
     "optax",
+    "lightning",
     "ml_dtypes",
     "pyarrow",
     "scipy",

@@ -13,8 +13,13 @@ from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
 from trainwright.spec.train import TrainSpec
 
-REQUIRED = {"torch": ("torch",), "equinox": ("jax", "equinox", "optax")}
-EXTRA = {"torch": "torch", "equinox": "jax"}
+REQUIRED = {
+    "torch": ("torch",),
+    "equinox": ("jax", "equinox", "optax"),
+    "lightning": ("torch", "lightning"),
+}
+EXTRA = {"torch": "torch", "equinox": "jax", "lightning": "lightning"}
+SERVED_BY = {"lightning": "torch"}  # whose trained networks are those of another backend
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "equinox": {
@@ -135,7 +140,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         raise SpecError(f"{lacks}; write train.backend: torch")
     device = train.device
     if device == "auto":
-        device = "cuda" if backend == "torch" and facts.cuda else "cpu"
+        device = "cuda" if SERVED_BY.get(backend, backend) == "torch" and facts.cuda else "cpu"
         if facts.cuda:
             why["train.device"] = "torch finds a GPU" if device == "cuda" else f"{backend} trains on the CPU"
     elif device == "cuda" and not facts.cuda:

@@ -147,18 +147,22 @@ class TorchLearner(Stepping):
         return self.averaged
 
     def _advance(self, feed: Feed, due: int) -> None:
-        per_epoch = feed.steps_per_epoch
         while self.step < due:
-            if self.step % per_epoch == 0:
-                self._sum, self._weight = 0.0, 0.0
-            last = min(due, self.step - self.step % per_epoch + per_epoch)
-            scales = (self._rates(self.step, last, per_epoch=per_epoch) * self.rate_scale).tolist()
-            for parts, lr in zip(self._parts(feed, last), scales, strict=True):
-                self._update(parts, lr)
-            self._close()
+            for parts, lr in self.stretch(feed, due):
+                self.update(parts, lr)
+            self.close()
 
-    def _update(self, parts: list[Part], lr: float) -> None:
-        """Makes one step."""
+    def stretch(self, feed: Feed, due: int) -> Iterator[tuple[list[Part], float]]:
+        """Gives the batches and the rate of each step up to `due` or the epoch's end; may begin an epoch."""
+        per_epoch = feed.steps_per_epoch
+        if self.step % per_epoch == 0:
+            self._sum, self._weight = 0.0, 0.0
+        last = min(due, self.step - self.step % per_epoch + per_epoch)
+        scales = (self._rates(self.step, last, per_epoch=per_epoch) * self.rate_scale).tolist()
+        return zip(self._parts(feed, last), scales, strict=True)
+
+    def update(self, parts: list[Part], lr: float) -> Tensor:
+        """Makes one step; gives its mean loss."""
         loss, gradients, total = self._evaluate(parts)
         self._open.append((loss, total))
         if isinstance(self.optimizer, LBFGS):
@@ -172,6 +176,7 @@ class TorchLearner(Stepping):
             share = 1 - ema_decay(self.task.train.ema, self.step)
             with torch.no_grad():
                 torch._foreach_lerp_(self.averaged.trained, self.network.trained, share)
+        return loss
 
     def _descend(self, gradients: Sequence[Tensor], lr: float) -> None:
         train, number = self.task.train, self.step
@@ -221,7 +226,7 @@ class TorchLearner(Stepping):
         scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
         return loss.detach(), torch.autograd.grad(scaled, self.network.trained)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Takes the open losses into the sums: once for many steps, because a GPU is waited for each time."""
         if self._open:
             losses = torch.stack([loss for loss, _ in self._open]).tolist()

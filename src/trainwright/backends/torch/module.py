@@ -1,5 +1,7 @@
 """A blueprint as a plain `torch.nn.Module`, for use outside of the package."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor, nn
 
@@ -13,23 +15,27 @@ class Module(nn.Module):
     Args:
         blueprint: The plan.
         seed: Of initial values and dropout. Each forward in training mode is a further step of dropout.
+        tensors: By neutral name; the module shares their memory. Initial values by the seed unless given.
     """
 
-    def __init__(self, blueprint: Blueprint, *, seed: int = 0) -> None:
+    def __init__(
+        self, blueprint: Blueprint, *, seed: int = 0, tensors: Mapping[str, Tensor] | None = None
+    ) -> None:
         super().__init__()
         self.blueprint = blueprint
         self.seed = seed
         self.steps = 0
-        for name, array in blueprint.initial(seed).items():
+        if tensors is None:
+            tensors = {name: torch.from_numpy(array) for name, array in blueprint.initial(seed).items()}
+        for name, tensor in tensors.items():
             *path, last = name.split(".")
             holder: nn.Module = self
             for part in path:
                 if not hasattr(holder, part):
                     holder.add_module(part, nn.Module())
                 holder = getattr(holder, part)
-            tensor = torch.from_numpy(array)
             if blueprint.parameters[name].trained:
-                holder.register_parameter(last, nn.Parameter(tensor))
+                holder.register_parameter(last, nn.Parameter(tensor.detach()))
             else:
                 holder.register_buffer(last, tensor)
 

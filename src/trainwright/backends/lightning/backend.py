@@ -1,0 +1,26 @@
+"""The door of the lightning backend."""
+
+import lightning
+
+from trainwright.backends.lightning.learner import LightningLearner
+from trainwright.backends.torch.backend import TorchBackend
+from trainwright.base.errors import BackendError
+from trainwright.models.task import ModelTask
+from trainwright.train.feed import Feed
+from trainwright.train.learner import Resolved, Task
+
+
+class LightningBackend(TorchBackend):
+    """Trains spec-built models through `lightning.Trainer.fit`; they are torch's in all else."""
+
+    version = f"lightning {lightning.__version__}"
+
+    def prepare(self, task: Task, feed: Feed, *, seed: int, run_on: Resolved) -> LightningLearner:
+        """Makes a learner with initial values by the seed.
+
+        Raises:
+            BackendError: If the task names another backend.
+        """
+        if task.backend != "lightning" or not isinstance(task, ModelTask):
+            raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'lightning'")
+        return LightningLearner(task, feed, seed=seed, run_on=run_on)
