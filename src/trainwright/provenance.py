@@ -95,7 +95,7 @@ def write_provenance(run: LocalRun, plan: Plan, version: VersionRow, *, seconds:
     registry = Registry(run.store)
     environment = registry.environment(registry.run(run.id))
     spec, backend = plan.experiment, plan.experiment.train.backend
-    package = {"torch": "torch", "equinox": "jax"}[backend]
+    package = {"torch": "torch", "equinox": "jax"}.get(backend, "keras")
     record = {
         "training_pipeline": spec.name,
         "dataset_hash": f"sha256:{plan.dataset.content_digest}",

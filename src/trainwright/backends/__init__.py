@@ -2,5 +2,8 @@
 
 CATALOG = {
     "equinox": "trainwright.backends.equinox.backend:EquinoxBackend",
+    "keras": "trainwright.backends.keras.backend:KerasModules",
+    "keras-jax": "trainwright.backends.keras.backend:KerasOnJax",
+    "keras-torch": "trainwright.backends.keras.backend:KerasOnTorch",
     "torch": "trainwright.backends.torch.backend:TorchBackend",
 }

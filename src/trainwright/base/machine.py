@@ -17,6 +17,7 @@ PACKAGES = (
     "jaxlib",
     "equinox",
     "optax",
+    "keras",
     "ml_dtypes",
     "pyarrow",
     "scipy",

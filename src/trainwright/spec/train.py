@@ -88,7 +88,8 @@ class TrainSpec(Part):
     """How a model is trained.
 
     Args:
-        backend: `torch` or `equinox`; `auto` chooses by architecture and by what is installed.
+        backend: `torch`, `equinox`, `keras-jax` or `keras-torch`; `auto` chooses `torch` or `equinox`, and `keras` one
+            of the other two, by architecture and by what is installed.
         device: Where it runs; `auto` is `cuda` where the backend finds a GPU, otherwise `cpu`.
         precision: Of the forward pass and its gradient; `auto` is `float32`. Weights, optimizer, loss, validation
             and predictions are always `float32`.
@@ -124,7 +125,7 @@ class TrainSpec(Part):
         _origin,
     )
 
-    backend: Literal["torch", "equinox"] | Auto = "auto"
+    backend: Literal["torch", "equinox", "keras", "keras-jax", "keras-torch"] | Auto = "auto"
     device: Literal["cpu", "cuda"] | Auto = "auto"
     precision: Literal["float32", "bfloat16", "float16"] | Auto = "auto"
     threads: Count | Auto = "auto"
