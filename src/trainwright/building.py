@@ -16,7 +16,8 @@ def build_model(spec: ModelSpec, *, backend: str = "torch", seed: int = 0) -> An
         spec: With `input_shape` (or `input_dim`) and `output_dim`, unless it is resolved.
         backend: `torch` gives a `torch.nn.Module`: `module(x)` are the outputs, its state dict has the neutral names,
             and dropout follows `train()` and `eval()`. `equinox` gives an `equinox.Module`: `module(x)` is the pair
-            of the outputs in evaluation mode and the running statistics.
+            of the outputs in evaluation mode and the running statistics. `keras` gives a `keras.Model` on whichever
+            engine Keras runs in this process, `keras-jax` and `keras-torch` on theirs.
         seed: Of initial values and dropout.
 
     Returns:

@@ -18,6 +18,7 @@ PACKAGES = (
     "equinox",
     "optax",
     "lightning",
+    "keras",
     "ml_dtypes",
     "pyarrow",
     "scipy",

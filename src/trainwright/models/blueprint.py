@@ -1,7 +1,7 @@
 """The framework-free plan of a network: layers in order, parameters by name, initial values."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -116,15 +116,6 @@ class Blueprint:
         """Says whether any layer is a convolution."""
         return any(layer.kind == "conv" for layer in self.layers)
 
-    @property
-    def records_at_once(self) -> int:
-        """Says how many records a CPU predicts at once.
-
-        Those of many positions in pieces whose activations stay in the processor's cache: a convolutional network or
-        a transformer is two to three times faster in pieces of 64 than of 1024 (`benchmarks/predicting.py`).
-        """
-        return 64 if any(layer.kind in ("conv", "attention") for layer in self.layers) else MANY
-
     def initial(self, seed: int) -> dict[str, Array]:
         """Draws the initial values, a pure function of (seed, parameter name), in float32."""
         return {name: _draw(parameter, name, seed) for name, parameter in self.parameters.items()}
@@ -132,6 +123,19 @@ class Blueprint:
     def count_parameters(self) -> int:
         """Counts the numbers that training changes; running statistics are not among them."""
         return sum(math.prod(one.shape) for one in self.parameters.values() if one.trained)
+
+
+def records_at_once(layers: Iterable[Layer]) -> int:
+    """Says how many records a CPU predicts at once.
+
+    Those of many positions in pieces whose activations stay in the processor's cache: a convolutional network or
+    a transformer is two to three times faster in pieces of 64 than of 1024 (`benchmarks/predicting.py`).
+
+    Example:
+        >>> records_at_once([Layer("dense", "output")]), records_at_once([Layer("conv", "conv_0")])
+        (1024, 64)
+    """
+    return 64 if any(layer.kind in ("conv", "attention") for layer in layers) else MANY
 
 
 def _draw(parameter: Parameter, name: str, seed: int) -> Array:

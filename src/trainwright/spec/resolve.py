@@ -17,16 +17,27 @@ REQUIRED = {
     "torch": ("torch",),
     "equinox": ("jax", "equinox", "optax"),
     "lightning": ("torch", "lightning"),
+    "keras-jax": ("keras", "jax"),
+    "keras-torch": ("keras", "torch"),
 }
-EXTRA = {"torch": "torch", "equinox": "jax", "lightning": "lightning"}
+EXTRA = {
+    "torch": "torch",
+    "equinox": "jax",
+    "lightning": "lightning",
+    "keras-jax": "keras,jax",
+    "keras-torch": "keras,torch",
+}
 SERVED_BY = {"lightning": "torch"}  # whose trained networks are those of another backend
+_PLAIN: Mapping[str, tuple[str, ...]] = {
+    "train.optimizer.name": ("lbfgs",),
+    "train.precision": ("bfloat16", "float16"),
+    "train.device": ("cuda",),
+}
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "equinox": {
-        "train.optimizer.name": ("lbfgs",),
-        "train.precision": ("bfloat16", "float16"),
-        "train.device": ("cuda",),
-    },
+    "equinox": _PLAIN,
+    "keras-jax": _PLAIN,
+    "keras-torch": _PLAIN,
 }
 ROUTINE = {
     "classification": "ClassificationScores",
@@ -56,6 +67,7 @@ class Facts:
         categories: For each input 0 if it is numeric, otherwise the number of its categories.
         installed: Backends that could be used.
         in_memory: Whether the features are in memory, or stay in their file.
+        keras: What Keras runs on in this process or is told to run on, `jax` or `torch`; None where nothing says.
         threads: The number of threads each backend is already bound to, where it is.
         cuda: Whether torch can use a GPU.
         class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
@@ -79,6 +91,7 @@ class Facts:
     class_weights: Sequence[float] = ()
     has_target: bool = True
     in_memory: bool = True
+    keras: str | None = None
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -132,6 +145,8 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
     backend: str = train.backend
     if backend == "auto":
         backend, why["train.backend"] = _choose_backend(experiment, facts)
+    elif backend == "keras":
+        backend, why["train.backend"] = _choose_engine(experiment, facts)
     elif backend not in facts.installed:
         raise BackendError(
             f"train.backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
@@ -233,6 +248,21 @@ def _weigh_classes(loss: Loss, facts: Facts, why: dict[str, str]) -> dict[str, A
             "write one for each, in their sorted order, or 'balanced'"
         )
     return tree
+
+
+def _choose_engine(experiment: Experiment, facts: Facts) -> tuple[str, str]:
+    """Decides what Keras runs on: what it is told to, otherwise by architecture and by what is installed."""
+    if facts.keras is not None and f"keras-{facts.keras}" in facts.installed:
+        return f"keras-{facts.keras}", f"Keras is told to run on {facts.keras}"
+    spatial = experiment.model.architecture in ("cnn", "unet")
+    reasons = {
+        "keras-torch": "convolutions on a CPU" if spatial else "jax is not installed",
+        "keras-jax": "torch is not installed" if spatial else "dense layers, compiled",
+    }
+    for name in reasons if spatial else reversed(reasons):
+        if name in facts.installed:
+            return name, reasons[name]
+    raise BackendError("train.backend: keras is not installed: pip install 'trainwright[keras,torch]'")
 
 
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:

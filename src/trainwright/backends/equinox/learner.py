@@ -12,6 +12,7 @@ from trainwright.backends.equinox.network import Network, make_network, turn
 from trainwright.backends.equinox.program import Parts, Training, programs_of
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array, Tree
+from trainwright.models.blueprint import records_at_once
 from trainwright.models.task import ModelTask
 from trainwright.train.feed import Batch, Feed
 from trainwright.train.groups import frozen_layers, settle_groups
@@ -33,7 +34,7 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
     Returns:
         What the network gives, shape `(records, outputs, ...)`.
     """
-    size = batch_size or network.blueprint.records_at_once
+    size = batch_size or records_at_once(network.blueprint.layers)
     call = _evaluate_whole if whole else _evaluate
     parts = []
     for i in range(0, len(x), size):

@@ -15,7 +15,7 @@ from trainwright.backends.torch.network import Network
 from trainwright.backends.torch.optimizer import Optimizer, clip_by_norm, clip_by_value
 from trainwright.backends.torch.scaler import LossScale
 from trainwright.base.tree import Array, Tree
-from trainwright.models.blueprint import MANY
+from trainwright.models.blueprint import MANY, records_at_once
 from trainwright.models.task import ModelTask
 from trainwright.spec import optimizer as spec
 from trainwright.train.clock import Clock
@@ -43,7 +43,7 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
     Returns:
         What the network gives, shape `(records, outputs, ...)`.
     """
-    size = batch_size or (network.blueprint.records_at_once if network.device.type == "cpu" else MANY)
+    size = batch_size or (records_at_once(network.blueprint.layers) if network.device.type == "cpu" else MANY)
     call = network.whole if whole else partial(network, training=False)
     with torch.inference_mode():
         parts = [
