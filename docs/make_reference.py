@@ -106,6 +106,10 @@ def _sections(part: Any, path: str) -> Iterator[tuple[str, Any]]:
         chosen = variants(annotation)
         for tag, variant in chosen.items():
             yield f"`{here}`: `{tag}`", variant
+            for inner, inside in fields_of(variant).items():
+                # What such an item holds in its turn has its own section here already.
+                lists = [option for option in options(inside) if option.kind is list and is_part(option.item)]
+                yield from ((f"`{here}.{inner}.N`", option.item) for option in lists)
         for option in () if chosen else options(annotation):
             if is_part(option.kind):
                 yield from _sections(option.kind, here)
@@ -128,9 +132,10 @@ def _type(annotation: Any) -> str:
     if variants(annotation):
         names = ", ".join(f"`{name}`" for name in variants(annotation))
         bare = [option for option in options(annotation) if option.kind is Literal]
-        also = (
-            ", or its bare name" if any(set(one.values) >= set(variants(annotation)) for one in bare) else ""
-        )
+        also = ""
+        if any(set(one.values) & set(variants(annotation)) for one in bare):
+            whole = any(set(one.values) >= set(variants(annotation)) for one in bare)
+            also = ", or its bare name" + ("" if whole else " where nothing else is required")
         auto = ", or `auto`" if any("auto" in one.values for one in bare) else ""
         return f"one of {names}, by `{tag_of(annotation)}`{also}{auto}"
     if any(option.item is Use for option in options(annotation)):

@@ -21,6 +21,7 @@ from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.losses import parts_of
 from trainwright.spec.resolve import REQUIRED, Facts
 
 
@@ -108,7 +109,8 @@ def _categories(preparation: Preparation, columns: Sequence[ColumnSpec]) -> list
 
 def _balanced(experiment: Experiment, preparation: Preparation, y: Array) -> list[float]:
     """Gives balanced weights of classes where they are asked for."""
-    if getattr(experiment.train.loss, "class_weights", None) != "balanced":
+    asked = [getattr(one, "class_weights", None) for one in parts_of(experiment.train.loss)]
+    if "balanced" not in asked:
         return []
     if isinstance(preparation.targets, MultiLabels):
         return balance_labels(y, preparation.targets.names)

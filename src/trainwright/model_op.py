@@ -7,7 +7,9 @@ from typing import Any
 import numpy as np
 
 from trainwright.backends import CATALOG as BACKENDS
-from trainwright.base.errors import DataError
+from trainwright.backends.equinox.threads import threads_in_force
+from trainwright.base.errors import BackendError, DataError, SpecError
+from trainwright.base.extras import installed
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records
@@ -23,13 +25,15 @@ from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Sequential
 from trainwright.spec.build import find, own_code_from
 from trainwright.spec.model import ModelSpec
+from trainwright.spec.resolve import EXTRA, LACKING, REQUIRED
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 from trainwright.train.learner import Predictor, Resolved
 from trainwright.validation.classification import probabilities
+from trainwright.validation.families import family_of
 from trainwright.validation.multilabel import label_probabilities
-from trainwright.validation.unit import invert_quantiles, invert_variance
+from trainwright.validation.unit import invert_spread
 
 
 def describe(
@@ -61,6 +65,29 @@ def describe(
         "threads": run_on.threads,
         "device": run_on.device,
     }
+
+
+def served_by(description: Mapping[str, Any], backend: str) -> dict[str, Any]:
+    """Gives the description of a model as another backend serves it; on the CPU where that is all the backend has.
+
+    Args:
+        description: From `describe`.
+        backend: Its name.
+
+    Raises:
+        SpecError: If there is no such backend.
+        BackendError: If it is not installed.
+    """
+    if backend not in REQUIRED:
+        raise SpecError(f"backend: there is no {backend!r}, only {', '.join(REQUIRED)}")
+    if not all(installed(package) for package in REQUIRED[backend]):
+        raise BackendError(
+            f"backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
+        )
+    cpu_only = description["device"] in LACKING.get(backend, {}).get("train.device", ())
+    bound = threads_in_force() if backend == "equinox" else None
+    changes = {"backend": backend} | ({"device": "cpu"} if cpu_only else {})
+    return {**description, **changes, "threads": bound or description["threads"]}
 
 
 class ModelOp:
@@ -105,15 +132,24 @@ class ModelOp:
         )
 
     @classmethod
-    def load(cls, registry: Registry, ref: str) -> "ModelOp":
+    def load(cls, registry: Registry, ref: str, *, backend: str | None = None) -> "ModelOp":
         """Loads the version that a reference names.
+
+        Args:
+            registry: Where it is.
+            ref: Such as `name@best`.
+            backend: Predicts instead of the one it was trained by; the outputs agree to 1e-5 of their scale.
 
         Raises:
             StoreError: If there is no such version, or its objects are damaged.
+            SpecError: If there is no such backend.
+            BackendError: If the backend is not installed.
         """
         version = registry.resolve(ref)
         own_code_from(Path(registry.run(version.run).folder))
         description: Any = registry.operator(version)
+        if backend is not None:
+            description = served_by(description, backend)
         return cls(description, registry.weights(version), version=version)
 
     def __call__(self, x: Any, *, batch_size: int | None = None) -> Array:
@@ -137,7 +173,8 @@ class ModelOp:
 
         Returns:
             `logits`, shape `(records, classes, ...)`; or `y`, shape `(records, outputs, ...)`, after the target's
-            operators, with `variance` of that shape or `quantiles`, shape `(records, levels, outputs)`; or `embedding`.
+            operators, with `variance`, or `scale` and perhaps `df`, of that shape, or `quantiles`, shape `(records,
+            levels, outputs)`; or `embedding`.
 
         Raises:
             DataError: If the records are not such as the model was trained on.
@@ -164,15 +201,10 @@ class ModelOp:
         """Gives how sure a regression is, in the unit of the data.
 
         Returns:
-            `variance`, shape `(records, outputs)`, in squared units, or `quantiles`, shape `(records, levels,
-            outputs)`; nothing for a point.
+            `variance`, shape `(records, outputs)`, in squared units; or `scale`, shape `(records, outputs)`, and of
+            Student's t `df`; or `quantiles`, shape `(records, levels, outputs)`; nothing for a point.
         """
-        invert, found = self.preparation.targets.invert, {}
-        if "variance" in outputs:
-            found["variance"] = invert_variance(outputs["variance"], invert)
-        if "quantiles" in outputs:
-            found["quantiles"] = invert_quantiles(outputs["quantiles"], invert)
-        return found
+        return invert_spread(outputs, self.preparation.targets.invert)
 
     def unseen(self, x: Any) -> dict[str, int]:
         """Counts the records of a table whose category was not there in training; such a one is taken for missing.
@@ -216,7 +248,7 @@ class ModelOp:
 
         Returns:
             The class and `p(class)` for each class; for each label, whether it holds, and `p(label)`; each target, and
-            its `std` or quantiles such as `q0.05`; the classes of pixels; or the `embedding`.
+            its `std`, `scale` and `df`, or quantiles such as `q0.05`; the classes of pixels; or the `embedding`.
 
         Raises:
             DataError: As `outputs`, or if two of the columns would have one name.
@@ -239,10 +271,14 @@ class ModelOp:
         if len(targets) != count:
             targets = [f"{targets[0]}[{number}]" for number in range(count)]
         found: dict[str, Array] = {}
+        family = family_of({"y": decoded, **spread})
         for number, name in enumerate(targets):
             own = {name: decoded[:, number]}
-            if "variance" in spread:
-                own[f"{name}.std"] = np.sqrt(spread["variance"][:, number])
+            if family is not None:
+                own[f"{name}.std"] = family.std()[:, number]
+            for part in ("scale", "df"):
+                if part in spread:
+                    own[f"{name}.{part}"] = spread[part][:, number]
             if "quantiles" in spread:
                 for place, level in enumerate(self.description["model"]["quantiles"]):
                     own[f"{name}.q{level:g}"] = spread["quantiles"][:, place, number]
@@ -265,14 +301,17 @@ def _chances(names: Sequence[Any], chances: Array) -> dict[str, Array]:
     return {f"p({name})": chances[:, number].astype(np.float32) for number, name in enumerate(names)}
 
 
-def load_model(ref: str, *, home: Path | str | None = None) -> ModelOp:
+def load_model(ref: str, *, home: Path | str | None = None, backend: str | None = None) -> ModelOp:
     """Loads a trained model.
 
     Args:
         ref: Such as `name@best`.
         home: The store; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
+        backend: Predicts instead of the one it was trained by; the outputs agree to 1e-5 of their scale.
 
     Raises:
         StoreError: If there is no such version, or its objects are damaged.
+        SpecError: If there is no such backend.
+        BackendError: If the backend is not installed.
     """
-    return ModelOp.load(Registry(Store.open(home_of(home), create=False)), ref)
+    return ModelOp.load(Registry(Store.open(home_of(home), create=False)), ref, backend=backend)

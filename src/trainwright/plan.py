@@ -31,14 +31,17 @@ from trainwright.models.fine_tuning import (
     pin,
     take_weights,
 )
+from trainwright.models.heads import DISTRIBUTIONS
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
+from trainwright.ops.operator import Operator
 from trainwright.registering import FAMILY
 from trainwright.registration import with_registered_data
 from trainwright.routines import CATALOG as ROUTINES
 from trainwright.spec.build import build, find, own_code_from
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
+from trainwright.spec.own_loss import check_own_losses
 from trainwright.spec.resolve import SERVED_BY, resolve
 from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
@@ -240,8 +243,17 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     train = resolved.train
     assert train.loss != "auto" and resolved.model.quantiles != "auto"
     run_on = Resolved(device=train.device, threads=int(train.threads))
-    blueprint = build_blueprint(resolved.model, loss=spell_out(train.loss).name)
-    task = ModelTask(blueprint, train, train.epochs, quantiles=tuple(resolved.model.quantiles or ()))
+    loss = spell_out(train.loss)
+    _check_way_back(resolved.model.head, preparation.targets)
+    check_own_losses(loss, backend=train.backend, task_type=resolved.model.task_type)
+    blueprint = build_blueprint(resolved.model, loss=loss.name)
+    task = ModelTask(
+        blueprint,
+        train,
+        train.epochs,
+        quantiles=tuple(resolved.model.quantiles or ()),
+        kind=resolved.model.task_type,
+    )
     taken: Mapping[str, Array] = {}
     if parent is not None:
         model = resolved.model
@@ -291,6 +303,16 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         taken,
         seen,
     )
+
+
+def _check_way_back(head: str, targets: Operator) -> None:
+    """Refuses operators of a target that cannot carry back what a head says besides a point."""
+    told = f"model.head {head!r} goes with operators"
+    if head in DISTRIBUTIONS and not targets.affine:
+        cure = "write Standardize, MinMax or Robust, or model.head: quantiles"
+        raise SpecError(f"data.target_operators: {told} that only shift and scale; {cure}")
+    if head == "quantiles" and not targets.increasing:
+        raise SpecError(f"data.target_operators: {told} that keep the order of values; leave the others out")
 
 
 def _callbacks(experiment: Experiment) -> list[Callback]:

@@ -18,7 +18,7 @@ from trainwright.spec.differences import differences
 from trainwright.spec.edit import edit, parse_change
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.read import read_experiment
-from trainwright.store.lineage import FILE
+from trainwright.store.lineage import CONVERTED, FILE
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
@@ -101,7 +101,7 @@ def reproduce_version(
         listeners: Such as a progress bar.
 
     Raises:
-        StoreError: If the version's starting point is not kept, or it was imported and not trained.
+        StoreError: If the version's starting point is not kept, or it was imported or converted, not trained.
     """
     registry = Registry(Store.open(home_of(home), create=False))
     version = registry.resolve(ref, collected=True)
@@ -114,6 +114,9 @@ def reproduce_version(
             f"{name} was imported from {file_used}, no training of it is recorded; "
             "`trainwright import` of the same file gives the same weights"
         )
+    converted = next((edge.target for edge in registry.edges(run.id) if edge.what == CONVERTED), None)
+    if converted is not None:
+        raise StoreError(f"{name} was converted from {converted}, which is what was trained; reproduce that")
     wanted, folder = recorded, Path(run.folder)
     if file is not None:
         document = read_experiment(file, changes=changes)

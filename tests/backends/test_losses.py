@@ -14,10 +14,11 @@ pytest.importorskip("equinox")
 
 import jax
 import jax.numpy as jnp
+import optax
 
 from trainwright.backends.equinox import loss as equinox_loss
 from trainwright.backends.torch import loss as torch_loss
-from trainwright.base.errors import BackendError
+from trainwright.base.errors import BackendError, SpecError
 from trainwright.models.task import ModelTask
 from trainwright.spec.train import TrainSpec
 
@@ -70,6 +71,19 @@ def binary_cross_entropy(outputs, x, y, weight, *, positive=(1.0, 1.0)):
     return np.mean(by_label) / weight.sum()
 
 
+def focal(outputs, x, y, weight, *, gamma, class_weights=(1.0, 1.0, 1.0)):
+    chance = np.take_along_axis(special.softmax(outputs, 1), y[:, None], 1)[:, 0]
+    importance = np.array(class_weights)[y]
+    each = importance * (1 - chance) ** gamma * -np.log(chance)
+    by_record = lambda values: values.reshape(N, -1).mean(1)  # noqa: E731
+    return (by_record(each) * weight).sum() / (by_record(importance) * weight).sum()
+
+
+def binary_focal(outputs, x, y, weight, *, gamma, alpha):
+    theirs = optax.losses.sigmoid_focal_loss(outputs.astype(np.float32), y, alpha=alpha, gamma=gamma)
+    return np.average(np.asarray(theirs, dtype=float).mean(1), weights=weight)
+
+
 def by_sklearn(score, outputs, x, y, weight):
     return score(y.reshape(N, -1), outputs.reshape(N, -1), sample_weight=weight)
 
@@ -81,6 +95,29 @@ def huber(outputs, x, y, weight, *, delta):
 def gaussian_nll(outputs, x, y, weight):
     scale = np.sqrt(np.log1p(np.exp(outputs[:, 2:])) + 1e-6)
     return np.average(-stats.norm.logpdf(y, outputs[:, :2], scale).mean(1), weights=weight)
+
+
+def soften(raw, least):
+    return np.log1p(np.exp(raw)) + least
+
+
+def laplace_nll(outputs, x, y, weight):
+    each = -stats.laplace.logpdf(y, outputs[:, :2], soften(outputs[:, 2:], 1e-3))
+    return np.average(each.mean(1), weights=weight)
+
+
+def student_t_nll(outputs, x, y, weight):
+    scale, df = soften(outputs[:, 2:4], 1e-3), soften(outputs[:, 4:], 2.001)
+    return np.average(-stats.t.logpdf(y, df, outputs[:, :2], scale).mean(1), weights=weight)
+
+
+def asymmetric(outputs, x, y, weight, *, steep):
+    error = y - outputs
+    return np.average(np.where(error > 0, steep * error, -error).mean(1), weights=weight)
+
+
+def added(outputs, x, y, weight, *, parts):
+    return sum(factor * part(outputs, x, y, weight) for part, factor in parts)
 
 
 def pinball(outputs, x, y, weight):
@@ -135,6 +172,13 @@ PIXELS = numbers.integers(0, 3, size=(N, 2, 4))
 ABSOLUTE = partial(by_sklearn, metrics.mean_absolute_error)
 SQUARED = partial(by_sklearn, metrics.mean_squared_error)
 WEIGHED = {"name": "cross_entropy", "class_weights": CLASS_WEIGHTS}
+OWN = "backends.own_losses:Asymmetric"
+
+
+def composite(*shares):
+    return {"name": "composite", "losses": [{"loss": loss, "weight": weight} for loss, weight in shares]}
+
+
 # loss, shape of the outputs, target, reference, shape of x
 CASES = {
     "cross_entropy": ("cross_entropy", (N, 3), CLASSES, cross_entropy),
@@ -169,6 +213,69 @@ CASES = {
         (N, 2),
         BITS,
         partial(binary_cross_entropy, positive=(3.0, 0.5)),
+    ),
+    "focal": ("focal", (N, 3), CLASSES, partial(focal, gamma=2.0)),
+    "focal, another gamma": (
+        {"name": "focal", "gamma": 0.5},
+        (N, 3),
+        CLASSES,
+        partial(focal, gamma=0.5),
+    ),
+    "focal without focus": ({"name": "focal", "gamma": 0.0}, (N, 3), CLASSES, cross_entropy),
+    "focal with class weights": (
+        {"name": "focal", "gamma": 1.5, "class_weights": CLASS_WEIGHTS},
+        (N, 3),
+        CLASSES,
+        partial(focal, gamma=1.5, class_weights=CLASS_WEIGHTS),
+    ),
+    "focal of pixels": (
+        {"name": "focal", "class_weights": CLASS_WEIGHTS},
+        (N, 3, 2, 4),
+        PIXELS,
+        partial(focal, gamma=2.0, class_weights=CLASS_WEIGHTS),
+    ),
+    "binary_focal": ("binary_focal", (N, 2), BITS, partial(binary_focal, gamma=2.0, alpha=0.25)),
+    "binary_focal with options": (
+        {"name": "binary_focal", "gamma": 0.7, "alpha": 0.6},
+        (N, 2),
+        BITS,
+        partial(binary_focal, gamma=0.7, alpha=0.6),
+    ),
+    "binary_focal without alpha": (
+        {"name": "binary_focal", "gamma": 0.0, "alpha": None},
+        (N, 2),
+        BITS,
+        binary_cross_entropy,
+    ),
+    "laplace_nll": ("laplace_nll", (N, 4), draw(N, 2), laplace_nll),
+    "student_t_nll": ("student_t_nll", (N, 6), draw(N, 2), student_t_nll),
+    "own": ({"name": "own", "use": OWN}, (N, 2), draw(N, 2), partial(asymmetric, steep=2.0)),
+    "own with arguments": (
+        {"name": "own", "use": OWN, "args": {"steep": 5.0}},
+        (N, 2),
+        draw(N, 2),
+        partial(asymmetric, steep=5.0),
+    ),
+    "composite": (
+        composite(("mse", 0.7), ({"name": "huber", "delta": 0.3}, 0.2), ({"name": "own", "use": OWN}, 3.0)),
+        (N, 2),
+        draw(N, 2),
+        partial(
+            added,
+            parts=[(SQUARED, 0.7), (partial(huber, delta=0.3), 0.2), (partial(asymmetric, steep=2.0), 3.0)],
+        ),
+    ),
+    "composite of classes": (
+        composite((WEIGHED, 1.0), ({"name": "focal", "class_weights": CLASS_WEIGHTS}, 0.5)),
+        (N, 3),
+        CLASSES,
+        partial(
+            added,
+            parts=[
+                (partial(focal, gamma=0.0, class_weights=CLASS_WEIGHTS), 1.0),
+                (partial(focal, gamma=2.0, class_weights=CLASS_WEIGHTS), 0.5),
+            ],
+        ),
     ),
     "mse": ("mse", (N, 2), draw(N, 2), SQUARED),
     "mse of fields": ("mse", (N, 2, 3, 4), draw(N, 2, 3, 4), SQUARED),
@@ -298,6 +405,9 @@ def test_triplets_need_a_second_class(measure):
         ("supervised_contrastive", np.ones(N)),
         ("nt_xent", np.ones(N)),
         ("class weights", np.take(CLASS_WEIGHTS, CLASSES)),
+        ("focal with class weights", np.take(CLASS_WEIGHTS, CLASSES)),
+        ("composite", np.ones(N)),
+        ("composite of classes", np.take(CLASS_WEIGHTS, CLASSES)),
         ("class weights of pixels", np.take(CLASS_WEIGHTS, PIXELS).mean((1, 2))),
     ],
 )
@@ -333,3 +443,60 @@ def test_gradients_are_those_of_finite_differences(name):
     outputs = torch.from_numpy(OUTPUTS[name].astype(float)).requires_grad_()
     rest = [torch.from_numpy(one.astype(float) if one.dtype.kind == "f" else one) for one in (X, y, WEIGHT)]
     assert torch.autograd.gradcheck(lambda ours: objective(ours, *rest), outputs, eps=1e-6, atol=1e-6)
+
+
+@both
+@pytest.mark.parametrize("far", [30.0, 1e4])
+@pytest.mark.parametrize(
+    "name", [name for name, case in CASES.items() if not name.startswith((*SINGLE, "reconstruction"))]
+)
+def test_losses_and_gradients_are_finite_far_away(measure, name, far):
+    loss, shape, y, _ = CASES[name]
+    signs = np.sign(np.random.default_rng(1).normal(size=shape)).astype(np.float32)
+    for outputs in (far * signs, -far * np.ones(shape, np.float32), far * np.ones(shape, np.float32)):
+        value, gradient, _ = measure(loss, outputs, X, y, WEIGHT)
+        assert np.isfinite(value) and np.isfinite(gradient).all()
+
+
+@both
+def test_a_student_with_many_degrees_of_freedom_is_normal(measure):
+    y, raw = draw(N, 1), 3e4
+    outputs = np.hstack([draw(N, 1), np.ones((N, 1), np.float32), np.full((N, 1), raw, np.float32)])
+    exact = -stats.norm.logpdf(y[:, 0], outputs[:, 0], np.log1p(np.e) + 1e-3).mean()
+    assert measure("student_t_nll", outputs, X, y, None)[0] == pytest.approx(exact, rel=2e-4)
+
+
+def test_what_frameworks_have_themselves_is_the_same():
+    outputs, y = torch.from_numpy(OUTPUTS["laplace_nll"]), torch.from_numpy(CASES["laplace_nll"][2])
+    scale = torch.nn.functional.softplus(outputs[:, 2:]) + 1e-3
+    theirs = -torch.distributions.Laplace(outputs[:, :2], scale).log_prob(y).mean()
+    assert torch_loss.laplace_nll(outputs, y, None).item() == pytest.approx(theirs.item(), rel=1e-6)
+    outputs, y = torch.from_numpy(OUTPUTS["student_t_nll"]), torch.from_numpy(CASES["student_t_nll"][2])
+    scale, df = (torch.nn.functional.softplus(one) for one in outputs[:, 2:].chunk(2, 1))
+    theirs = -torch.distributions.StudentT(df + 2.001, outputs[:, :2], scale + 1e-3).log_prob(y).mean()
+    assert torch_loss.student_t_nll(outputs, y, None).item() == pytest.approx(theirs.item(), rel=1e-6)
+
+
+@both
+def test_an_own_loss_gives_one_number_per_record(measure):
+    loss = {"name": "own", "use": "backends.own_losses:Whole"}
+    with pytest.raises(BackendError, match=r"shape \(\) for 7 records"):
+        measure(loss, OUTPUTS["mse"], X, CASES["mse"][2], None)
+
+
+@pytest.mark.parametrize(
+    ("use", "text"),
+    [
+        ("backends.own_losses:bare", "not a class with torch"),
+        ("backends.own_losses:Missing", "cannot be imported"),
+        ("os:system", "not a class with torch"),
+    ],
+)
+def test_an_own_loss_is_a_class_with_a_method_of_the_backend(use, text):
+    with pytest.raises(SpecError, match=rf"train\.loss\.use: .*{text}"):
+        torch_loss.Objective(task_of({"name": "own", "use": use}))
+
+
+def test_a_backend_that_an_own_loss_has_not_is_refused():
+    with pytest.raises(SpecError, match=r"train\.loss\.use: .*not a class with equinox"):
+        equinox_loss.Objective(task_of({"name": "own", "use": "backends.own_losses:TorchOnly"}))

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from scipy import optimize, special
+from scipy import optimize, special, stats
 from sklearn.neighbors import KNeighborsClassifier
 
 torch = pytest.importorskip("torch")
@@ -15,6 +15,7 @@ from trainwright.backends.torch import network as torch_network
 from trainwright.backends.torch.backend import TorchBackend
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.task import ModelTask
+from trainwright.spec.losses import names_of
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.train import SGD, Adam, TrainSpec
 from trainwright.train.feed import ArrayFeed, Batch
@@ -48,7 +49,8 @@ def prepare(x, y, *, loss, outputs, backend="torch", epochs=1, weight=None, view
     arrays = {"x": x.astype(np.float32), "y": y} | ({} if weight is None else {"weight": weight})
     feed = ArrayFeed(arrays, batch_size=train.batch_size * train.accumulate, seed=1)
     feed = TwoViews(feed) if views else feed
-    task = ModelTask(plan, train, epochs, quantiles=tuple(model.get("quantiles", ())))
+    kind = "regression" if "own" in names_of(train.loss) else None
+    task = ModelTask(plan, train, epochs, quantiles=tuple(model.get("quantiles", ())), kind=kind)
     return BACKENDS[backend]().prepare(task, feed, seed=2, run_on=Resolved()), feed
 
 
@@ -66,6 +68,7 @@ LABELS = (numbers.uniform(size=(22, 3)) < 0.4).astype(np.float32)
 TARGETS = numbers.normal(size=(22, 2)).astype(np.float32)
 WEIGHT = numbers.uniform(0.5, 2.0, 22).astype(np.float32)
 WEIGHED = {"name": "cross_entropy", "class_weights": [0.5, 2.0, 1.0], "label_smoothing": 0.1}
+OWN = {"name": "own", "use": "backends.own_losses:Asymmetric", "args": {"steep": 3.0}}
 QUANTILES = {"head": "quantiles", "quantiles": LEVELS}
 TASKS = {
     "classification": {"y": CLASSES, "loss": WEIGHED, "outputs": 3},
@@ -73,7 +76,17 @@ TASKS = {
     "mae": {"y": TARGETS, "loss": "mae", "outputs": 2},
     "huber": {"y": TARGETS, "loss": {"name": "huber", "delta": 0.5}, "outputs": 2},
     "gaussian_nll": {"y": TARGETS, "loss": "gaussian_nll", "outputs": 2, "model": {"head": "mean_variance"}},
+    "laplace_nll": {"y": TARGETS, "loss": "laplace_nll", "outputs": 2, "model": {"head": "laplace"}},
+    "student_t_nll": {"y": TARGETS, "loss": "student_t_nll", "outputs": 2, "model": {"head": "student_t"}},
     "quantile": {"y": TARGETS, "loss": "quantile", "outputs": 2, "model": QUANTILES},
+    "focal": {"y": CLASSES, "loss": {"name": "focal", "class_weights": [0.5, 2.0, 1.0]}, "outputs": 3},
+    "binary_focal": {"y": LABELS, "loss": "binary_focal", "outputs": 3},
+    "own": {"y": TARGETS, "loss": OWN, "outputs": 2},
+    "composite": {
+        "y": TARGETS,
+        "loss": {"name": "composite", "losses": [{"loss": "mse", "weight": 0.7}, {"loss": OWN}]},
+        "outputs": 2,
+    },
     "supervised_contrastive": {"y": CLASSES, "loss": "supervised_contrastive", "outputs": 5},
     "triplet": {"y": CLASSES, "loss": {"name": "triplet", "margin": 0.5}, "outputs": 5},
     "reconstruction": {"y": CLASSES, "loss": "reconstruction", "outputs": 4},
@@ -100,7 +113,9 @@ def test_both_backends_train_every_task_alike(name):
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
-@pytest.mark.parametrize("name", ["classification", "gaussian_nll", "multi_label"])
+@pytest.mark.parametrize(
+    "name", ["classification", "gaussian_nll", "multi_label", "focal", "student_t_nll", "composite"]
+)
 def test_accumulated_batches_make_the_step_of_all_their_records(name, backend):
     options = {**TASKS[name], "weight": WEIGHT, "backend": backend, "epochs": 3}
     whole = fit(X, **options, batch_size=8)
@@ -182,6 +197,24 @@ SAMPLE = np.random.default_rng(4).gamma(2.0, size=101)  # so many that every lev
 BALANCED = 100 / (3 * COUNTS)
 
 
+HEAVY = np.random.default_rng(5).standard_t(4.0, size=400) / 2
+
+
+def added_centre(squared, absolute):
+    def cost(m):
+        return (squared * np.square(SAMPLE - m) + absolute * np.abs(SAMPLE - m)).sum()
+
+    return optimize.minimize_scalar(cost, bounds=(0, 5)).x
+
+
+def focal_shares(gamma):
+    def cost(logits):
+        chance = special.softmax(logits)
+        return (SHARES * (1 - chance) ** gamma * -np.log(chance)).sum()
+
+    return special.softmax(optimize.minimize(cost, np.zeros(3), tol=1e-10).x)
+
+
 def huber_centre(delta):
     return optimize.minimize_scalar(lambda m: special.huber(delta, SAMPLE - m).sum(), bounds=(0, 5)).x
 
@@ -214,6 +247,37 @@ def huber_centre(delta):
             "gaussian_nll",
             SAMPLE, 1, {"head": "mean_variance"}, lambda f: np.append(f["y"], f["variance"]),
             [SAMPLE.mean(), SAMPLE.var()],
+        ),
+        (
+            "laplace_nll",
+            SAMPLE, 1, {"head": "laplace"}, lambda f: np.append(f["y"], f["scale"]),
+            [np.median(SAMPLE), np.abs(SAMPLE - np.median(SAMPLE)).mean()],
+        ),
+        (
+            "student_t_nll",
+            HEAVY, 1, {"head": "student_t"}, lambda f: np.concatenate([f["y"], f["scale"], f["df"] / 30]),
+            [stats.t.fit(HEAVY)[place] / divisor for place, divisor in ((1, 1), (2, 1), (0, 30))],
+        ),
+        (
+            {"name": "own", "use": "backends.own_losses:Asymmetric", "args": {"steep": 3.0}},
+            SAMPLE, 1, {}, lambda f: f["y"], [np.quantile(SAMPLE, 0.75, method="inverted_cdf")],
+        ),
+        (
+            {"name": "composite", "losses": [{"loss": "mse", "weight": 2.0}, {"loss": "mae", "weight": 0.5}]},
+            SAMPLE, 1, {}, lambda f: f["y"], [added_centre(2.0, 0.5)],
+        ),
+        (
+            {"name": "binary_focal", "gamma": 0.0, "alpha": 0.8},
+            np.eye(3, dtype=np.float32)[RARE], 3, {}, lambda f: special.expit(f["logits"]),
+            [0.8 * p / (0.8 * p + 0.2 * (1 - p)) for p in SHARES],
+        ),
+        (
+            {"name": "focal", "gamma": 0.0, "class_weights": BALANCED.tolist()},
+            RARE, 3, {}, lambda f: special.softmax(f["logits"]), [1 / 3] * 3,
+        ),
+        (
+            {"name": "focal", "gamma": 2.0},
+            RARE, 3, {}, lambda f: special.softmax(f["logits"]), focal_shares(2.0),
         ),
         (
             "quantile",

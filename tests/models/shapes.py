@@ -113,6 +113,20 @@ MODELS = {
         "task_type": "regression",
         **TINY,
     },
+    "laplace": {
+        "architecture": "mlp",
+        "input_shape": [5],
+        "head": "laplace",
+        "task_type": "regression",
+        **TINY,
+    },
+    "student_t": {
+        "architecture": "cnn",
+        "input_shape": [9],
+        "head": "student_t",
+        "task_type": "regression",
+        **TINY,
+    },
     "quantiles": {
         "architecture": "cnn",
         "input_shape": [9],

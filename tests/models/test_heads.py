@@ -43,12 +43,29 @@ def test_outputs_are_level_major():
 
 def test_nan_stays_nan():
     raw = np.full((1, 6), np.nan, dtype=np.float32)
-    for head in ("point", "mean_variance", "quantiles"):
+    for head in ("point", "mean_variance", "laplace", "student_t", "quantiles"):
         found = decode(head, raw, quantiles=[0.1, 0.5, 0.9])
         assert all(np.isnan(array).all() for array in found.values())
 
 
-@pytest.mark.parametrize(("head", "count"), [("point", 2), ("mean_variance", 4), ("quantiles", 6)])
+@pytest.mark.parametrize("space", [(), (4,)])
+def test_a_distribution_has_its_parts_one_after_another(space):
+    raw = np.random.default_rng(1).normal(size=(5, 6, *space))
+    found = decode("laplace", raw)
+    assert list(found) == ["y", "scale"]
+    np.testing.assert_array_equal(found["y"], raw[:, :3])
+    np.testing.assert_allclose(found["scale"], log1p(np.exp(raw[:, 3:])) + 1e-3, rtol=1e-12)
+    found = decode("student_t", raw)
+    assert list(found) == ["y", "scale", "df"]
+    np.testing.assert_array_equal(found["y"], raw[:, :2])
+    np.testing.assert_allclose(found["scale"], log1p(np.exp(raw[:, 2:4])) + 1e-3, rtol=1e-12)
+    np.testing.assert_allclose(found["df"], log1p(np.exp(raw[:, 4:])) + 2.001, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("head", "count"),
+    [("point", 2), ("mean_variance", 4), ("laplace", 4), ("student_t", 6), ("quantiles", 6)],
+)
 def test_a_head_has_as_many_outputs_as_it_decodes(head, count):
     assert count_outputs(head, 2, quantiles=[0.1, 0.5, 0.9]) == count
     assert decode(head, RAW[:, :count], quantiles=[0.1, 0.5, 0.9])["y"].shape == (5, 2)
@@ -61,10 +78,12 @@ def test_a_head_has_as_many_outputs_as_it_decodes(head, count):
         ("quantiles", RAW, None),
         ("quantiles", RAW[:, :5], [0.1, 0.5, 0.9]),
         ("mean_variance", RAW[:, :5], None),
+        ("laplace", RAW[:, :5], None),
+        ("student_t", RAW[:, :5], None),
     ],
 )
 def test_what_is_no_head_or_does_not_divide_is_an_error(head, raw, levels):
-    with pytest.raises(ValueError, match=r"head|divide|pairs"):
+    with pytest.raises(ValueError, match=r"head|divide|pairs|triples"):
         decode(head, raw, quantiles=levels)
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from scipy import stats
+from scipy import special, stats
 from scipy.special import expit, softmax
 from sklearn import metrics
 from sklearn.neighbors import KNeighborsClassifier
@@ -147,6 +147,7 @@ def test_a_segmentation_is_measured_by_its_pixels():
 Y = numbers.normal(size=(N, 2))
 GUESS = Y + numbers.normal(size=(N, 2))
 VARIANCE = numbers.exponential(size=(N, 2)) + 0.1
+SCALE, DF = np.sqrt(VARIANCE), numbers.uniform(2.1, 30.0, VARIANCE.shape)
 QUANTILES = GUESS[:, None] + np.array([-1.0, 0.0, 1.5])[:, None]
 TENSORS = [torch.from_numpy(one) for one in (GUESS, Y)]
 
@@ -167,6 +168,22 @@ def mean(losses):
         ),
         (part("mae"), lambda: mean(np.abs(GUESS - Y))),
         ("gaussian_nll", lambda: mean(-stats.norm.logpdf(Y, GUESS, np.sqrt(VARIANCE)))),
+        ("laplace_nll", lambda: mean(-stats.laplace.logpdf(Y, GUESS, SCALE))),
+        ("student_t_nll", lambda: mean(-stats.t.logpdf(Y, DF, GUESS, SCALE))),
+        (
+            part("own", use="backends.own_losses:Asymmetric", args={"steep": 3.0}),
+            lambda: mean(np.where(Y > GUESS, 3 * (Y - GUESS), GUESS - Y)),
+        ),
+        (
+            part(
+                "composite",
+                losses=[
+                    {"loss": "mae", "weight": 0.5},
+                    {"loss": {"name": "huber", "delta": 0.3}, "weight": 2.0},
+                ],
+            ),
+            lambda: 0.5 * mean(np.abs(Y - GUESS)) + 2 * mean(special.huber(0.3, Y - GUESS)),
+        ),
         (
             "quantile",
             lambda: np.mean(
@@ -180,7 +197,9 @@ def mean(losses):
 )
 def test_the_loss_is_the_one_the_model_is_trained_on(loss, expected):
     """As the model sees the target; the unit of the target must not matter."""
-    outputs = {"y": GUESS, "variance": VARIANCE, "quantiles": QUANTILES}
+    spread = {"laplace_nll": {"scale": SCALE}, "student_t_nll": {"scale": SCALE, "df": DF}}
+    distribution = spread.get(loss) if isinstance(loss, str) else None
+    outputs = {"y": GUESS, "quantiles": QUANTILES, **(distribution or {"variance": VARIANCE})}
     task = task_of(loss, outputs, quantiles=LEVELS)
     found = RegressionScores()(look(outputs, Y, task, invert=lambda values: 10 * values + 3)).scores
     assert found["val/loss"] == pytest.approx(expected(), rel=1e-6)
@@ -205,6 +224,33 @@ def test_a_spread_is_measured_in_the_unit_of_the_target():
     assert found["val/pinball"] == pytest.approx(np.mean(pinball), rel=1e-6)
     inside = (QUANTILES[:, 0] <= Y) & (QUANTILES[:, 2] >= Y)
     assert found["val/coverage_80"] == pytest.approx(mean(inside * 1.0), rel=1e-6)
+
+
+@pytest.mark.parametrize("slope", [10.0, -10.0])
+@pytest.mark.parametrize(
+    ("spread", "theirs"),
+    [
+        ({"scale": SCALE}, lambda centre, size: stats.laplace(centre, size * SCALE)),
+        ({"scale": SCALE, "df": DF}, lambda centre, size: stats.t(DF, centre, size * SCALE)),
+    ],
+)
+def test_a_distribution_is_measured_in_the_unit_of_the_target(spread, theirs, slope):
+    outputs = {"y": GUESS, **spread}
+    loss = "student_t_nll" if "df" in spread else "laplace_nll"
+    found = RegressionScores()(
+        look(outputs, Y, task_of(loss, outputs), invert=lambda v: slope * v + 3)
+    ).scores
+    true, said = slope * Y + 3, theirs(slope * GUESS + 3, abs(slope))
+    assert found["val/nll"] == pytest.approx(mean(-said.logpdf(true)), rel=1e-6)
+    low, high = said.interval(0.9)
+    assert found["val/coverage_90"] == pytest.approx(mean(((low <= true) & (true <= high)) * 1.0), rel=1e-6)
+    assert 0 < found["val/crps"] < found["val/mae"]
+
+
+def test_an_own_loss_that_is_no_number_per_record_is_refused():
+    task = task_of(part("own", use="backends.own_losses:Whole", args={}), {"y": GUESS})
+    with pytest.raises(DataError, match=r"shape \(\) for 60 records"):
+        RegressionScores()(look({"y": GUESS}, Y, task))
 
 
 def test_a_regression_is_measured_by_what_is_asked_for():

@@ -10,7 +10,23 @@ from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment, _views
 from trainwright.spec.faults import find_faults
 from trainwright.spec.fields import chosen, describe, fields_of
-from trainwright.spec.losses import FITTING, HEADS, Huber, LossName, fitting_losses, spell_out
+from trainwright.spec.losses import (
+    FITTING,
+    HEADS,
+    BinaryCrossEntropy,
+    Composite,
+    CrossEntropy,
+    Huber,
+    LossName,
+    OwnLoss,
+    Share,
+    class_weights_of,
+    fitting_losses,
+    head_of,
+    names_of,
+    parts_of,
+    spell_out,
+)
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
@@ -23,6 +39,10 @@ NAMES = get_args(LossName)
 def tree(loss, **model):
     found = {"name": "a", "data": {"path": "a.csv"}, "model": {"architecture": "mlp", **model}}
     return {**found, "train": {"loss": loss}}
+
+
+def composite(*losses):
+    return {"name": "composite", "losses": [{"loss": one, "weight": 2.0} for one in losses]}
 
 
 def lines(*arguments, **model):
@@ -53,6 +73,8 @@ def test_every_loss_trains_some_task():
         ("segmentation", "point", "cross_entropy"),
         ("regression", "point", "mse"),
         ("regression", "mean_variance", "gaussian_nll"),
+        ("regression", "laplace", "laplace_nll"),
+        ("regression", "student_t", "student_t_nll"),
         ("regression", "quantiles", "quantile"),
         ("embedding", "point", "supervised_contrastive"),
     ],
@@ -88,6 +110,43 @@ def test_a_task_with_a_head_has_a_usual_loss(task, head, first):
             "train.loss.class_weights.1: -1 is not a number",
         ),
         ({"name": "cross_entropy", "class_weights": [0, 0.0]}, "train.loss.class_weights: no class weighs"),
+        ({"name": "focal", "gamma": -1.0}, "train.loss.gamma: -1.0 is not a number >= 0"),
+        ({"name": "focal", "class_weights": [0, 0.0]}, "train.loss.class_weights: no class weighs"),
+        ({"name": "focal", "alpha": 0.3}, "train.loss.alpha: unknown key"),
+        ({"name": "binary_focal", "alpha": 1.0}, "train.loss.alpha: 1.0 is not a number"),
+        ("composite", "train.loss: 'composite' is not 'cross_entropy', "),
+        ("own", "train.loss: 'own' is not 'cross_entropy', "),
+        ({"name": "own"}, "train.loss.use: required field is missing"),
+        (
+            {"name": "own", "use": "Scale"},
+            "train.loss.use: 'Scale' is no code of your own; write module:Name",
+        ),
+        ({"name": "composite"}, "train.loss.losses: required field is missing"),
+        ({"name": "composite", "losses": []}, "train.loss.losses: there is nothing to add"),
+        (
+            {"name": "composite", "losses": [{"loss": "mse", "weight": 0.0}]},
+            "train.loss.losses.0.weight: 0.0 is not a number > 0",
+        ),
+        (
+            {"name": "composite", "losses": [{"loss": {"name": "huber", "dleta": 0.0}}]},
+            "train.loss.losses.0.loss.dleta: unknown key 'dleta', nearest: 'delta'",
+        ),
+        (
+            {"name": "composite", "losses": [{"loss": "triplet"}, {"loss": "nt_xent"}]},
+            "train.loss.losses.1.loss: 'nt_xent' needs a network of its own",
+        ),
+        (
+            {"name": "composite", "losses": [{"loss": {"name": "composite", "losses": []}}]},
+            "train.loss.losses.0.loss.name: 'composite' is not 'cross_entropy', ",
+        ),
+        (
+            composite({"name": "cross_entropy", "class_weights": [1.0, 2.0]}, "focal"),
+            "train.loss.losses: class_weights are not the same in all of them",
+        ),
+        (
+            composite({"name": "focal", "class_weights": [1.0, 2.0]}, {"name": "own", "use": "a:B"}),
+            "train.loss.losses: class_weights are not the same in all of them",
+        ),
         ({"name": "triplet", "margin": 0}, "train.loss.margin: 0 is not a number > 0"),
         (
             {"name": "supervised_contrastive", "temperature": -1.0},
@@ -144,6 +203,31 @@ def test_a_loss_says_what_it_takes():
             "model.head: 'mean_variance' does not go with task_type 'segmentation'",
         ),
         ("nt_xent", {"task_type": "embedding"}, "train.loss: 'nt_xent' compares two augmented views"),
+        (
+            {"name": "own", "use": "a:B"},
+            {"head": "laplace", "task_type": "regression"},
+            "train.loss: 'own' does not go with model.head 'laplace'; write 'laplace_nll' or 'auto'",
+        ),
+        (
+            {"name": "own", "use": "a:B"},
+            {"task_type": "embedding"},
+            "train.loss: an embedding is trained by comparing records, 'own' gives a number for each by itself",
+        ),
+        (
+            composite("mse", "gaussian_nll"),
+            {"task_type": "regression"},
+            "train.loss: 'gaussian_nll' does not go with model.head 'point'",
+        ),
+        (
+            composite("mae", "mse"),
+            {"task_type": "classification"},
+            "train.loss: 'mse' does not go with task_type 'classification'",
+        ),
+        (
+            composite("mae", "cross_entropy"),
+            {},
+            "train.loss: no task is trained by 'mae' and 'cross_entropy' together",
+        ),
     ],
 )
 def test_a_loss_that_cannot_work_is_refused_with_the_reason(loss, model, line):
@@ -187,7 +271,33 @@ def test_another_name_drops_the_options_of_the_old_one():
     assert edit(base(Huber(name="huber", delta=3.0)), {"train.loss": "mae"}).train.loss == "mae"
 
 
-@pytest.mark.parametrize("loss", ["mae", Huber(name="huber", delta=3.0)])
+SUM = Composite(
+    name="composite",
+    losses=[
+        Share(loss=Huber(name="huber", delta=3.0), weight=0.5),
+        Share(loss="mae"),
+        Share(loss=OwnLoss(name="own", use="a:B")),
+    ],
+)
+
+
+def test_a_sum_says_what_its_losses_say():
+    assert names_of(SUM) == ("huber", "mae", "own") and head_of(SUM) == "point"
+    assert parts_of("mse") == ("mse",) and class_weights_of("cross_entropy") is None
+    weighed = CrossEntropy(name="cross_entropy", class_weights=[1.0, 2.0])
+    assert class_weights_of(weighed) == [1.0, 2.0]
+    assert class_weights_of(Composite(name="composite", losses=[Share(loss=weighed)])) == [1.0, 2.0]
+    positives = BinaryCrossEntropy(name="binary_cross_entropy", class_weights=[1.0, 2.0])
+    assert class_weights_of(positives) is None  # they weigh positives, not records
+
+
+def test_an_option_within_a_sum_can_be_changed_by_path():
+    changed = edit(base(SUM), {"train.loss.losses.0.loss.delta": 2.0, "train.loss.losses.1.weight": 4.0})
+    assert changed.train.loss.losses[0].loss.delta == 2.0
+    assert changed.train.loss.losses[1].weight == 4.0
+
+
+@pytest.mark.parametrize("loss", ["mae", Huber(name="huber", delta=3.0), SUM])
 def test_a_loss_comes_back_from_yaml(loss):
     from trainwright.spec.text import read_text
 

@@ -151,6 +151,16 @@ TASKS = {
     "huber": {**LINE, "train.loss": {"name": "huber", "delta": 0.5}},
     "mean and variance": {**LINE, "model.head": "mean_variance"},
     "quantiles": {**LINE, "model.head": "quantiles", "model.quantiles": [0.1, 0.5, 0.9]},
+    "student_t": {**LINE, "model.head": "student_t"},
+    "composite of balanced classes": {
+        "train.loss": {
+            "name": "composite",
+            "losses": [
+                {"loss": {"name": "cross_entropy", "class_weights": "balanced"}},
+                {"loss": {"name": "focal", "class_weights": "balanced"}, "weight": 0.5},
+            ],
+        }
+    },
     "labels": {
         "data.path": "labels.npz",
         "model.task_type": "multi_label",

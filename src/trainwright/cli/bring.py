@@ -1,4 +1,4 @@
-"""The command that brings models of other frameworks: import."""
+"""The commands that bring models from elsewhere, or to another backend: import, convert."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -7,6 +7,7 @@ import typer
 
 from trainwright.base.home import home_of
 from trainwright.cli.common import JsonOption, StoreOption, say, write_out, write_table
+from trainwright.cli.look import RefArgument
 from trainwright.cli.train import SetOption
 
 if TYPE_CHECKING:
@@ -17,8 +18,9 @@ MOST_VALUES = 100
 
 
 def add_to(app: typer.Typer) -> None:
-    """Adds the command."""
+    """Adds the commands."""
     app.command(name="import")(import_file)
+    app.command()(convert)
 
 
 def import_file(
@@ -64,6 +66,39 @@ def import_file(
         name=name,
     )
     _finish(imported, as_json)
+
+
+def convert(
+    ref: RefArgument,
+    backend: Annotated[str, typer.Option(help="The backend that will serve it.")],
+    name: Annotated[
+        str | None, typer.Option(help="Of the model; REF's, a hyphen and the backend unless given.")
+    ] = None,
+    store: StoreOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a version for another backend: a model of its own with the same weights, once both were compared."""
+    from trainwright.conversion import convert_model
+
+    made = convert_model(ref, backend=backend, name=name, home=home_of(store))
+    version = made.version
+    if as_json:
+        found = {
+            "run": made.run,
+            "model": version.model,
+            "version": version.number,
+            "weights": version.weights,
+            "source": made.source,
+            "difference": made.difference,
+        }
+        write_out(found)
+        return
+    compared = "not compared" if made.difference is None else f"{made.difference:.1e} of the largest output"
+    print(f"source   {made.source}")
+    print(f"differs  {compared}")
+    print(f"run      {made.run}")
+    print(f"version  {version.model}@{version.number}")
+    print(f"weights  sha256:{version.weights}")
 
 
 def _show(found: "Checkpoint", as_json: bool) -> None:

@@ -25,6 +25,9 @@ def predict(
         Path | None,
         typer.Option("-o", "--output", help="A .parquet, .csv or .npz file; CSV on stdout unless given."),
     ] = None,
+    backend: Annotated[
+        str | None, typer.Option(help="Predicts instead of the backend it was trained by.")
+    ] = None,
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -34,7 +37,7 @@ def predict(
     from trainwright.data.sequences import Sequences
     from trainwright.model_op import ModelOp
 
-    model = ModelOp.load(open_registry(store), ref)
+    model = ModelOp.load(open_registry(store), ref, backend=backend)
     records = read_inputs(data, schema=model.schema)
     columns = model.columns(records.x)
     if data.is_dir():

@@ -22,8 +22,8 @@ class Predictions:
 
     Args:
         task_type: What was predicted.
-        outputs: `logits`, shape `(records, classes, ...)`; or `y` in the unit of the data, with any `variance` or
-            `quantiles`, as `judge_values` takes them; or `embedding`, shape `(records, width)`.
+        outputs: `logits`, shape `(records, classes, ...)`; or `y` in the unit of the data, with any `variance`,
+            `scale`, `df` or `quantiles`, as `judge_values` takes them; or `embedding`, shape `(records, width)`.
         y: Class numbers or labels; or targets in the unit of the data, shape of `outputs["y"]`; None where an
             embedding has none.
         weight: Of the records, shape `(records,)`.

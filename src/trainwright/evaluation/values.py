@@ -26,11 +26,9 @@ from trainwright.validation.embedding import (
     silhouette_terms,
     vote_terms,
 )
+from trainwright.validation.families import family_of
 from trainwright.validation.probabilistic import (
     between_terms,
-    gaussian_crps_terms,
-    gaussian_nll_terms,
-    inside_terms,
     nominal_coverage,
     pinball_terms,
     quantile_coverage,
@@ -54,8 +52,8 @@ def judge_values(
     """Judges a regression, all in the unit of the target. Draws take whole records, also of grids.
 
     Args:
-        outputs: `y`, shape `(records, outputs)` or `(records, channels, *space)`; where there are, `variance` of
-            that shape, or `quantiles`, shape `(records, levels, outputs)`.
+        outputs: `y`, shape `(records, outputs)` or `(records, channels, *space)`; where there are, `variance`, or
+            `scale` and perhaps `df`, of that shape; or `quantiles`, shape `(records, levels, outputs)`.
         y: Targets, shape of `outputs["y"]`.
         weight: Shape `(records,)`.
         levels: Of the quantiles.
@@ -93,7 +91,7 @@ def judge_values(
     quick |= _measure_spread(outputs, y, weight=weight, levels=levels)
     slow = {"pearson": redraw(pearson), "spearman": redraw(spearman)}
     arrays = _value_arrays(flat_guess, flat_true, flat_weight, most=len(y) if places == 1 else MOST_PLACES)
-    for name in ("variance", "quantiles"):
+    for name in ("variance", "scale", "df", "quantiles"):
         if name in outputs and y.ndim == 2:
             arrays[name] = outputs[name]
     if "quantiles" in outputs and levels is not None:
@@ -178,10 +176,10 @@ def _measure_spread(
     outputs: Mapping[str, Array], y: Array, *, weight: Array | None, levels: Sequence[float] | None
 ) -> dict[str, Measured]:
     terms: dict[str, Floats] = {}
-    if "variance" in outputs:
-        said = (outputs["y"], outputs["variance"], y)
-        terms = {"nll": gaussian_nll_terms(*said), "crps": gaussian_crps_terms(*said)}
-        terms |= {f"coverage_{100 * level:g}": inside_terms(*said, level=level) for level in LEVELS}
+    family = family_of(outputs)
+    if family is not None:
+        terms = {"nll": family.nll_terms(y), "crps": family.crps_terms(y)}
+        terms |= {f"coverage_{100 * level:g}": family.inside_terms(y, level=level) for level in LEVELS}
     if "quantiles" in outputs and levels is not None:
         terms["pinball"] = pinball_terms(outputs["quantiles"], y, levels=levels)
         terms[nominal_coverage(levels)] = between_terms(outputs["quantiles"], y)

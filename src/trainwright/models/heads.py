@@ -1,12 +1,24 @@
-"""What the raw output of a regression means: a point, mean and variance, or quantiles."""
+"""What the raw output of a regression means: a point, the parameters of a distribution, or quantiles."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from trainwright.base.tree import Array
 
 LEAST_VARIANCE = 1e-6
+LEAST_SCALE = 1e-3  # its root
+LEAST_DF = 2.001  # so that a variance exists
+
+# What a head predicts of each target, one after another in the raw output.
+PARTS: Mapping[str, tuple[str, ...]] = {
+    "point": ("y",),
+    "mean_variance": ("y", "variance"),
+    "laplace": ("y", "scale"),
+    "student_t": ("y", "scale", "df"),
+}
+DISTRIBUTIONS = ("mean_variance", "laplace", "student_t")
+_LEAST = {"variance": LEAST_VARIANCE, "scale": LEAST_SCALE, "df": LEAST_DF}
 
 
 def count_outputs(head: str, dim: int, *, quantiles: Sequence[float] | None = None) -> int:
@@ -16,26 +28,27 @@ def count_outputs(head: str, dim: int, *, quantiles: Sequence[float] | None = No
         >>> count_outputs("mean_variance", 3), count_outputs("quantiles", 3, quantiles=[0.1, 0.5, 0.9])
         (6, 9)
     """
-    if head == "mean_variance":
-        return 2 * dim
-    return dim * len(quantiles or ()) if head == "quantiles" else dim
+    return dim * (len(quantiles or ()) if head == "quantiles" else len(PARTS[head]))
 
 
 def decode(head: str, raw: Array, *, quantiles: Sequence[float] | None = None) -> dict[str, Array]:
     r"""Turns the raw output of a regression into named predictions, in the dtype of `raw`.
 
-    .. math:: \sigma^2 = \log(1 + e^{r}) + 10^{-6}
+    .. math:: \sigma^2 = \log(1 + e^{r}) + 10^{-6}, \quad b = \log(1 + e^{r}) + 10^{-3}, \quad
+        \nu = \log(1 + e^{r}) + 2.001
 
     Args:
-        head: `point`: raw are the predictions. `mean_variance`: raw are D means, then D raw spreads. `quantiles`: raw
-            are the D targets of the first level, then those of the next.
+        head: `point`: raw are the predictions. `mean_variance`: raw are D means, then D raw spreads. `laplace`: D
+            centres, then D raw scales; `student_t`: after these D raw degrees of freedom. `quantiles`: raw are the D
+            targets of the first level, then those of the next.
         raw: Shape `(records, outputs)`, or `(records, outputs, *space)` of a unet.
         quantiles: The levels, rising, 0.5 among them; for the head `quantiles` only.
 
     Returns:
         `y`, shape `(records, D, *space)`; with `mean_variance` also `variance` of the same shape, in squared units of
-        the target; with `quantiles` also `quantiles`, shape `(records, Q, D, *space)`, sorted so that they never
-        cross, and `y` is their median.
+        the target; with `laplace` and `student_t` the `scale`, in the unit of the target, and with the latter the
+        degrees of freedom `df`; with `quantiles` also `quantiles`, shape `(records, Q, D, *space)`, sorted so that
+        they never cross, and `y` is their median.
 
     Raises:
         ValueError: If the head is unknown, or the outputs do not divide among its parts.
@@ -50,13 +63,13 @@ def decode(head: str, raw: Array, *, quantiles: Sequence[float] | None = None) -
     """
     if head == "point":
         return {"y": raw}
-    if head == "mean_variance":
-        if raw.shape[1] % 2:
-            raise ValueError(f"{raw.shape[1]} outputs are no pairs of mean and spread")
-        mean, spread = np.split(raw, 2, axis=1)
-        with np.errstate(invalid="ignore"):  # NaN stays NaN, without a warning
-            variance = np.logaddexp(spread, raw.dtype.type(0)) + raw.dtype.type(LEAST_VARIANCE)
-        return {"y": mean, "variance": variance}
+    if head in PARTS:
+        names = PARTS[head]
+        if raw.shape[1] % len(names):
+            kind = {2: "pairs", 3: "triples"}[len(names)]
+            raise ValueError(f"{raw.shape[1]} outputs are no {kind} of {', '.join(names)}")
+        parts = dict(zip(names, np.split(raw, len(names), axis=1), strict=True))
+        return {name: part if name == "y" else _soften(part, _LEAST[name]) for name, part in parts.items()}
     if head != "quantiles" or not quantiles:
         raise ValueError(f"head {head!r} with levels {quantiles}: there is no such head")
     if raw.shape[1] % len(quantiles):
@@ -66,3 +79,9 @@ def decode(head: str, raw: Array, *, quantiles: Sequence[float] | None = None) -
     lost = np.isnan(levels).any(axis=1, keepdims=True)
     levels = np.where(lost, raw.dtype.type(np.nan), np.sort(levels, axis=1))
     return {"y": levels[:, list(quantiles).index(0.5)], "quantiles": levels}
+
+
+def _soften(raw: Array, least: float) -> Array:
+    with np.errstate(invalid="ignore"):  # NaN stays NaN, without a warning
+        found: Array = np.logaddexp(raw, raw.dtype.type(0)) + raw.dtype.type(least)
+    return found

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
-from trainwright.models.heads import decode
-from trainwright.spec.losses import FITTING, HEADS, LossPart, spell_out
+from trainwright.models.heads import PARTS, decode
+from trainwright.spec.losses import FITTING, OF_CLASSES, LossPart, head_of, names_of, spell_out
 from trainwright.spec.train import TrainSpec
 
 OUTPUT = {
@@ -27,6 +27,7 @@ class ModelTask:
         train: The resolved training spec.
         epochs: Passes over the train split: the horizon of the schedule.
         quantiles: Levels of the loss `quantile`, sorted, 0.5 among them.
+        kind: What is predicted, where the loss does not tell it: code of one's own goes with several tasks.
 
     Example:
         >>> plan = Blueprint((2,), (6,), (), {})
@@ -39,6 +40,7 @@ class ModelTask:
     train: TrainSpec
     epochs: int
     quantiles: tuple[float, ...] = ()
+    kind: str | None = None
 
     @property
     def backend(self) -> str:
@@ -54,26 +56,30 @@ class ModelTask:
     @property
     def task_type(self) -> str:
         """Says what is predicted; the loss tells it, and the classes of pixels are told by their space."""
-        if self.loss.name == "cross_entropy":
+        if self.kind is not None:
+            return self.kind
+        name = next(name for name in names_of(self.loss) if name != "own")
+        if name in OF_CLASSES:
             return "classification" if len(self.blueprint.output_shape) == 1 else "segmentation"
-        return next(task for task, losses in FITTING.items() if self.loss.name in losses)
+        return next(task for task, losses in FITTING.items() if name in losses)
 
     @property
     def head(self) -> str:
-        """Says what the numbers of a regression mean: `point`, `mean_variance` or `quantiles`."""
-        return HEADS.get(self.loss.name, "point")
+        """Says what the numbers of a regression mean, such as `point`, `mean_variance` or `quantiles`."""
+        return head_of(self.loss)
 
     @property
     def outputs(self) -> Mapping[str, tuple[int, ...]]:
         """Gives the shape of each output for one record, the main one first.
 
-        Classes and labels: `logits`. Regression: `y`, and `variance` or `quantiles` by its head. Otherwise
-        `embedding`, and `reconstruction` where that is learnt.
+        Classes and labels: `logits`. Regression: `y`, and `variance`, `scale`, `scale` and `df`, or `quantiles` by
+        its head. Otherwise `embedding`, and `reconstruction` where that is learnt.
         """
         count, *space = self.blueprint.output_shape
         name = OUTPUT[self.task_type]
-        if self.head == "mean_variance":
-            return {"y": (count // 2, *space), "variance": (count // 2, *space)}
+        if self.task_type == "regression" and self.head in PARTS:
+            names = PARTS[self.head]
+            return dict.fromkeys(names, (count // len(names), *space))
         if self.head == "quantiles":
             levels = len(self.quantiles)
             return {"y": (count // levels, *space), "quantiles": (levels, count // levels, *space)}

@@ -4,33 +4,29 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from trainwright.base.errors import SpecError
+import numpy as np
+
+from trainwright.base.errors import DataError, SpecError
 from trainwright.base.tree import Array
 from trainwright.routines.period import SplitRoutine, check_extra, check_output
 from trainwright.routines.trained import TrainedOn, trained_on
+from trainwright.spec.losses import OwnLoss
+from trainwright.spec.own_loss import make_own_loss
 from trainwright.train.learner import Task
 from trainwright.train.routine import Results, View
 from trainwright.validation.correlation import pearson, spearman
-from trainwright.validation.probabilistic import (
-    between_terms,
-    gaussian_crps,
-    gaussian_nll,
-    interval_coverage,
-    nominal_coverage,
-    pinball,
-)
+from trainwright.validation.families import family_of
+from trainwright.validation.probabilistic import between_terms, nominal_coverage, pinball
 from trainwright.validation.regression import huber, mae, mape, mse, r2, rmse
 from trainwright.validation.space import spread_weight, to_places
-from trainwright.validation.unit import invert_quantiles, invert_variance
+from trainwright.validation.unit import invert_spread
 from trainwright.validation.weights import settle_weight, weighted_mean
 
 SCORES: dict[str, Callable[..., float]] = {"rmse": rmse, "mae": mae, "r2": r2}
 EXTRA: dict[str, Callable[..., float]] = {"mse": mse, "mape": mape, "pearson": pearson, "spearman": spearman}
-GAUSSIAN: dict[str, Callable[..., float]] = {
-    "nll": gaussian_nll,
-    "crps": gaussian_crps,
-    "coverage_90": interval_coverage,
-}
+OF_A_DISTRIBUTION = ("nll", "crps", "coverage_90")
+SPREADS = ("variance", "scale")  # a distribution has one of them
+LIKELIHOODS = ("gaussian_nll", "laplace_nll", "student_t_nll")
 POINT_LOSSES: dict[str, Callable[..., float]] = {"mse": mse, "mae": mae, "huber": huber}
 
 
@@ -39,7 +35,7 @@ class RegressionScores(SplitRoutine):
     """Measures the loss, and root mean square error, mean absolute error and R² in the unit of the target.
 
     The loss is the one the model is trained on, after the operators of the target: mean squared error unless the
-    task says otherwise. A model with a variance is also measured by negative log-likelihood, CRPS and the
+    task says otherwise. A model with a distribution is also measured by negative log-likelihood, CRPS and the
     coverage of its central 90 % interval, one with quantiles by pinball loss and by the coverage of the interval
     between the lowest and the highest, such as `coverage_80`. On a grid, each place of a channel is a record.
 
@@ -68,11 +64,12 @@ class RegressionScores(SplitRoutine):
         """
         check_output(task, "y", routine=type(self).__name__)
         trained = trained_on(task, default="mse")
-        if trained.loss not in (*POINT_LOSSES, "gaussian_nll", "quantile"):
-            raise SpecError(
-                f"train.routines: {type(self).__name__} knows no loss {trained.loss!r}; "
-                "leave it out, or name another routine"
-            )
+        for one, _ in trained.shares():
+            if one.loss not in (*POINT_LOSSES, *LIKELIHOODS, "quantile", "own"):
+                raise SpecError(
+                    f"train.routines: {type(self).__name__} knows no loss {one.loss!r}; "
+                    "leave it out, or name another routine"
+                )
         outputs = () if task is None else task.outputs
         return self.name_all(["loss", *SCORES, *self.extra, *_of_spread(outputs, trained)])
 
@@ -83,17 +80,16 @@ class RegressionScores(SplitRoutine):
         weight = spread_weight(examples.weight, examples.y)
         measured = {}
         if self.split != "train":
-            measured["loss"] = _loss(outputs, examples.y, weight, trained)
+            measured["loss"] = _loss(outputs, examples.y, examples.weight, trained)
         guess, true = (view.invert(one) for one in (outputs["y"], examples.y))
         for name, score in (SCORES | {one: EXTRA[one] for one in self.extra}).items():
             measured[name] = score(_places(guess), _places(true), weight=weight)
-        if "variance" in outputs:
-            variance = _places(invert_variance(outputs["variance"], view.invert))
-            for name, score in GAUSSIAN.items():
-                measured[name] = score(_places(guess), variance, _places(true), weight=weight)
+        spread = invert_spread(outputs, view.invert)
+        family = family_of(_flat({"y": guess, **spread}))
+        if family is not None:
+            measured |= family.scores(_places(true), weight=weight)
         if "quantiles" in outputs:
-            levels = trained.settle_levels()
-            quantiles = invert_quantiles(outputs["quantiles"], view.invert)
+            levels, quantiles = trained.settle_levels(), spread["quantiles"]
             measured["pinball"] = pinball(quantiles, true, levels=levels, weight=examples.weight)
             inside = between_terms(quantiles, true)
             measured[nominal_coverage(levels)] = float(
@@ -103,18 +99,41 @@ class RegressionScores(SplitRoutine):
 
 
 def _of_spread(outputs: Collection[str], trained: TrainedOn) -> list[str]:
-    names = list(GAUSSIAN) if "variance" in outputs else []
+    names = list(OF_A_DISTRIBUTION) if any(name in outputs for name in SPREADS) else []
     return names + (["pinball", nominal_coverage(trained.settle_levels())] if "quantiles" in outputs else [])
 
 
 def _loss(outputs: Mapping[str, Array], y: Array, weight: Array | None, trained: TrainedOn) -> float:
-    if trained.loss == "gaussian_nll":
-        mean, variance = _places(outputs["y"]), _places(outputs["variance"])
-        return gaussian_nll(mean, variance, _places(y), weight=weight)
+    return sum(factor * _one_loss(outputs, y, weight, one) for one, factor in trained.shares())
+
+
+def _one_loss(outputs: Mapping[str, Array], y: Array, weight: Array | None, trained: TrainedOn) -> float:
+    if trained.loss == "own":
+        return _own_loss(outputs["y"], y, weight, trained)
+    weight = spread_weight(weight, y)
+    if trained.loss in LIKELIHOODS:
+        family = family_of(_flat(outputs))
+        assert family is not None
+        terms = family.nll_terms(_places(y))
+        return float(weighted_mean(terms, settle_weight(weight, len(terms))))
     if trained.loss == "quantile":
         return pinball(outputs["quantiles"], y, levels=trained.settle_levels(), weight=weight)
     options: dict[str, Any] = trained.pick("delta") if trained.loss == "huber" else {}
     return POINT_LOSSES[trained.loss](_places(outputs["y"]), _places(y), weight=weight, **options)
+
+
+def _own_loss(guess: Array, y: Array, weight: Array | None, trained: TrainedOn) -> float:
+    each = np.asarray(make_own_loss(OwnLoss.model_validate(trained.options), library="numpy")(guess, y))
+    if each.shape != (len(y),):
+        raise DataError(
+            f"train.loss: the own loss gave numbers of shape {each.shape} for {len(y)} records; give one for each"
+        )
+    return float(weighted_mean(each.astype(np.float64), settle_weight(weight, len(y))))
+
+
+def _flat(outputs: Mapping[str, Array]) -> dict[str, Array]:
+    """Makes records of places; quantiles are none of a distribution."""
+    return {name: _places(one) for name, one in outputs.items() if name != "quantiles"}
 
 
 def _places(values: Array) -> Array:

@@ -25,6 +25,17 @@ class TrainedOn:
         """Gives those of the named options that are set, as arguments of a score."""
         return {name: self.options[name] for name in names if self.options.get(name) is not None}
 
+    def shares(self) -> list[tuple["TrainedOn", float]]:
+        """Gives each of the losses that are added, with its factor; a loss that is no sum is the only one.
+
+        Example:
+            >>> [(one.loss, factor) for one, factor in TrainedOn("mse").shares()]
+            [('mse', 1.0)]
+        """
+        if self.loss != "composite":
+            return [(self, 1.0)]
+        return [(_read(share["loss"], self.levels), share["weight"]) for share in self.options["losses"]]
+
     def settle_levels(self) -> list[float]:
         """Gives the levels of the quantiles.
 
@@ -49,6 +60,8 @@ def trained_on(task: Any, *, default: str) -> TrainedOn:
     """
     loss = getattr(getattr(task, "train", None), "loss", default)
     levels = getattr(task, "quantiles", None)
-    if isinstance(loss, str):
-        return TrainedOn(loss, {}, levels)
-    return TrainedOn(loss.name, loss.tree(), levels)
+    return _read(loss if isinstance(loss, str) else loss.tree(), levels)
+
+
+def _read(loss: str | Mapping[str, Any], levels: Sequence[float] | None) -> TrainedOn:
+    return TrainedOn(loss, {}, levels) if isinstance(loss, str) else TrainedOn(loss["name"], loss, levels)

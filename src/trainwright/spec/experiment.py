@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 from trainwright.base.digest import digest_json
 from trainwright.spec.data import DataSpec
-from trainwright.spec.losses import FITTING, fitting_losses
+from trainwright.spec.losses import FITTING, fitting_losses, names_of
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.part import Broken, Name, Part, Rule
 from trainwright.spec.train import TrainSpec
@@ -18,31 +18,39 @@ def _target_operators(experiment: Any) -> Iterator[Broken]:
         yield Broken(("data", "target_operators"), f"it does not go with task_type {task!r}; {cure}")
 
 
-def _name_of(loss: Any) -> Any:
-    return loss if isinstance(loss, str) else loss.name
-
-
 def _loss_fits_the_task(experiment: Any) -> Iterator[Broken]:
-    task, name = experiment.model.task_type, _name_of(experiment.train.loss)
-    if "auto" not in (task, name) and name not in FITTING[task]:
-        fitting = ", ".join(map(repr, FITTING[task]))
-        text = f"{name!r} does not go with task_type {task!r}; write {fitting} or 'auto'"
-        yield Broken(("train", "loss"), text)
+    task = experiment.model.task_type
+    for name in names_of(experiment.train.loss):
+        if name == "own" and task == "embedding":
+            text = "an embedding is trained by comparing records, 'own' gives a number for each by itself"
+            yield Broken(("train", "loss"), f"{text}; write {FITTING[task][0]!r}")
+        elif "auto" not in (task, name) and name not in (*FITTING[task], "own"):
+            fitting = ", ".join(map(repr, FITTING[task]))
+            text = f"{name!r} does not go with task_type {task!r}; write {fitting} or 'auto'"
+            yield Broken(("train", "loss"), text)
 
 
 def _loss_fits_the_head(experiment: Any) -> Iterator[Broken]:
-    task, head, name = experiment.model.task_type, experiment.model.head, _name_of(experiment.train.loss)
-    # Another task has no such head or no such loss, and is told so by the rules above.
-    if task not in ("auto", "regression") or name not in FITTING["regression"]:
-        return
-    if name not in fitting_losses("regression", head):
-        fitting = ", ".join(map(repr, fitting_losses("regression", head)))
-        text = f"{name!r} does not go with model.head {head!r}; write {fitting} or 'auto'"
+    task, head = experiment.model.task_type, experiment.model.head
+    for name in names_of(experiment.train.loss):
+        # Another task has no such head or no such loss, and is told so by the rules above.
+        if task not in ("auto", "regression") or name not in (*FITTING["regression"], "own"):
+            continue
+        if name not in (*fitting_losses("regression", head), *(("own",) if head == "point" else ())):
+            fitting = ", ".join(map(repr, fitting_losses("regression", head)))
+            text = f"{name!r} does not go with model.head {head!r}; write {fitting} or 'auto'"
+            yield Broken(("train", "loss"), text)
+
+
+def _losses_are_of_one_task(experiment: Any) -> Iterator[Broken]:
+    names = [name for name in names_of(experiment.train.loss) if name not in ("auto", "own")]
+    if names and not any(set(names) <= set(fitting) for fitting in FITTING.values()):
+        text = f"no task is trained by {' and '.join(map(repr, names))} together; add losses of one task"
         yield Broken(("train", "loss"), text)
 
 
 def _views(experiment: Any) -> Iterator[Broken]:
-    if _name_of(experiment.train.loss) == "nt_xent" and not getattr(experiment.data, "augment", ()):
+    if "nt_xent" in names_of(experiment.train.loss) and not getattr(experiment.data, "augment", ()):
         text = "'nt_xent' compares two augmented views of a record; say in data.augment how they differ"
         yield Broken(("train", "loss"), text)
 
@@ -66,6 +74,7 @@ class Experiment(Part):
         _target_operators,
         _loss_fits_the_task,
         _loss_fits_the_head,
+        _losses_are_of_one_task,
         _views,
     )
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from trainwright.spec.part import Broken, Part, Rule
+from trainwright.spec.part import Arguments, Broken, Part, Rule
 
 Positive = Annotated[float, Field(gt=0.0)]
 Weights = list[Annotated[float, Field(ge=0.0)]]
@@ -15,6 +15,37 @@ def _some_class_weighs(loss: Any) -> Iterator[Broken]:
     weights = loss.class_weights
     if isinstance(weights, list) and not any(weight > 0 for weight in weights):
         yield Broken(("class_weights",), "no class weighs anything; write a number above 0 for at least one")
+
+
+def _is_own_code(loss: Any) -> Iterator[Broken]:
+    if ":" not in loss.use:
+        yield Broken(("use",), f"{loss.use!r} is no code of your own; write module:Name")
+
+
+def _can_be_added(loss: Any) -> Iterator[Broken]:
+    if not loss.losses:
+        yield Broken(("losses",), "there is nothing to add; write at least one loss")
+    for number, share in enumerate(loss.losses):
+        name = _name_of(share.loss)
+        if name in ("reconstruction", "nt_xent"):
+            text = (
+                f"{name!r} needs a network of its own, which no other loss looks at; write it as train.loss"
+            )
+            yield Broken(("losses", number, "loss"), text)
+
+
+def _classes_weigh_the_same(loss: Any) -> Iterator[Broken]:
+    # A batch counts by its records and the weights of their classes: parts that disagree have no common mean.
+    said = [getattr(share.loss, "class_weights", None) for share in loss.losses]
+    whole = [_name_of(share.loss) in ("cross_entropy", "focal") for share in loss.losses]
+    weights = [one if of_classes else None for one, of_classes in zip(said, whole, strict=True)]
+    if any(one != weights[0] for one in weights[1:]):
+        text = "class_weights are not the same in all of them; write them alike, or leave them out"
+        yield Broken(("losses",), text)
+
+
+def _name_of(loss: Any) -> str:
+    return loss if isinstance(loss, str) else loss.name
 
 
 class CrossEntropy(Part):
@@ -47,6 +78,38 @@ class BinaryCrossEntropy(Part):
 
     name: Literal["binary_cross_entropy"]
     class_weights: Literal["balanced"] | Weights | None = None
+
+
+class Focal(Part):
+    r"""Cross-entropy that looks away from what is already right: :math:`-(1 - p_y)^\gamma \log p_y` (Lin et al. 2017).
+
+    Args:
+        name: Chooses it.
+        gamma: How far it looks away; 0 is the cross-entropy.
+        class_weights: As of `cross_entropy`: one per class, or `balanced`; the :math:`\alpha` of the source.
+    """
+
+    rules: ClassVar[tuple[Rule, ...]] = (_some_class_weighs,)
+
+    name: Literal["focal"]
+    gamma: Annotated[float, Field(ge=0.0)] = 2.0
+    class_weights: Literal["balanced"] | Weights | None = None
+
+
+class BinaryFocal(Part):
+    r"""Focal loss of each label, averaged over labels: :math:`-\alpha y (1 - p)^\gamma \log p` and its mirror image.
+
+    Where y = 0 it is :math:`-(1 - \alpha) p^\gamma \log (1 - p)` (Lin et al. 2017, equation 5).
+
+    Args:
+        name: Chooses it.
+        gamma: How far it looks away from what is already right.
+        alpha: What positives weigh; negatives weigh the rest of 1. With null both weigh 1.
+    """
+
+    name: Literal["binary_focal"]
+    gamma: Annotated[float, Field(ge=0.0)] = 2.0
+    alpha: Annotated[float, Field(gt=0.0, lt=1.0)] | None = 0.25
 
 
 class MeanSquaredError(Part):
@@ -89,6 +152,26 @@ class GaussianNLL(Part):
     """
 
     name: Literal["gaussian_nll"]
+
+
+class LaplaceNLL(Part):
+    r"""Negative log-likelihood of a Laplace distribution, for `head: laplace`: :math:`\log 2b + |e|/b`.
+
+    Args:
+        name: Chooses it.
+    """
+
+    name: Literal["laplace_nll"]
+
+
+class StudentTNLL(Part):
+    """Negative log-likelihood of Student's t with its centre, scale and degrees of freedom, for `head: student_t`.
+
+    Args:
+        name: Chooses it.
+    """
+
+    name: Literal["student_t_nll"]
 
 
 class QuantileLoss(Part):
@@ -147,48 +230,110 @@ class NTXent(Part):
     temperature: Positive = 0.5
 
 
+class OwnLoss(Part):
+    """Code of your own: a class with a method for each backend, named after it, that gives one number per record.
+
+    Args:
+        name: Chooses it.
+        use: The class, `module:Name`.
+        args: Keyword arguments of its constructor.
+    """
+
+    rules: ClassVar[tuple[Rule, ...]] = (_is_own_code,)
+
+    name: Literal["own"]
+    use: str
+    args: Arguments = Field(default={})
+
+
 LossName = Literal[
     "cross_entropy",
+    "focal",
     "binary_cross_entropy",
+    "binary_focal",
     "mse",
     "mae",
     "huber",
     "gaussian_nll",
+    "laplace_nll",
+    "student_t_nll",
     "quantile",
     "supervised_contrastive",
     "triplet",
     "reconstruction",
     "nt_xent",
 ]
-LossPart = (
+SimplePart = (
     CrossEntropy
+    | Focal
     | BinaryCrossEntropy
+    | BinaryFocal
     | MeanSquaredError
     | MeanAbsoluteError
     | Huber
     | GaussianNLL
+    | LaplaceNLL
+    | StudentTNLL
     | QuantileLoss
     | SupervisedContrastive
     | Triplet
     | Reconstruction
     | NTXent
+    | OwnLoss
 )
+
+
+class Share(Part):
+    """One of several losses that are added.
+
+    Args:
+        loss: Which.
+        weight: What it is multiplied by.
+    """
+
+    loss: LossName | Annotated[SimplePart, Field(discriminator="name")]
+    weight: Positive = 1.0
+
+
+class Composite(Part):
+    """A weighted sum of losses of the same outputs and targets.
+
+    Args:
+        name: Chooses it.
+        losses: What is added: each `{loss: ..., weight: ...}`, a loss and what it is multiplied by (1 unless given);
+            `class_weights` of classes must be the same in all of them.
+    """
+
+    rules: ClassVar[tuple[Rule, ...]] = (_can_be_added, _classes_weigh_the_same)
+
+    name: Literal["composite"]
+    losses: list[Share]
+
+
+LossPart = SimplePart | Composite
 Loss = LossName | Annotated[LossPart, Field(discriminator="name")]
 
 # Which losses train which task; the first one that goes with the head is what `auto` takes.
 FITTING: Mapping[str, tuple[str, ...]] = {
-    "classification": ("cross_entropy",),
-    "multi_label": ("binary_cross_entropy",),
-    "segmentation": ("cross_entropy",),
-    "regression": ("mse", "mae", "huber", "gaussian_nll", "quantile"),
+    "classification": ("cross_entropy", "focal"),
+    "multi_label": ("binary_cross_entropy", "binary_focal"),
+    "segmentation": ("cross_entropy", "focal"),
+    "regression": ("mse", "mae", "huber", "gaussian_nll", "laplace_nll", "student_t_nll", "quantile"),
     "embedding": ("supervised_contrastive", "triplet", "reconstruction", "nt_xent"),
 }
-HEADS: Mapping[str, str] = {"gaussian_nll": "mean_variance", "quantile": "quantiles"}  # all others: point
+HEADS: Mapping[str, str] = {  # all others: point
+    "gaussian_nll": "mean_variance",
+    "laplace_nll": "laplace",
+    "student_t_nll": "student_t",
+    "quantile": "quantiles",
+}
+OF_CLASSES = ("cross_entropy", "focal")  # of one class per record or per pixel
 SELF_SUPERVISED = ("reconstruction", "nt_xent")  # they look at no target
 
 _KINDS: Mapping[str, type[Part]] = {
     get_args(kind.model_fields["name"].annotation)[0]: kind for kind in get_args(LossPart)
 }
+_NAMES = get_args(LossName)
 
 
 def spell_out(loss: Loss) -> LossPart:
@@ -203,10 +348,46 @@ def spell_out(loss: Loss) -> LossPart:
     """
     if not isinstance(loss, str):
         return loss
-    if loss not in _KINDS:
+    if loss not in _NAMES:
         raise ValueError(f"the loss {loss!r} is not decided")
     part: LossPart = _KINDS[loss].model_validate({"name": loss})  # type: ignore[assignment]
     return part
+
+
+def parts_of(loss: Any) -> tuple[Any, ...]:
+    """Gives the losses that are added, names or parts; a loss that is no sum is itself the only one.
+
+    Example:
+        >>> parts_of("mse")
+        ('mse',)
+    """
+    return tuple(share.loss for share in loss.losses) if _name_of(loss) == "composite" else (loss,)
+
+
+def names_of(loss: Any) -> tuple[str, ...]:
+    """Names the losses that are added.
+
+    Example:
+        >>> names_of(Composite(name="composite", losses=[Share(loss="mse"), Share(loss="mae", weight=0.5)]))
+        ('mse', 'mae')
+    """
+    return tuple(_name_of(one) for one in parts_of(loss))
+
+
+def head_of(loss: Any) -> str:
+    """Names the head that a loss of a regression trains; that of code of one's own is `point`.
+
+    Example:
+        >>> head_of("gaussian_nll"), head_of("mae")
+        ('mean_variance', 'point')
+    """
+    return HEADS.get(names_of(loss)[0], "point")
+
+
+def class_weights_of(loss: Any) -> Any:
+    """Gives the weights of classes that a loss multiplies those of records by; None where there are none."""
+    first = parts_of(loss)[0]
+    return first.class_weights if _name_of(first) in OF_CLASSES and not isinstance(first, str) else None
 
 
 def fitting_losses(task_type: str, head: str) -> tuple[str, ...]:

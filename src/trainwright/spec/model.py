@@ -34,7 +34,8 @@ class ModelSpec(Part):
         input_dim: For tables, instead of `input_shape`: the number of features.
         output_dim: Number of classes, of labels, of regression targets or of output channels; for an embedding its
             width, 16 unless given. Left out, it is taken from the data.
-        head: What a regression predicts: the `point`, its `mean_variance`, or `quantiles`.
+        head: What a regression predicts: the `point`; a distribution by its `mean_variance` (a normal one), as
+            `laplace` (centre and scale) or as `student_t` (centre, scale, degrees of freedom); or `quantiles`.
         quantiles: Levels of the head `quantiles`, rising, 0.5 among them; 0.05, 0.5 and 0.95 unless given.
         preset: Fills `hidden_dims`, `dropout`, `normalization` and `residual` where they are `auto`.
         hidden_dims: `mlp`: widths of the hidden layers. `cnn`: channels of the stages. `transformer`: width of each
@@ -68,7 +69,7 @@ class ModelSpec(Part):
     input_shape: list[Count] | Auto = "auto"
     input_dim: Count | None = None
     output_dim: Count | Auto = "auto"
-    head: Literal["point", "mean_variance", "quantiles"] = "point"
+    head: Literal["point", "mean_variance", "laplace", "student_t", "quantiles"] = "point"
     quantiles: list[Level] | Auto | None = "auto"
     preset: Literal["small", "medium", "large"] = "small"
     hidden_dims: list[Count] | Auto = "auto"

@@ -7,7 +7,7 @@ from typing import Any
 from trainwright.base.errors import BackendError, SpecError
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
-from trainwright.spec.losses import SELF_SUPERVISED, Loss, fitting_losses
+from trainwright.spec.losses import SELF_SUPERVISED, Loss, fitting_losses, names_of
 from trainwright.spec.model_settle import settle_model
 from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
@@ -228,16 +228,24 @@ def _decide_loss(experiment: Experiment, facts: Facts, why: dict[str, str]) -> A
         if not fitting:
             raise SpecError(f"model.head: {model.head!r} is for regression, this is {task}; leave it out")
         return fitting[0]
-    name = loss if isinstance(loss, str) else loss.name
+    name = names_of(loss)[0]
     if task == "embedding" and not facts.has_target and name not in SELF_SUPERVISED:
         choices = " or ".join(SELF_SUPERVISED)
         raise SpecError(f"train.loss: {name!r} compares classes, and there is no target; write {choices}")
-    return loss if isinstance(loss, str) else _weigh_classes(loss, facts, why)
+    return loss if isinstance(loss, str) else _settle_loss(loss, facts, why)
 
 
-def _weigh_classes(loss: Loss, facts: Facts, why: dict[str, str]) -> dict[str, Any]:
+def _settle_loss(loss: Loss, facts: Facts, why: dict[str, str]) -> dict[str, Any]:
     assert not isinstance(loss, str)
     tree = loss.tree()
+    for one in [share["loss"] for share in tree["losses"]] if loss.name == "composite" else [tree]:
+        if isinstance(one, dict):
+            _weigh_classes(one, facts, why)
+    return tree
+
+
+def _weigh_classes(tree: dict[str, Any], facts: Facts, why: dict[str, str]) -> None:
+    """Decides the weights of classes of one loss, in its tree."""
     given = tree.get("class_weights")
     if given == "balanced" and facts.class_weights:
         tree["class_weights"] = list(facts.class_weights)
@@ -247,7 +255,6 @@ def _weigh_classes(loss: Loss, facts: Facts, why: dict[str, str]) -> dict[str, A
             f"train.loss.class_weights: it has {len(given)} numbers, the target has {facts.output_shape[0]} classes; "
             "write one for each, in their sorted order, or 'balanced'"
         )
-    return tree
 
 
 def _choose_engine(experiment: Experiment, facts: Facts) -> tuple[str, str]:

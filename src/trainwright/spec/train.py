@@ -94,9 +94,9 @@ class TrainSpec(Part):
     """How a model is trained.
 
     Args:
-        backend: `torch`, `equinox`, `lightning`, which makes the steps of `torch` in Lightning's `Trainer`, `keras-jax` or
-            `keras-torch`, which train by `keras.Model.fit`; `auto` chooses `torch` or `equinox`, and `keras` one of its
-            two, by architecture and by what is installed.
+        backend: `torch`, `equinox`, `lightning`, which makes the steps of `torch` in Lightning's `Trainer`,
+            `keras-jax` or `keras-torch`, which train by `keras.Model.fit`; `auto` chooses `torch` or `equinox`, and
+            `keras` one of its two, by architecture and by what is installed.
         device: Where it runs; `auto` is `cuda` where the backend finds a GPU, otherwise `cpu`.
         precision: Of the forward pass and its gradient; `auto` is `float32`. Weights, optimizer, loss, validation
             and predictions are always `float32`.

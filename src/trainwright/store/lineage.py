@@ -14,6 +14,9 @@ from trainwright.store.versions import FINE_TUNED
 NAMESPACE = "urn:trainwright:"
 AGENT = "tw:trainwright"
 FILE = "file"  # what an edge is called that leads to the file a run took its weights from
+CONVERTED = (
+    "converted_from"  # what an edge is called that leads to the version whose weights a run only took over
+)
 LINKS: dict[str, Literal["analysis", "hypothesis", "file"]] = {
     "produced_by": "analysis",
     "tests_hypothesis": "hypothesis",

@@ -1,6 +1,6 @@
 """Brings what a model says about a target back to the unit of the target."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
@@ -25,6 +25,22 @@ def invert_variance(variance: Array, invert: Invert) -> Array:
     return found
 
 
+def invert_scale(scale: Array, invert: Invert) -> Array:
+    """Multiplies a scale, such as a standard deviation, by the size of the slope of an affine inverse.
+
+    Args:
+        scale: Of the target as the model sees it, shape `(records, outputs)`.
+        invert: Takes targets back to their unit; affine in each output.
+
+    Example:
+        >>> invert_scale(np.array([[2.0]]), lambda y: -3 * y + 1)
+        array([[6.]])
+    """
+    at_one, at_zero = (invert(make(scale)).astype(np.float64) for make in (np.ones_like, np.zeros_like))
+    found: Array = np.abs(at_one - at_zero) * scale.astype(np.float64)
+    return found
+
+
 def invert_quantiles(quantiles: Array, invert: Invert) -> Array:
     """Takes each level back by itself; a falling inverse turns their order round, so they are sorted again.
 
@@ -38,3 +54,28 @@ def invert_quantiles(quantiles: Array, invert: Invert) -> Array:
     """
     levels = [invert(quantiles[:, one]) for one in range(quantiles.shape[1])]
     return np.sort(np.stack(levels, axis=1), axis=1)
+
+
+def invert_spread(outputs: Mapping[str, Array], invert: Invert) -> dict[str, Array]:
+    """Takes what a model says besides `y` back to the unit of the target.
+
+    Args:
+        outputs: Of a regression; `variance`, `scale`, `df` and `quantiles` are looked at. Degrees of freedom have no
+            unit.
+        invert: Takes targets back to their unit.
+
+    Example:
+        >>> one = np.ones((1, 1))
+        >>> invert_spread({"y": one, "scale": one, "df": 5 * one}, lambda y: 3 * y + 1)
+        {'scale': array([[3.]]), 'df': array([[5.]])}
+    """
+    found: dict[str, Array] = {}
+    if "variance" in outputs:
+        found["variance"] = invert_variance(outputs["variance"], invert)
+    if "scale" in outputs:
+        found["scale"] = invert_scale(outputs["scale"], invert)
+    if "df" in outputs:
+        found["df"] = outputs["df"]
+    if "quantiles" in outputs:
+        found["quantiles"] = invert_quantiles(outputs["quantiles"], invert)
+    return found

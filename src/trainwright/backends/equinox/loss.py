@@ -1,7 +1,7 @@
 """Losses of spec-built models in JAX: means over records, weighted where records have weights."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, TypeAlias
 
@@ -10,11 +10,13 @@ import jax.numpy as jnp
 import optax
 
 from trainwright.base.errors import BackendError
-from trainwright.models.heads import LEAST_VARIANCE
+from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
 from trainwright.models.task import ModelTask
 from trainwright.spec import losses
+from trainwright.spec.own_loss import make_own_loss
 
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
+LEAST_MISSED = 1e-12  # a chance, so that its powers have finite gradients
 FAR = 1e9  # beside it, the similarity of unit vectors is nothing; finite, so that gradients stay so
 Weight: TypeAlias = jax.Array | None
 Loss = Callable[[jax.Array, jax.Array, Weight], jax.Array]  # outputs, target, weight of the records
@@ -38,7 +40,7 @@ class Objective:
         self._loss = _choose(spec, task.quantiles)
         self._to_inputs = isinstance(spec, losses.Reconstruction)
         self.views = 2 if isinstance(spec, losses.NTXent) else 1
-        weights = spec.class_weights if isinstance(spec, losses.CrossEntropy) else None
+        weights = losses.class_weights_of(spec)
         self._class_weights = None if weights is None else jnp.array(weights)
 
     def enter(self, x: jax.Array) -> jax.Array:
@@ -101,12 +103,44 @@ def cross_entropy(
     return _sum(_by_record(each), weight) / jnp.maximum(mass, TINY)
 
 
+def focal(
+    outputs: jax.Array, y: jax.Array, weight: Weight, *, gamma: float, class_weights: jax.Array | None = None
+) -> jax.Array:
+    """Gives the mean cross-entropy of classes times the chance that was missed to the power of `gamma`.
+
+    Args:
+        outputs: Logits, shape `(records, classes, ...)`.
+        y: Class numbers, shape `(records, ...)`.
+        weight: Of the records.
+        gamma: Not negative.
+        class_weights: As of `cross_entropy`.
+    """
+    each = optax.softmax_cross_entropy_with_integer_labels(jnp.moveaxis(outputs, 1, -1), y)
+    missed = jnp.maximum(-jnp.expm1(-each), LEAST_MISSED)
+    each = jnp.power(missed, gamma) * each
+    if class_weights is None:
+        return _mean(_by_record(each), weight)
+    importance = class_weights[y]
+    mass = _sum(_by_record(importance), weight)
+    return _sum(_by_record(each * importance), weight) / jnp.maximum(mass, TINY)
+
+
 def binary_cross_entropy(
     outputs: jax.Array, y: jax.Array, weight: Weight, *, positive: jax.Array | None = None
 ) -> jax.Array:
     """Gives the mean negative log-likelihood over records and labels; `positive` is what a positive weighs."""
     hit = -jax.nn.log_sigmoid(outputs) * (1.0 if positive is None else positive)
     return _mean(_by_record(y * hit - (1 - y) * jax.nn.log_sigmoid(-outputs)), weight)
+
+
+def binary_focal(
+    outputs: jax.Array, y: jax.Array, weight: Weight, *, gamma: float, alpha: float | None
+) -> jax.Array:
+    """Gives the mean focal loss over records and labels; `alpha` is what positives weigh, of 1."""
+    positive, negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
+    yes, no = jax.nn.log_sigmoid(outputs), jax.nn.log_sigmoid(-outputs)
+    hit, miss = -yes * jnp.exp(gamma * no), -no * jnp.exp(gamma * yes)
+    return _mean(_by_record(positive * y * hit + negative * (1 - y) * miss), weight)
 
 
 def mse(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
@@ -129,6 +163,22 @@ def gaussian_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
     mean, spread = jnp.split(outputs, 2, axis=1)
     variance = jax.nn.softplus(spread) + LEAST_VARIANCE
     each = 0.5 * (jnp.log(variance) + jnp.square(y - mean) / variance + math.log(2 * math.pi))
+    return _mean(_by_record(each), weight)
+
+
+def laplace_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
+    """Gives the mean negative log-likelihood of Laplace distributions; outputs are centres, then raw scales."""
+    centre, spread = jnp.split(outputs, 2, axis=1)
+    scale = jax.nn.softplus(spread) + LEAST_SCALE
+    return _mean(_by_record(jnp.log(2 * scale) + jnp.abs(y - centre) / scale), weight)
+
+
+def student_t_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
+    """Gives the mean negative log-likelihood of Student's t; outputs are centres, raw scales, raw df."""
+    centre, spread, tail = jnp.split(outputs, 3, axis=1)
+    scale, df = jax.nn.softplus(spread) + LEAST_SCALE, jax.nn.softplus(tail) + LEAST_DF
+    square = jnp.square((y - centre) / scale)
+    each = jnp.log(scale) + _student_norm(df / 2) + (df + 1) / 2 * jnp.log1p(square / df)
     return _mean(_by_record(each), weight)
 
 
@@ -175,14 +225,44 @@ def nt_xent(outputs: jax.Array, y: jax.Array, weight: Weight, *, temperature: fl
     return _mean(each.reshape(-1, 2).mean(1), weight)
 
 
+def own(
+    outputs: jax.Array, y: jax.Array, weight: Weight, *, each: Callable[[jax.Array, jax.Array], jax.Array]
+) -> jax.Array:
+    """Gives the mean over records of what code of the user's own says of each.
+
+    Raises:
+        BackendError: If it does not give one number per record.
+    """
+    found, count = each(outputs, y), outputs.shape[0]
+    shape = tuple(getattr(found, "shape", ()))
+    if shape != (count,):
+        raise BackendError(
+            f"train.loss: the own loss gave numbers of shape {shape} for {count} records; give one for each"
+        )
+    return _mean(found, weight)
+
+
+def composite(
+    outputs: jax.Array, y: jax.Array, weight: Weight, *, parts: Sequence[Loss], factors: Sequence[float]
+) -> jax.Array:
+    """Gives the sum of several losses, each times its factor."""
+    terms = [factor * part(outputs, y, weight) for part, factor in zip(parts, factors, strict=True)]
+    return sum(terms[1:], terms[0])
+
+
 def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
     match spec:
         case losses.CrossEntropy():
             weights = None if spec.class_weights is None else jnp.array(spec.class_weights)
             return partial(cross_entropy, smoothing=spec.label_smoothing, class_weights=weights)
+        case losses.Focal():
+            weights = None if spec.class_weights is None else jnp.array(spec.class_weights)
+            return partial(focal, gamma=spec.gamma, class_weights=weights)
         case losses.BinaryCrossEntropy():
             weights = None if spec.class_weights is None else jnp.array(spec.class_weights)
             return partial(binary_cross_entropy, positive=weights)
+        case losses.BinaryFocal():
+            return partial(binary_focal, gamma=spec.gamma, alpha=spec.alpha)
         case losses.MeanSquaredError():
             return mse
         case losses.MeanAbsoluteError():
@@ -191,6 +271,10 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
             return partial(huber, delta=spec.delta)
         case losses.GaussianNLL():
             return gaussian_nll
+        case losses.LaplaceNLL():
+            return laplace_nll
+        case losses.StudentTNLL():
+            return student_t_nll
         case losses.QuantileLoss():
             return partial(quantile, levels=levels)
         case losses.SupervisedContrastive():
@@ -201,6 +285,23 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
             return lambda outputs, x, weight: mse(_flat(outputs), _flat(x), weight)
         case losses.NTXent():
             return partial(nt_xent, temperature=spec.temperature)
+        case losses.OwnLoss():
+            return partial(own, each=make_own_loss(spec, library="equinox"))
+        case losses.Composite():
+            parts = [_choose(losses.spell_out(share.loss), levels) for share in spec.losses]
+            return partial(composite, parts=parts, factors=[share.weight for share in spec.losses])
+
+
+def _student_norm(x: jax.Array) -> jax.Array:
+    r"""Gives :math:`\log \sqrt{2 \pi x} + \log \Gamma(x) - \log \Gamma(x + 1/2)` for x of at least 1.
+
+    A difference of two large logarithms would lose its digits in float32. It is Stirling's series, moved to x + 4,
+    where its next term is below 2e-8.
+    """
+    far = x + 4
+    series = 1 / (8 * far) - 1 / (192 * far**3) + 1 / (640 * far**5)
+    near = jnp.stack([jnp.log1p(0.5 / (x + number)) for number in range(4)]).sum(0)
+    return 0.5 * math.log(2 * math.pi) - 0.5 * jnp.log1p(4 / x) + series + near
 
 
 def _similarity(outputs: jax.Array) -> jax.Array:

@@ -1,7 +1,7 @@
 """Losses of spec-built models in torch: means over records, weighted where records have weights."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
@@ -9,11 +9,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainwright.base.errors import BackendError
-from trainwright.models.heads import LEAST_VARIANCE
+from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
 from trainwright.models.task import ModelTask
 from trainwright.spec import losses
+from trainwright.spec.own_loss import make_own_loss
 
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
+LEAST_MISSED = 1e-12  # a chance, so that its powers have finite gradients
 FAR = 1e9  # beside it, the similarity of unit vectors is nothing; finite, so that gradients stay so
 Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # outputs, target, weight of the records
 
@@ -36,7 +38,7 @@ class Objective:
         self._loss = _choose(spec, task.quantiles)
         self._to_inputs = isinstance(spec, losses.Reconstruction)
         self.views = 2 if isinstance(spec, losses.NTXent) else 1
-        weights = spec.class_weights if isinstance(spec, losses.CrossEntropy) else None
+        weights = losses.class_weights_of(spec)
         self._class_weights = None if weights is None else torch.tensor(weights)
 
     def enter(self, x: Tensor) -> Tensor:
@@ -97,6 +99,27 @@ def cross_entropy(
     return _sum(_by_record(each), weight) / _sum(mass, weight).clamp(min=TINY)
 
 
+def focal(
+    outputs: Tensor, y: Tensor, weight: Tensor | None, *, gamma: float, class_weights: Tensor | None = None
+) -> Tensor:
+    """Gives the mean cross-entropy of classes times the chance that was missed to the power of `gamma`.
+
+    Args:
+        outputs: Logits, shape `(records, classes, ...)`.
+        y: Class numbers, shape `(records, ...)`.
+        weight: Of the records.
+        gamma: Not negative.
+        class_weights: As of `cross_entropy`.
+    """
+    each = F.cross_entropy(outputs, y, reduction="none")
+    missed = (-torch.expm1(-each)).clamp(min=LEAST_MISSED)
+    each = missed.pow(gamma) * each
+    if class_weights is None:
+        return _mean(_by_record(each), weight)
+    importance = class_weights.to(device=outputs.device, dtype=outputs.dtype)[y]
+    return _sum(_by_record(each * importance), weight) / _sum(_by_record(importance), weight).clamp(min=TINY)
+
+
 def binary_cross_entropy(
     outputs: Tensor, y: Tensor, weight: Tensor | None, *, positive: Tensor | None = None
 ) -> Tensor:
@@ -105,6 +128,16 @@ def binary_cross_entropy(
         positive = positive.to(device=outputs.device, dtype=outputs.dtype)
     each = F.binary_cross_entropy_with_logits(outputs, y, pos_weight=positive, reduction="none")
     return _mean(_by_record(each), weight)
+
+
+def binary_focal(
+    outputs: Tensor, y: Tensor, weight: Tensor | None, *, gamma: float, alpha: float | None
+) -> Tensor:
+    """Gives the mean focal loss over records and labels; `alpha` is what positives weigh, of 1."""
+    positive, negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
+    yes, no = F.logsigmoid(outputs), F.logsigmoid(-outputs)
+    hit, miss = -yes * (gamma * no).exp(), -no * (gamma * yes).exp()
+    return _mean(_by_record(positive * y * hit + negative * (1 - y) * miss), weight)
 
 
 def mse(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
@@ -129,6 +162,22 @@ def gaussian_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     mean, spread = outputs.chunk(2, dim=1)
     variance = F.softplus(spread) + LEAST_VARIANCE
     each = 0.5 * (variance.log() + torch.square(y - mean) / variance + math.log(2 * math.pi))
+    return _mean(_by_record(each), weight)
+
+
+def laplace_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+    """Gives the mean negative log-likelihood of Laplace distributions; outputs are centres, then raw scales."""
+    centre, spread = outputs.chunk(2, dim=1)
+    scale = F.softplus(spread) + LEAST_SCALE
+    return _mean(_by_record((2 * scale).log() + torch.abs(y - centre) / scale), weight)
+
+
+def student_t_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+    """Gives the mean negative log-likelihood of Student's t; outputs are centres, raw scales, raw df."""
+    centre, spread, tail = outputs.chunk(3, dim=1)
+    scale, df = F.softplus(spread) + LEAST_SCALE, F.softplus(tail) + LEAST_DF
+    square = torch.square((y - centre) / scale)
+    each = scale.log() + _student_norm(df / 2) + (df + 1) / 2 * torch.log1p(square / df)
     return _mean(_by_record(each), weight)
 
 
@@ -177,14 +226,44 @@ def nt_xent(outputs: Tensor, y: Tensor, weight: Tensor | None, *, temperature: f
     return _mean(each.view(-1, 2).mean(1), weight)
 
 
+def own(
+    outputs: Tensor, y: Tensor, weight: Tensor | None, *, each: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """Gives the mean over records of what code of the user's own says of each.
+
+    Raises:
+        BackendError: If it does not give one number per record.
+    """
+    found, count = each(outputs, y), len(outputs)
+    shape = tuple(getattr(found, "shape", ()))
+    if shape != (count,):
+        raise BackendError(
+            f"train.loss: the own loss gave numbers of shape {shape} for {count} records; give one for each"
+        )
+    return _mean(found, weight)
+
+
+def composite(
+    outputs: Tensor, y: Tensor, weight: Tensor | None, *, parts: Sequence[Loss], factors: Sequence[float]
+) -> Tensor:
+    """Gives the sum of several losses, each times its factor."""
+    terms = [factor * part(outputs, y, weight) for part, factor in zip(parts, factors, strict=True)]
+    return sum(terms[1:], terms[0])
+
+
 def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
     match spec:
         case losses.CrossEntropy():
             weights = None if spec.class_weights is None else torch.tensor(spec.class_weights)
             return partial(cross_entropy, smoothing=spec.label_smoothing, class_weights=weights)
+        case losses.Focal():
+            weights = None if spec.class_weights is None else torch.tensor(spec.class_weights)
+            return partial(focal, gamma=spec.gamma, class_weights=weights)
         case losses.BinaryCrossEntropy():
             weights = None if spec.class_weights is None else torch.tensor(spec.class_weights)
             return partial(binary_cross_entropy, positive=weights)
+        case losses.BinaryFocal():
+            return partial(binary_focal, gamma=spec.gamma, alpha=spec.alpha)
         case losses.MeanSquaredError():
             return mse
         case losses.MeanAbsoluteError():
@@ -193,6 +272,10 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
             return partial(huber, delta=spec.delta)
         case losses.GaussianNLL():
             return gaussian_nll
+        case losses.LaplaceNLL():
+            return laplace_nll
+        case losses.StudentTNLL():
+            return student_t_nll
         case losses.QuantileLoss():
             return partial(quantile, levels=levels)
         case losses.SupervisedContrastive():
@@ -203,6 +286,23 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
             return lambda outputs, x, weight: mse(outputs.flatten(1), x.flatten(1), weight)
         case losses.NTXent():
             return partial(nt_xent, temperature=spec.temperature)
+        case losses.OwnLoss():
+            return partial(own, each=make_own_loss(spec, library="torch"))
+        case losses.Composite():
+            parts = [_choose(losses.spell_out(share.loss), levels) for share in spec.losses]
+            return partial(composite, parts=parts, factors=[share.weight for share in spec.losses])
+
+
+def _student_norm(x: Tensor) -> Tensor:
+    r"""Gives :math:`\log \sqrt{2 \pi x} + \log \Gamma(x) - \log \Gamma(x + 1/2)` for x of at least 1.
+
+    A difference of two large logarithms would lose its digits in float32. It is Stirling's series, moved to x + 4,
+    where its next term is below 2e-8.
+    """
+    far = x + 4
+    series = 1 / (8 * far) - 1 / (192 * far**3) + 1 / (640 * far**5)
+    near = torch.stack([torch.log1p(0.5 / (x + number)) for number in range(4)]).sum(0)
+    return 0.5 * math.log(2 * math.pi) - 0.5 * torch.log1p(4 / x) + series + near
 
 
 def _similarity(outputs: Tensor) -> Tensor:

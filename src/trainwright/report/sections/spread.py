@@ -3,13 +3,14 @@
 import numpy as np
 from markupsafe import Markup
 
+from trainwright.base.tree import Array
 from trainwright.report.bars import FAN, fan_chart
 from trainwright.report.blocks import Section, figure, figures
 from trainwright.report.chart import rate_chart
 from trainwright.report.record import RunRecord
 from trainwright.report.scale import Floats
+from trainwright.validation.families import family_of
 
-NORMAL_95 = 1.959963984540054  # standard deviations on either side that hold 95 % of a normal distribution
 MOST_OUTPUTS = 4
 
 
@@ -46,11 +47,15 @@ def _fans(record: RunRecord) -> list[Markup]:
 
 
 def _intervals(record: RunRecord) -> tuple[Floats, Floats, str] | None:
-    variance, quantiles = record.floats("test/variance"), record.floats("test/quantiles")
-    predicted, levels = record.floats("test/predictions"), record.spec.model.quantiles
-    if variance is not None and predicted is not None and variance.shape == predicted.shape:
-        half = NORMAL_95 * np.sqrt(variance)
-        return predicted - half, predicted + half, "95 % of a normal distribution"
+    said = {"y": record.floats("test/predictions")}
+    said |= {name: record.floats(f"test/{name}") for name in ("variance", "scale", "df")}
+    quantiles, levels = record.floats("test/quantiles"), record.spec.model.quantiles
+    there: dict[str, Array] = {name: one for name, one in said.items() if one is not None}
+    whole = "y" in there and all(one.shape == there["y"].shape for one in there.values())
+    family = family_of(there) if whole else None
+    if family is not None:
+        half = family.reach(0.95)
+        return family.centre - half, family.centre + half, f"95 % of {family.told}"
     if quantiles is not None and isinstance(levels, list):
         return quantiles[:, 0], quantiles[:, -1], f"from {100 * levels[0]:g} % to {100 * levels[-1]:g} %"
     return None

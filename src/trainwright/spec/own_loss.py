@@ -1,0 +1,41 @@
+"""A loss that is code of the user's own."""
+
+from collections.abc import Callable
+from typing import Any
+
+from trainwright.spec.build import build
+from trainwright.spec.losses import LossPart, OwnLoss, parts_of
+from trainwright.spec.part import Use
+
+
+def make_own_loss(spec: OwnLoss, *, library: str, has: tuple[str, ...] = ()) -> Callable[[Any, Any], Any]:
+    """Makes the function that a class of the user's own has for a library.
+
+    Args:
+        spec: Names the class and the arguments of its constructor.
+        library: A backend, such as `torch`, or `numpy`: what the method is called, and whose arrays it takes.
+        has: Further methods that the class must have.
+
+    Returns:
+        From outputs, shape `(records, outputs, ...)`, and targets to one number per record.
+
+    Raises:
+        SpecError: If there is no such class, it has no such method, or the arguments do not fit.
+    """
+    made = build(Use(use=spec.use, args=spec.args), {}, where="train.loss", has=(library, *has))
+    method: Callable[[Any, Any], Any] = getattr(made, library)
+    return method
+
+
+def check_own_losses(loss: LossPart, *, backend: str, task_type: str) -> None:
+    """Makes every own loss once, so that what it lacks is said before anything is written.
+
+    The class has a method for the backend; that of a regression has a method `numpy` too, which measures the loss on
+    the other splits.
+
+    Raises:
+        SpecError: As `make_own_loss`.
+    """
+    for one in parts_of(loss):
+        if isinstance(one, OwnLoss):
+            make_own_loss(one, library=backend, has=("numpy",) if task_type == "regression" else ())

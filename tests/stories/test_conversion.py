@@ -1,0 +1,131 @@
+"""A model of one backend is served by another, and becomes a model of its own there."""
+
+import numpy as np
+import pytest
+
+from stories.conftest import Lab
+from trainwright import conversion, model_op
+from trainwright.base.errors import BackendError, SpecError, StoreError
+from trainwright.conversion import DIFFERENCE, convert_model
+from trainwright.experiment import resume_run
+from trainwright.model_op import load_model
+from trainwright.registering import find_recorded
+from trainwright.report.page import render_run
+from trainwright.reproduce import reproduce_version
+from trainwright.spec.experiment import Experiment
+from trainwright.store.fsck import check
+from trainwright.store.lineage import lineage, prov_json
+from trainwright.store.registry import Registry
+from trainwright.store.store import Store
+
+pytest.importorskip("torch")
+pytest.importorskip("equinox")
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    lab = Lab(tmp_path_factory.mktemp("conversion"))
+    lab.trained = lab.run()
+    lab.made = lab.json("convert", "tiny@best", "--backend", "equinox")
+    lab.registry = Registry(Store.open(lab.home))
+    return lab
+
+
+def test_a_conversion_is_a_model_of_its_own_with_the_same_weights(lab):
+    source, made = lab.registry.resolve("tiny@best"), lab.registry.resolve("tiny-equinox")
+    assert lab.made["source"] == f"tiny@{source.number}" and lab.made["version"] == made.number == 1
+    assert made.weights == source.weights == lab.made["weights"]
+    for ending in ("best", "final", "latest"):
+        assert lab.registry.resolve(f"tiny-equinox@{ending}") == made
+    assert (made.step, made.epoch, dict(made.metrics)) == (source.step, source.epoch, dict(source.metrics))
+    assert made.parents == [source.id] and made.state is None
+    run = lab.registry.run(made.run)
+    assert (run.state, run.backend, run.model) == ("done", "equinox", "tiny-equinox")
+    assert 0.0 < lab.made["difference"] < 1e-5
+    kept = {one.name: lab.registry.artifact_value(one) for one in lab.registry.artifacts(run.id)}
+    assert kept == {DIFFERENCE: lab.made["difference"]}
+    # The source is what it was.
+    assert lab.registry.resolve("tiny@best").id == source.id and len(lab.registry.runs(model="tiny")) == 1
+    assert check(lab.registry.store) == []
+
+
+def test_the_record_leads_back_to_the_source(lab):
+    source, made = lab.registry.resolve("tiny@best"), lab.registry.resolve("tiny-equinox")
+    graph = lineage(lab.registry, "tiny-equinox")
+    assert (f"version:{source.id}", f"run:{made.run}") in graph.edges
+    assert (f"version:{source.id}", f"version:{made.id}") in graph.edges
+    assert {f"run:{source.run}", f"run:{made.run}"} <= {node.id for node in graph.nodes}
+    record = prov_json(lab.registry, made.run)
+    derived = record["wasDerivedFrom"].values()
+    assert {one["prov:usedEntity"] for one in derived} == {f"tw:version-{source.id}"}
+    assert any(one.get("tw:target") == lab.made["source"] for one in record["entity"].values())
+    page = render_run(lab.registry, made.run)
+    assert lab.made["source"] in page and "tiny-equinox" in page
+    spec = lab.registry.spec(lab.registry.run(made.run))
+    assert (spec["name"], spec["train"]["backend"]) == ("tiny-equinox", "equinox")
+    assert spec["train"]["optimizer"]["name"] == "adamw"  # how the weights came about is still there
+
+
+def test_what_was_only_taken_over_is_neither_trained_again_nor_gone_on_from(lab):
+    with pytest.raises(
+        StoreError, match=r"tiny-equinox@1 was converted from tiny@\d, which is what was trained"
+    ):
+        reproduce_version("tiny-equinox", home=lab.home)
+    with pytest.raises(StoreError, match="nothing is left to do"):
+        resume_run("tiny-equinox", home=lab.home)
+    with pytest.raises(StoreError, match="no state to go on from"):
+        resume_run("tiny-equinox", epochs=9, home=lab.home)
+    spec = Experiment.model_validate(lab.registry.spec(lab.registry.resolve_run("tiny-equinox")))
+    assert find_recorded(lab.registry, spec) is None
+
+
+def test_both_predict_the_same_from_the_command_line(lab):
+    np.savez(lab.folder / "new.npz", x=lab.x)
+    ours = lab.json("predict", "tiny@best", "new.npz")
+    for theirs in (
+        lab.json("predict", "tiny-equinox", "new.npz"),
+        lab.json("predict", "tiny@best", "new.npz", "--backend", "equinox"),
+    ):
+        assert ours.keys() == theirs.keys() and ours["y"] == theirs["y"]
+        np.testing.assert_allclose(ours["p(0)"], theirs["p(0)"], atol=1e-5)
+    assert ours["p(0)"] != theirs["p(0)"]  # another framework has other last bits: it did predict
+
+
+def test_a_conversion_can_be_named_and_converted_back(lab):
+    there = convert_model("tiny@final", backend="equinox", name="served", home=lab.home)
+    back = convert_model("served", backend="torch", home=lab.home)
+    assert back.version.model == "served-torch" and back.source == "served@1"
+    x = lab.x[:50]
+    ours, theirs = (
+        load_model(ref, home=lab.home).outputs(x)["logits"] for ref in ("tiny@final", "served-torch")
+    )
+    np.testing.assert_array_equal(ours, theirs)
+    assert there.version.weights == back.version.weights
+
+
+def test_what_cannot_be_is_refused_and_nothing_is_written(lab, monkeypatch):
+    runs = len(lab.registry.runs())
+    assert "a model of torch already" in lab.call("convert", "tiny", "--backend", "torch", expect=2)
+    with pytest.raises(SpecError, match=r"there is no 'numpy', only torch, equinox"):
+        convert_model("tiny", backend="numpy", home=lab.home)
+    with pytest.raises(SpecError, match="there is no 'numpy'"):
+        load_model("tiny", home=lab.home, backend="numpy")
+    with pytest.raises(SpecError, match="name"):
+        convert_model("tiny", backend="equinox", name="a@b", home=lab.home)
+    with monkeypatch.context() as change:
+        change.setattr(model_op, "installed", lambda package: package != "optax")
+        with pytest.raises(BackendError, match=r"equinox is not installed: pip install 'trainwright\[jax\]'"):
+            convert_model("tiny", backend="equinox", home=lab.home)
+    with monkeypatch.context() as change:
+        change.setattr(conversion, "TOLERANCE", 1e-12)
+        with pytest.raises(BackendError, match=r"differ from those of torch by .*; nothing was written"):
+            convert_model("tiny", backend="equinox", home=lab.home)
+    assert len(lab.registry.runs()) == runs
+
+
+def test_without_the_backend_that_trained_it_nothing_is_compared_and_that_is_said(lab, monkeypatch):
+    monkeypatch.setattr(model_op, "installed", lambda package: package != "torch")
+    made = convert_model("tiny", backend="equinox", name="uncompared", home=lab.home)
+    assert made.difference is None
+    (note,) = lab.registry.notes(made.run)
+    assert note.level == "warning" and "were not compared" in note.text

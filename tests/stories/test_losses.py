@@ -1,0 +1,157 @@
+"""Losses and heads of a regression from an experiment file to predictions and a report."""
+
+import hashlib
+import sys
+
+import numpy as np
+import pytest
+
+import trainwright as tw
+from trainwright.base.errors import SpecError
+from trainwright.data.dataset import Records
+from trainwright.evaluation.version import judge
+from trainwright.spec.read import check_tree
+from trainwright.store.registry import Registry
+from trainwright.store.store import Store
+
+pytest.importorskip("torch")
+
+numbers = np.random.default_rng(0)
+X = numbers.uniform(0, 4, (300, 1))
+Y = 100 + 20 * X[:, 0] + (1 + 2 * X[:, 0]) * numbers.standard_t(4.0, 300)
+TREE = {
+    "name": "a",
+    "data": {
+        "path": "a.npz",
+        "split": {"val": 0.2, "test": 0.3},
+        "target_operators": [{"use": "Standardize"}],
+    },
+    "model": {"architecture": "mlp", "hidden_dims": [16], "task_type": "regression"},
+    "train": {"backend": "torch", "epochs": 30, "optimizer": {"name": "adam", "lr": 0.02}},
+}
+
+
+def run(folder, *, model=(), train=(), data=()):
+    np.savez(folder / "a.npz", x=X, y=Y)
+    parts = {"model": dict(model), "train": dict(train), "data": dict(data)}
+    tree = {**TREE, **{name: TREE[name] | part for name, part in parts.items()}}
+    return tw.run_experiment(check_tree(tree), folder=folder, home=folder / "store")
+
+
+@pytest.mark.parametrize(
+    ("head", "loss", "columns"),
+    [
+        ("laplace", "laplace_nll", ["y", "y.std", "y.scale"]),
+        ("student_t", "student_t_nll", ["y", "y.std", "y.scale", "y.df"]),
+    ],
+)
+def test_a_distribution_comes_back_in_the_unit_of_the_data(tmp_path, head, loss, columns):
+    trained = run(tmp_path, model={"head": head})
+    registry = Registry(Store.open(tmp_path / "store"))
+    assert registry.spec(registry.run(trained.run))["train"]["loss"] == loss
+    model = tw.load_model("a", home=tmp_path / "store")
+    x = np.array([[0.5], [3.5]])
+    found = model.columns(x)
+    assert list(found) == columns
+    # The target is 20 a unit steeper than it was to the network, and noisier to the right.
+    assert found["y"] == pytest.approx([110, 170], abs=8)
+    assert 0.5 < found["y.scale"][0] < found["y.scale"][1] < 15
+    scale, outputs = np.ptp(Y), model.outputs(x)
+    assert (found["y.scale"] / outputs["scale"][:, 0]).std() < 1e-5 * scale
+    if head == "laplace":
+        np.testing.assert_allclose(found["y.std"], np.sqrt(2) * found["y.scale"], rtol=1e-6)
+    else:
+        np.testing.assert_allclose(found["y.df"], outputs["df"][:, 0])
+        factor = np.sqrt(found["y.df"] / (found["y.df"] - 2))
+        np.testing.assert_allclose(found["y.std"], factor * found["y.scale"], rtol=1e-6)
+    scores = {name: score["value"] for name, score in trained.scores.items()}
+    assert 0.75 < scores["test/coverage_90"] <= 1.0 and scores["test/coverage_50"] < 0.75
+    assert 0 < scores["test/crps"] < scores["test/mae"]
+    # What the version says of the test records is what the record of the run holds.
+    again = judge(model, Records(X, Y, None, np.arange(300))).scores
+    assert again["nll"]["value"] == pytest.approx(scores["test/nll"], abs=0.5)
+    page = trained.report.read_text()
+    assert "Uncertainty" in page
+    assert ("95 % of a Laplace distribution" if head == "laplace" else "95 % of Student") in page
+
+
+@pytest.mark.parametrize(
+    ("head", "operator", "text"),
+    [
+        ("mean_variance", {"use": "Log1p"}, "goes with operators that only shift and scale"),
+        ("laplace", {"use": "Log1p"}, "goes with operators that only shift and scale"),
+        ("student_t", {"use": "Quantile"}, "goes with operators that only shift and scale"),
+    ],
+)
+def test_a_distribution_that_could_not_come_back_is_refused(tmp_path, head, operator, text):
+    with pytest.raises(SpecError, match=rf"data\.target_operators: model\.head '{head}' {text}"):
+        run(tmp_path, model={"head": head}, data={"target_operators": [operator]})
+    assert not (tmp_path / "store").exists()
+
+
+def test_quantiles_come_back_from_any_rising_operator(tmp_path):
+    run(
+        tmp_path,
+        model={"head": "quantiles"},
+        data={"target_operators": [{"use": "Log1p"}]},
+        train={"epochs": 1},
+    )
+
+
+OWN = {"name": "own", "use": "costs:Late", "args": {"times": 9.0}}
+CODE = """
+class Late:
+    def __init__(self, *, times=1.0):
+        self.times = times
+
+    def torch(self, outputs, targets):
+        late = outputs - targets
+        return (self.times * late).maximum(-late).mean(dim=1)
+"""
+NUMPY = """
+    def numpy(self, outputs, targets):
+        import numpy as np
+
+        late = outputs - targets
+        return np.maximum(self.times * late, -late).mean(axis=1)
+"""
+
+
+@pytest.fixture
+def own_code(tmp_path, monkeypatch):
+    """Lets each test write a module `costs` of its own."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    monkeypatch.delitem(sys.modules, "costs", raising=False)
+    yield tmp_path / "costs.py"
+    sys.modules.pop("costs", None)
+
+
+def test_an_own_loss_trains_is_measured_and_is_recorded(tmp_path, own_code):
+    own_code.write_text(CODE + NUMPY)
+    trained = run(tmp_path, train={"loss": OWN})
+    registry = Registry(Store.open(tmp_path / "store"))
+    row = registry.run(trained.run)
+    code = registry.environment(row)["code"]
+    assert code == {"costs:Late": hashlib.sha256(own_code.read_bytes()).hexdigest()}
+    # Nine times as dear, what is too much is a tenth: the tenth quantile.
+    model = tw.load_model("a", home=tmp_path / "store")
+    assert 0.03 < np.mean(model(X)[:, 0] > Y) < 0.25
+    losses = [one.value for one in registry.metrics(trained.run) if one.name == "val/loss"]
+    assert min(losses) == pytest.approx(trained.best.metrics["val/loss"]) and losses[-1] < losses[0]
+
+
+def test_what_an_own_loss_lacks_is_said_before_anything_is_written(tmp_path, own_code):
+    own_code.write_text(CODE)
+    with pytest.raises(SpecError, match=r"train\.loss\.use: 'costs:Late' is not a class with torch, numpy"):
+        run(tmp_path, train={"loss": OWN})
+    assert not (tmp_path / "store").exists()
+
+
+def test_a_sum_is_measured_as_it_is_trained(tmp_path):
+    loss = {"name": "composite", "losses": [{"loss": "mse", "weight": 0.5}, {"loss": "mae", "weight": 3.0}]}
+    trained = run(tmp_path, train={"loss": loss, "epochs": 2})
+    registry = Registry(Store.open(tmp_path / "store"))
+    found = {one.name: one.value for one in registry.metrics(trained.run) if one.step == trained.final.step}
+    scale = Y.std()  # nearly that of the train split, by which the target is divided
+    wanted = 0.5 * (found["val/rmse"] / scale) ** 2 + 3.0 * found["val/mae"] / scale
+    assert found["val/loss"] == pytest.approx(wanted, rel=0.1)
