@@ -8,12 +8,16 @@ from trainwright.spec.losses import LossPart, OwnLoss, parts_of
 from trainwright.spec.part import Use
 
 
+# What the method for a backend is called where that is not its name: whose arrays it takes.
+LIBRARIES = {"lightning": "torch", "keras-jax": "keras", "keras-torch": "keras"}
+
+
 def make_own_loss(spec: OwnLoss, *, library: str, has: tuple[str, ...] = ()) -> Callable[[Any, Any], Any]:
     """Makes the function that a class of the user's own has for a library.
 
     Args:
         spec: Names the class and the arguments of its constructor.
-        library: A backend, such as `torch`, or `numpy`: what the method is called, and whose arrays it takes.
+        library: `torch`, `equinox`, `keras` or `numpy`: what the method is called, and whose arrays it takes.
         has: Further methods that the class must have.
 
     Returns:
@@ -38,4 +42,4 @@ def check_own_losses(loss: LossPart, *, backend: str, task_type: str) -> None:
     """
     for one in parts_of(loss):
         if isinstance(one, OwnLoss):
-            make_own_loss(one, library=backend, has=("numpy",) if task_type == "regression" else ())
+            make_own_loss(one, library=LIBRARIES.get(backend, backend), has=("numpy",) if task_type == "regression" else ())

@@ -1,18 +1,20 @@
 """Losses of spec-built models in Keras' operations: means over records, weighted where records have weights."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from keras import ops
 
 from trainwright.base.errors import BackendError
-from trainwright.models.heads import LEAST_VARIANCE
+from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
 from trainwright.models.task import ModelTask
 from trainwright.spec import losses
+from trainwright.spec.own_loss import make_own_loss
 
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
+LEAST_MISSED = 1e-12  # a chance, so that its powers have finite gradients
 FAR = 1e9  # beside it, the similarity of unit vectors is nothing; finite, so that gradients stay so
 Weight = Any  # an array, shape (records,), or None
 Loss = Callable[[Any, Any, Weight], Any]  # outputs, target, weight of the records
@@ -36,7 +38,7 @@ class Objective:
         self._loss = _choose(spec, task.quantiles)
         self._to_inputs = isinstance(spec, losses.Reconstruction)
         self.views = 2 if isinstance(spec, losses.NTXent) else 1
-        self._class_weights = spec.class_weights if isinstance(spec, losses.CrossEntropy) else None
+        self._class_weights = losses.class_weights_of(spec)
 
     def enter(self, x: Any) -> Any:
         """Gives what the network is asked about: the views of a record become rows, one after another.
@@ -98,12 +100,31 @@ def cross_entropy(
     return _sum(_by_record(each), weight) / ops.maximum(mass, TINY)
 
 
+def focal(outputs: Any, y: Any, weight: Weight, *, gamma: float, class_weights: Any = None) -> Any:
+    """Gives the mean cross-entropy of classes times the chance that was missed to the power of `gamma`."""
+    each = _chosen(-_log_softmax(outputs), y)
+    missed = ops.maximum(-ops.expm1(-each), LEAST_MISSED)
+    each = ops.power(missed, gamma) * each
+    if class_weights is None:
+        return _mean(_by_record(each), weight)
+    heavy = _of_class(class_weights, y)
+    return _sum(_by_record(each * heavy), weight) / ops.maximum(_sum(_by_record(heavy), weight), TINY)
+
+
 def binary_cross_entropy(outputs: Any, y: Any, weight: Weight, *, positive: Any = None) -> Any:
     """Gives the mean negative log-likelihood over records and labels; `positive` is what a positive weighs."""
     hit = ops.softplus(-outputs)
     if positive is not None:
         hit = hit * _numbers(positive)
     return _mean(_by_record(y * hit + (1 - y) * ops.softplus(outputs)), weight)
+
+
+def binary_focal(outputs: Any, y: Any, weight: Weight, *, gamma: float, alpha: float | None) -> Any:
+    """Gives the mean focal loss over records and labels; `alpha` is what positives weigh, of 1."""
+    positive, negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
+    yes, no = -ops.softplus(-outputs), -ops.softplus(outputs)
+    hit, miss = -yes * ops.exp(gamma * no), -no * ops.exp(gamma * yes)
+    return _mean(_by_record(positive * y * hit + negative * (1 - y) * miss), weight)
 
 
 def mse(outputs: Any, y: Any, weight: Weight) -> Any:
@@ -128,6 +149,22 @@ def gaussian_nll(outputs: Any, y: Any, weight: Weight) -> Any:
     mean, spread = ops.split(outputs, 2, axis=1)
     variance = ops.softplus(spread) + LEAST_VARIANCE
     each = 0.5 * (ops.log(variance) + ops.square(y - mean) / variance + math.log(2 * math.pi))
+    return _mean(_by_record(each), weight)
+
+
+def laplace_nll(outputs: Any, y: Any, weight: Weight) -> Any:
+    """Gives the mean negative log-likelihood of Laplace distributions; outputs are centres, then raw scales."""
+    centre, spread = ops.split(outputs, 2, axis=1)
+    scale = ops.softplus(spread) + LEAST_SCALE
+    return _mean(_by_record(ops.log(2 * scale) + ops.abs(y - centre) / scale), weight)
+
+
+def student_t_nll(outputs: Any, y: Any, weight: Weight) -> Any:
+    """Gives the mean negative log-likelihood of Student's t; outputs are centres, raw scales, raw df."""
+    centre, spread, tail = ops.split(outputs, 3, axis=1)
+    scale, df = ops.softplus(spread) + LEAST_SCALE, ops.softplus(tail) + LEAST_DF
+    square = ops.square((y - centre) / scale)
+    each = ops.log(scale) + _student_norm(df / 2) + (df + 1) / 2 * ops.log1p(square / df)
     return _mean(_by_record(each), weight)
 
 
@@ -172,10 +209,46 @@ def nt_xent(outputs: Any, y: Any, weight: Weight, *, temperature: float) -> Any:
     return _mean(ops.mean(ops.reshape(each, (-1, 2)), 1), weight)
 
 
+def own(outputs: Any, y: Any, weight: Weight, *, each: Callable[[Any, Any], Any]) -> Any:
+    """Gives the mean over records of what code of the user's own says of each.
+
+    Raises:
+        BackendError: If it does not give one number per record.
+    """
+    found, count = each(outputs, y), outputs.shape[0]
+    shape = tuple(getattr(found, "shape", ()))
+    if shape != (count,):
+        raise BackendError(
+            f"train.loss: the own loss gave numbers of shape {shape} for {count} records; give one for each"
+        )
+    return _mean(found, weight)
+
+
+def composite(
+    outputs: Any, y: Any, weight: Weight, *, parts: Sequence[Loss], factors: Sequence[float]
+) -> Any:
+    """Gives the sum of several losses, each times its factor."""
+    terms = [factor * part(outputs, y, weight) for part, factor in zip(parts, factors, strict=True)]
+    return sum(terms[1:], terms[0])
+
+
 def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
     match spec:
         case losses.CrossEntropy():
             return partial(cross_entropy, smoothing=spec.label_smoothing, class_weights=spec.class_weights)
+        case losses.Focal():
+            return partial(focal, gamma=spec.gamma, class_weights=spec.class_weights)
+        case losses.BinaryFocal():
+            return partial(binary_focal, gamma=spec.gamma, alpha=spec.alpha)
+        case losses.LaplaceNLL():
+            return laplace_nll
+        case losses.StudentTNLL():
+            return student_t_nll
+        case losses.OwnLoss():
+            return partial(own, each=make_own_loss(spec, library="keras"))
+        case losses.Composite():
+            parts = [_choose(losses.spell_out(share.loss), levels) for share in spec.losses]
+            return partial(composite, parts=parts, factors=[share.weight for share in spec.losses])
         case losses.BinaryCrossEntropy():
             return partial(binary_cross_entropy, positive=spec.class_weights)
         case losses.MeanSquaredError():
@@ -196,6 +269,18 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
             return lambda outputs, x, weight: mse(_flat(outputs), _flat(x), weight)
         case losses.NTXent():
             return partial(nt_xent, temperature=spec.temperature)
+
+
+def _student_norm(x: Any) -> Any:
+    r"""Gives :math:`\log \sqrt{2 \pi x} + \log \Gamma(x) - \log \Gamma(x + 1/2)` for x of at least 1.
+
+    A difference of two large logarithms would lose its digits in float32. It is Stirling's series, moved to x + 4,
+    where its next term is below 2e-8.
+    """
+    far = x + 4
+    series = 1 / (8 * far) - 1 / (192 * far**3) + 1 / (640 * far**5)
+    near = ops.sum(ops.stack([ops.log1p(0.5 / (x + number)) for number in range(4)]), 0)
+    return 0.5 * math.log(2 * math.pi) - 0.5 * ops.log1p(4 / x) + series + near
 
 
 def _numbers(values: Any) -> Any:
