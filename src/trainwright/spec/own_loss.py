@@ -42,4 +42,8 @@ def check_own_losses(loss: LossPart, *, backend: str, task_type: str) -> None:
     """
     for one in parts_of(loss):
         if isinstance(one, OwnLoss):
-            make_own_loss(one, library=LIBRARIES.get(backend, backend), has=("numpy",) if task_type == "regression" else ())
+            make_own_loss(
+                one,
+                library=LIBRARIES.get(backend, backend),
+                has=("numpy",) if task_type == "regression" else (),
+            )

@@ -3,8 +3,10 @@
 import lightning
 
 from trainwright.backends.lightning.learner import LightningLearner
+from trainwright.backends.lightning.module import Network, Trainable
 from trainwright.backends.torch.backend import TorchBackend
 from trainwright.base.errors import BackendError
+from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Resolved, Task
@@ -24,3 +26,11 @@ class LightningBackend(TorchBackend):
         if task.backend != "lightning" or not isinstance(task, ModelTask):
             raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'lightning'")
         return LightningLearner(task, feed, seed=seed, run_on=run_on)
+
+    def module(self, blueprint: Blueprint, *, seed: int = 0) -> Network:
+        """Makes a LightningModule with initial values by the seed; it predicts only."""
+        return Network(blueprint, seed=seed)
+
+    def trainable(self, task: ModelTask, *, seed: int = 0) -> Trainable:
+        """Makes a LightningModule with initial values by the seed, which plain Lightning can train."""
+        return Trainable(task, seed=seed)

@@ -16,6 +16,9 @@ class Module(nn.Module):
         blueprint: The plan.
         seed: Of initial values and dropout. Each forward in training mode is a further step of dropout.
         tensors: By neutral name; the module shares their memory. Initial values by the seed unless given.
+
+    Attributes:
+        still: Layers that are in evaluation mode even in training.
     """
 
     def __init__(
@@ -25,6 +28,7 @@ class Module(nn.Module):
         self.blueprint = blueprint
         self.seed = seed
         self.steps = 0
+        self.still: frozenset[str] = frozenset()
         if tensors is None:
             tensors = {name: torch.from_numpy(array) for name, array in blueprint.initial(seed).items()}
         for name, tensor in tensors.items():
@@ -43,7 +47,7 @@ class Module(nn.Module):
         """Gives the raw outputs, shape `(records, *output_shape)`."""
         # Linked anew each time, so that copying, moving and swapping parameters work as with any module.
         tensors = dict(self.named_parameters()) | dict(self.named_buffers())
-        network = Network.over(self.blueprint, tensors, seed=self.seed)
+        network = Network.over(self.blueprint, tensors, seed=self.seed, still=self.still)
         network.position = (self.steps, 0)
         if self.training:
             self.steps += 1
