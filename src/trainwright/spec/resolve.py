@@ -17,6 +17,7 @@ REQUIRED = {"torch": ("torch",), "equinox": ("jax", "equinox", "optax")}
 EXTRA = {"torch": "torch", "equinox": "jax"}
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "torch": {"train.optimizer.name": ("own",)},
     "equinox": {
         "train.optimizer.name": ("lbfgs",),
         "train.precision": ("bfloat16", "float16"),
@@ -132,7 +133,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
             f"train.backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
         )
     if lacks := lacking(backend, train):
-        raise SpecError(f"{lacks}; write train.backend: torch")
+        raise SpecError(f"{lacks}; {another_backend(train)}")
     device = train.device
     if device == "auto":
         device = "cuda" if backend == "torch" and facts.cuda else "cpu"
@@ -191,6 +192,17 @@ def lacking(backend: str, train: TrainSpec) -> str | None:
         if word in missing.get(where, ())
     )
     return next(found, None)
+
+
+def another_backend(train: TrainSpec) -> str:
+    """Names a backend that has all a training asks for, as the cure of a message.
+
+    Example:
+        >>> another_backend(TrainSpec(device="cuda"))
+        'write train.backend: torch'
+    """
+    whole = [name for name in REQUIRED if lacking(name, train) is None]
+    return f"write train.backend: {whole[0]}" if whole else "no backend has all that train asks for"
 
 
 def _name(loss: Any) -> str:

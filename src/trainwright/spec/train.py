@@ -6,7 +6,19 @@ from typing import Annotated, Any, ClassVar, Literal
 from pydantic import Field
 
 from trainwright.spec.losses import Loss
-from trainwright.spec.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, Count, Ema, Group, Rate, RMSprop
+from trainwright.spec.optimizer import (
+    LBFGS,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Count,
+    Ema,
+    Group,
+    OwnOptimizer,
+    Rate,
+    RMSprop,
+)
 from trainwright.spec.part import Auto, Broken, Part, Rule, Use
 from trainwright.spec.schedule import (
     Constant,
@@ -20,7 +32,9 @@ from trainwright.spec.schedule import (
     Step,
 )
 
-Optimizer = Annotated[SGD | Adam | AdamW | RMSprop | Adagrad | LBFGS, Field(discriminator="name")]
+Optimizer = Annotated[
+    SGD | Adam | AdamW | RMSprop | Adagrad | LBFGS | OwnOptimizer, Field(discriminator="name")
+]
 Schedule = Annotated[
     Constant | Cosine | OneCycle | Step | MultiStep | Exponential | Linear | Polynomial | Plateau,
     Field(discriminator="name"),
@@ -76,6 +90,15 @@ def _one_direction(train: Any) -> Iterator[Broken]:
                 yield Broken(("groups", number, field), text)
 
 
+def _own_decay(train: Any) -> Iterator[Broken]:
+    for number, group in enumerate(train.groups if train.optimizer.name == "own" else ()):
+        if group.weight_decay is not None:
+            text = (
+                "an optimizer of your own decides about decay itself; leave it out, or use another optimizer"
+            )
+            yield Broken(("groups", number, "weight_decay"), text)
+
+
 def _origin(train: Any) -> Iterator[Broken]:
     if train.init_from is not None:
         return
@@ -121,6 +144,7 @@ class TrainSpec(Part):
         _unbent("clip_norm", None, why="needs the gradient as it is"),
         _unbent("precision", "auto", "float32", why="compares losses in their last digits"),
         _one_direction,
+        _own_decay,
         _origin,
     )
 

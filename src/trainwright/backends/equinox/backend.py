@@ -10,7 +10,7 @@ from trainwright.base.extras import require
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask, name_outputs
-from trainwright.spec.resolve import lacking
+from trainwright.spec.resolve import another_backend, lacking
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Learner, Predictor, Resolved, Task
 
@@ -28,7 +28,7 @@ class EquinoxBackend:
         if task.backend != "equinox" or not isinstance(task, ModelTask):
             raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'equinox'")
         if lacks := lacking("equinox", task.train):
-            raise BackendError(f"{lacks}; write train.backend: torch")
+            raise BackendError(f"{lacks}; {another_backend(task.train)}")
         learner: Learner = _load(run_on).EquinoxLearner(task, feed, seed=seed)
         return learner
 

@@ -13,6 +13,7 @@ from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask, name_outputs
+from trainwright.spec.resolve import another_backend, lacking
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Predictor, Resolved, Task
 
@@ -26,10 +27,12 @@ class TorchBackend:
         """Makes a learner with initial values by the seed.
 
         Raises:
-            BackendError: If the task names another backend.
+            BackendError: If the task names another backend or asks for what this one has not.
         """
         if task.backend != "torch" or not isinstance(task, ModelTask):
             raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'torch'")
+        if lacks := lacking("torch", task.train):
+            raise BackendError(f"{lacks}; {another_backend(task.train)}")
         return TorchLearner(task, feed, seed=seed, run_on=run_on)
 
     def predictor(
