@@ -8,6 +8,7 @@ from typing import Any
 
 from trainwright.augmenting import make_augmentations, try_out
 from trainwright.backends import CATALOG as BACKENDS
+from trainwright.backends.equinox.threads import own_threads
 from trainwright.backends.lightning.listeners import check_listeners
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.tree import Array
@@ -41,7 +42,7 @@ from trainwright.routines import CATALOG as ROUTINES
 from trainwright.spec.build import build, find, own_code_from
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
-from trainwright.spec.own_loss import check_own_losses
+from trainwright.spec.own_code import check_own_code, has_own_code
 from trainwright.spec.resolve import SERVED_BY, resolve
 from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
@@ -245,7 +246,10 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     run_on = Resolved(device=train.device, threads=int(train.threads))
     loss = spell_out(train.loss)
     _check_way_back(resolved.model.head, preparation.targets)
-    check_own_losses(loss, backend=train.backend, task_type=resolved.model.task_type)
+    if has_own_code(train):
+        if train.backend in ("equinox", "keras-jax"):
+            own_threads(run_on.threads)  # own code may import JAX, after which they cannot change
+        check_own_code(train, task_type=resolved.model.task_type)
     blueprint = build_blueprint(resolved.model, loss=loss.name)
     task = ModelTask(
         blueprint,

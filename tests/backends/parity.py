@@ -1,7 +1,14 @@
-"""One model on every backend: outputs before and after the first step, from the same initial weights."""
+"""One model on every backend: outputs before and after the first step, from the same initial weights.
 
+`PYTHONPATH=src:tests python -m backends.parity` compares all cases and writes the table of docs/backends.md.
+"""
+
+import functools
 import itertools
+import math
+import re
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -22,10 +29,10 @@ BACKENDS = tuple(sorted(CATALOG))
 PAIRS = tuple(itertools.combinations(BACKENDS, 2))
 OPTIMIZERS = ("sgd", "adam", "adamw")
 ARCHITECTURES = {
-    "mlp": {"input_shape": [5]},
-    "cnn": {"input_shape": [2, 12]},
-    "transformer": {"input_shape": [2, 12], "patch_size": 3, "heads": 2},
-    "unet": {"input_shape": [2, 12]},
+    "mlp": {"input_shape": [5], "hidden_dims": [8, 8]},
+    "cnn": {"input_shape": [2, 12], "hidden_dims": [8, 8]},
+    "transformer": {"input_shape": [2, 12], "hidden_dims": [8], "patch_size": 3, "heads": 2},
+    "unet": {"input_shape": [2, 12], "hidden_dims": [4, 6]},
 }
 OWN = {"name": "own", "use": "backends.own_losses:Asymmetric"}
 SUM = {"name": "composite", "losses": [{"loss": "mse", "weight": 0.7}, {"loss": OWN, "weight": 0.3}]}
@@ -99,12 +106,12 @@ def targets_of(case, shape):
     return numbers.normal(size=(RECORDS, 2, *space)).astype(np.float32)
 
 
+@functools.cache
 def outputs_of(case, optimizer, backend):
     """Gives the outputs of a model before and after its first step on a backend."""
     model = {
         "architecture": case.architecture,
         "task_type": case.task,
-        "hidden_dims": [8, 8],
         "output_dim": {"regression": 2, "embedding": 4}.get(case.task, 3),
         "head": HEADS.get(case.loss, "point") if case.task == "regression" else "point",
         **ARCHITECTURES[case.architecture],
@@ -123,7 +130,7 @@ def outputs_of(case, optimizer, backend):
             "optimizer": {"name": optimizer, "lr": 1e-3},
         }
     )
-    x = draw_probes(spec, count=RECORDS)
+    x = 3 * draw_probes(spec, count=RECORDS)
     y = targets_of(case, blueprint.output_shape)
     weight = np.linspace(0.5, 2.0, RECORDS).astype(np.float32)
     feed = ArrayFeed({"x": x, "y": y, "weight": weight}, batch_size=RECORDS, seed=1)
@@ -139,8 +146,104 @@ def outputs_of(case, optimizer, backend):
 
 def differ(left, right):
     """Gives the largest difference of an output over the largest output."""
-    largest = 0.0
-    for name, array in left.items():
-        one, other = array.astype(np.float64), right[name].astype(np.float64)
-        largest = max(largest, np.abs(one - other).max() / np.abs(one).max())
-    return largest
+    pairs = [(array.astype(np.float64), right[name].astype(np.float64)) for name, array in left.items()]
+    return max(np.abs(one - other).max() / np.abs(one).max() for one, other in pairs)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a comparison gave, each number over the largest output.
+
+    Args:
+        before: The largest difference before the first step.
+        after: The largest difference after it.
+        moved: How far the step moved an output.
+        apart: The largest difference of these movements.
+        spread: How different the outputs of the records were.
+    """
+
+    before: float
+    after: float
+    moved: float
+    apart: float
+    spread: float
+
+
+def compare(case, optimizer, pair):
+    """Makes the step on two backends and compares the outputs."""
+    (before, after), (other_before, other_after) = (outputs_of(case, optimizer, one) for one in pair)
+    step, other_step = (
+        {name: one[1][name].astype(np.float64) - array for name, array in one[0].items()}
+        for one in ((before, after), (other_before, other_after))
+    )
+    main = next(iter(before.values())).astype(np.float64)
+    return Found(
+        differ(before, other_before),
+        differ(after, other_after),
+        differ(before, after),
+        differ(step, other_step),
+        float(main.std(axis=0).max() / np.abs(main).max()),
+    )
+
+
+# The table: one row per pair, architecture and task; each cell is the power of ten that no loss exceeds.
+
+PAGE = Path(__file__).parents[2] / "docs/backends.md"
+BEGIN, END = "<!-- written by tests/backends/parity.py -->\n", "<!-- end -->\n"
+COLUMNS = ("before", *OPTIMIZERS)
+
+
+def ceiling(value):
+    """Gives the power of ten above twice a difference, so that another processor's last bits are below it too."""
+    return math.ceil(math.log10(max(2 * value, 1e-9)))
+
+
+def summarize(found):
+    """Gives the largest differences by row and column, of `{(case, optimizer, pair): Found}`."""
+    rows = {}
+    for (case, optimizer, pair), one in found.items():
+        row = rows.setdefault((pair, case.architecture, case.task), {})
+        row["before"] = max(row.get("before", 0.0), one.before)
+        row[optimizer] = max(row.get(optimizer, 0.0), one.after)
+    return rows
+
+
+def write_table(found):
+    """Writes the table."""
+    lines = [
+        "| backends | architecture | task | losses | before | after SGD | after Adam | after AdamW |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for (pair, architecture, task), row in summarize(found).items():
+        losses = sum((one.architecture, one.task) == (architecture, task) for one in CASES)
+        cells = [f"≤ 1e{ceiling(row[column])}" for column in COLUMNS]
+        lines.append(" | ".join([f"| {', '.join(pair)}", architecture, task, str(losses), *cells]) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def read_table():
+    """Reads the table of the page: `{(pair, architecture, task): (losses, {column: largest})}`."""
+    text = PAGE.read_text().partition(BEGIN)[2].partition(END)[0]
+    rows = {}
+    for line in text.splitlines()[2:]:
+        pair, architecture, task, losses, *cells = [cell.strip() for cell in line.strip("|").split("|")]
+        numbers = [float(re.fullmatch(r"≤ (1e-\d+)", cell)[1]) for cell in cells]
+        rows[tuple(pair.split(", ")), architecture, task] = (
+            int(losses),
+            dict(zip(COLUMNS, numbers, strict=True)),
+        )
+    return rows
+
+
+def main():
+    """Compares everything and writes the table."""
+    found = {}
+    for pair, case, optimizer in itertools.product(PAIRS, CASES, OPTIMIZERS):
+        found[case, optimizer, pair] = compare(case, optimizer, pair)
+        print(*pair, case, optimizer, found[case, optimizer, pair], flush=True)
+    begin, _, rest = PAGE.read_text().partition(BEGIN)
+    PAGE.write_text(begin + BEGIN + write_table(found) + END + rest.partition(END)[2])
+
+
+if __name__ == "__main__":
+    main()

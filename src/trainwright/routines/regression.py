@@ -11,7 +11,7 @@ from trainwright.base.tree import Array
 from trainwright.routines.period import SplitRoutine, check_extra, check_output
 from trainwright.routines.trained import TrainedOn, trained_on
 from trainwright.spec.losses import OwnLoss
-from trainwright.spec.own_loss import make_own_loss
+from trainwright.spec.own_code import make_own_loss
 from trainwright.train.learner import Task
 from trainwright.train.routine import Results, View
 from trainwright.validation.correlation import pearson, spearman

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field
 
-from trainwright.spec.part import Arguments, Broken, Part, Rule
+from trainwright.spec.part import Arguments, Broken, Part, Rule, is_own_code
 
 Positive = Annotated[float, Field(gt=0.0)]
 Weights = list[Annotated[float, Field(ge=0.0)]]
@@ -15,11 +15,6 @@ def _some_class_weighs(loss: Any) -> Iterator[Broken]:
     weights = loss.class_weights
     if isinstance(weights, list) and not any(weight > 0 for weight in weights):
         yield Broken(("class_weights",), "no class weighs anything; write a number above 0 for at least one")
-
-
-def _is_own_code(loss: Any) -> Iterator[Broken]:
-    if ":" not in loss.use:
-        yield Broken(("use",), f"{loss.use!r} is no code of your own; write module:Name")
 
 
 def _can_be_added(loss: Any) -> Iterator[Broken]:
@@ -239,7 +234,7 @@ class OwnLoss(Part):
         args: Keyword arguments of its constructor.
     """
 
-    rules: ClassVar[tuple[Rule, ...]] = (_is_own_code,)
+    rules: ClassVar[tuple[Rule, ...]] = (is_own_code,)
 
     name: Literal["own"]
     use: str

@@ -5,7 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
-from trainwright.spec.part import Broken, Part, Rule
+from trainwright.spec.part import Arguments, Broken, Part, Rule, is_own_code
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0.0)]
@@ -149,8 +149,29 @@ class LBFGS(Part):
     line_search: Literal["strong_wolfe", "none"] = "strong_wolfe"
 
 
-def count_moments(optimizer: SGD | Adam | AdamW | RMSprop | Adagrad | LBFGS) -> int:
-    """Counts the numbers that a rule remembers of each parameter from step to step.
+class OwnOptimizer(Part):
+    """An update rule of your own, for `backend: equinox`: a class with a method `optax`.
+
+    The method takes the rate of the step, which follows the schedule, and gives an Optax `GradientTransformation`, such
+    as `optax.lion(rate)`. Clipping comes before it; the `lr_scale` of a group multiplies what it gives.
+
+    Args:
+        name: Chooses it.
+        use: The class, `module:Name`.
+        args: Keyword arguments of its constructor.
+        lr: The rate.
+    """
+
+    rules: ClassVar[tuple[Rule, ...]] = (is_own_code,)
+
+    name: Literal["own"]
+    use: str
+    args: Arguments = Field(default={})
+    lr: Rate = 1e-3
+
+
+def count_moments(optimizer: SGD | Adam | AdamW | RMSprop | Adagrad | LBFGS | OwnOptimizer) -> int:
+    """Counts the numbers that a rule remembers of each parameter from step to step; own code is taken for an Adam.
 
     Example:
         >>> count_moments(Adam(name="adam")), count_moments(SGD(name="sgd")), count_moments(RMSprop(name="rmsprop"))
@@ -159,7 +180,7 @@ def count_moments(optimizer: SGD | Adam | AdamW | RMSprop | Adagrad | LBFGS) -> 
     match optimizer:
         case SGD():
             return int(optimizer.momentum > 0)
-        case Adam() | AdamW():
+        case Adam() | AdamW() | OwnOptimizer():
             return 2
         case RMSprop():
             return 1 + optimizer.centered + (optimizer.momentum > 0)

@@ -81,6 +81,12 @@ Name = Annotated[str, AfterValidator(_name)]
 Arguments = Annotated[dict[str, Any], AfterValidator(_json)]
 
 
+def is_own_code(part: Any) -> Iterator[Broken]:
+    """Refuses a `use` that names no code of the user's own."""
+    if ":" not in part.use:
+        yield Broken(("use",), f"{part.use!r} is no code of your own; write module:Name")
+
+
 class Use(Part):
     """A part chosen by name: a catalog entry, or the user's own code as `module:Name`.
 

@@ -28,16 +28,19 @@ EXTRA = {
     "keras-torch": "keras,torch",
 }
 SERVED_BY = {"lightning": "torch"}  # whose trained networks are those of another backend
-_PLAIN: Mapping[str, tuple[str, ...]] = {
+_OWN: Mapping[str, tuple[str, ...]] = {"train.optimizer.name": ("own",)}
+_PLAIN: dict[str, tuple[str, ...]] = {
     "train.optimizer.name": ("lbfgs",),
     "train.precision": ("bfloat16", "float16"),
     "train.device": ("cuda",),
 }
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "torch": _OWN,
+    "lightning": _OWN,
     "equinox": _PLAIN,
-    "keras-jax": _PLAIN,
-    "keras-torch": _PLAIN,
+    "keras-jax": _PLAIN | {"train.optimizer.name": ("lbfgs", "own")},
+    "keras-torch": _PLAIN | {"train.optimizer.name": ("lbfgs", "own")},
 }
 ROUTINE = {
     "classification": "ClassificationScores",
@@ -152,7 +155,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
             f"train.backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
         )
     if lacks := lacking(backend, train):
-        raise SpecError(f"{lacks}; write train.backend: torch")
+        raise SpecError(f"{lacks}; {another_backend(train)}")
     device = train.device
     if device == "auto":
         device = "cuda" if SERVED_BY.get(backend, backend) == "torch" and facts.cuda else "cpu"
@@ -211,6 +214,17 @@ def lacking(backend: str, train: TrainSpec) -> str | None:
         if word in missing.get(where, ())
     )
     return next(found, None)
+
+
+def another_backend(train: TrainSpec) -> str:
+    """Names a backend that has all a training asks for, as the cure of a message.
+
+    Example:
+        >>> another_backend(TrainSpec(device="cuda"))
+        'write train.backend: torch'
+    """
+    whole = [name for name in REQUIRED if lacking(name, train) is None]
+    return f"write train.backend: {whole[0]}" if whole else "no backend has all that train asks for"
 
 
 def _name(loss: Any) -> str:

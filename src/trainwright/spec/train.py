@@ -7,7 +7,19 @@ from pydantic import Field
 
 from trainwright.spec.lightning import LightningSpec
 from trainwright.spec.losses import Loss
-from trainwright.spec.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, Count, Ema, Group, Rate, RMSprop
+from trainwright.spec.optimizer import (
+    LBFGS,
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Count,
+    Ema,
+    Group,
+    OwnOptimizer,
+    Rate,
+    RMSprop,
+)
 from trainwright.spec.part import Auto, Broken, Part, Rule, Use
 from trainwright.spec.schedule import (
     Constant,
@@ -21,7 +33,9 @@ from trainwright.spec.schedule import (
     Step,
 )
 
-Optimizer = Annotated[SGD | Adam | AdamW | RMSprop | Adagrad | LBFGS, Field(discriminator="name")]
+Optimizer = Annotated[
+    SGD | Adam | AdamW | RMSprop | Adagrad | LBFGS | OwnOptimizer, Field(discriminator="name")
+]
 Schedule = Annotated[
     Constant | Cosine | OneCycle | Step | MultiStep | Exponential | Linear | Polynomial | Plateau,
     Field(discriminator="name"),
@@ -75,6 +89,15 @@ def _one_direction(train: Any) -> Iterator[Broken]:
                     "lbfgs moves all parameters along one direction; leave it out, or use another optimizer"
                 )
                 yield Broken(("groups", number, field), text)
+
+
+def _own_decay(train: Any) -> Iterator[Broken]:
+    for number, group in enumerate(train.groups if train.optimizer.name == "own" else ()):
+        if group.weight_decay is not None:
+            text = (
+                "an optimizer of your own decides about decay itself; leave it out, or use another optimizer"
+            )
+            yield Broken(("groups", number, "weight_decay"), text)
 
 
 def _origin(train: Any) -> Iterator[Broken]:
@@ -131,6 +154,7 @@ class TrainSpec(Part):
         _unbent("precision", "auto", "float32", why="compares losses in their last digits"),
         _one_direction,
         _heard_by,
+        _own_decay,
         _origin,
     )
 

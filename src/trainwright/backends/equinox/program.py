@@ -13,7 +13,8 @@ from trainwright.backends.equinox.loss import TINY, Objective
 from trainwright.backends.equinox.network import Network
 from trainwright.base.errors import BackendError
 from trainwright.models.task import ModelTask
-from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, RMSprop
+from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, OwnOptimizer, RMSprop
+from trainwright.spec.own_code import make_own_optimizer
 from trainwright.spec.train import TrainSpec
 from trainwright.train.groups import ParameterOptions
 
@@ -23,12 +24,15 @@ Parts = list[tuple[jax.Array, jax.Array, jax.Array | None]]  # x, y, weight of e
 Gradients = dict[str, jax.Array]
 
 
-def make_optimizer(train: TrainSpec, options: Mapping[str, ParameterOptions]) -> optax.GradientTransformation:
+def make_optimizer(
+    train: TrainSpec, options: Mapping[str, ParameterOptions], *, rate: Any = 1.0
+) -> optax.GradientTransformation:
     """Makes the update rule for a rate of one; the program multiplies by the rate of the step.
 
     Args:
         train: The resolved training spec.
         options: Of each parameter that is not frozen.
+        rate: Of the step, for code of the user's own only: what that gives is added as it is.
     """
     spec = train.optimizer
     decay = _add_decay({name: one.weight_decay for name, one in options.items()})
@@ -49,6 +53,8 @@ def make_optimizer(train: TrainSpec, options: Mapping[str, ParameterOptions]) ->
             chain += [*decay, scale(spec.alpha, spec.eps, eps_in_sqrt=False), *_momentum(spec.momentum)]
         case Adagrad():
             chain += [*decay, _scale_by_sum(spec)]
+        case OwnOptimizer():
+            chain.append(_own(spec, rate))
         case _:
             raise BackendError(f"train.optimizer: equinox has no {spec.name!r}")
     return optax.chain(*chain) if chain else optax.identity()
@@ -62,6 +68,15 @@ def _add_decay(decays: Mapping[str, float]) -> list[optax.GradientTransformation
         return {name: update + decays[name] * weights[name] for name, update in updates.items()}
 
     return [optax.stateless(add)]
+
+
+def _own(spec: OwnOptimizer, rate: Any) -> optax.GradientTransformation:
+    made = make_own_optimizer(spec)(rate)
+    if not isinstance(made, optax.GradientTransformation):
+        raise BackendError(
+            f"train.optimizer: {spec.use!r} gave a {type(made).__name__}; `optax` gives a GradientTransformation"
+        )
+    return made
 
 
 def _momentum(momentum: float, *, nesterov: bool = False) -> list[optax.GradientTransformation]:
@@ -79,6 +94,10 @@ def _scale_by_sum(spec: Adagrad) -> optax.GradientTransformation:
         return jax.tree.map(lambda one, total: one / (jnp.sqrt(total) + spec.eps), updates, sums), sums
 
     return optax.GradientTransformation(begin, update)
+
+
+def _is_plain(leaf: Any) -> bool:
+    return not jax.dtypes.issubdtype(jnp.result_type(leaf), jax.dtypes.extended)
 
 
 class Training(eqx.Module):
@@ -110,12 +129,46 @@ class Programs:
         self._ema = train.ema
         self._objective = Objective(task)
         self._batch_size = train.batch_size
+        self._own = isinstance(train.optimizer, OwnOptimizer)
+        self._train = train
         self._single = jax.jit(self._step, donate_argnums=0)
         self._stretch = jax.jit(self._loop, donate_argnums=0)
 
     def begin(self, network: Network) -> Training:
         """Makes the state before the first step."""
-        return Training(network, self.optimizer.init(self.free(network)), self.averaged(network))
+        free = self.free(network)
+        moments = self.optimizer.init(free)
+        if self._own:
+            self._check_own(moments, free)
+        return Training(network, moments, self.averaged(network))
+
+    def _check_own(self, moments: Any, free: Gradients) -> None:
+        """Tries an own rule out, without numbers.
+
+        Raises:
+            BackendError: If it does not give an update of each parameter, or its state is not kept as it is.
+        """
+
+        def shape_of(tree: Any) -> Any:
+            return jax.tree.map(lambda one: (jnp.shape(one), jnp.result_type(one)), tree)
+
+        said = f"train.optimizer: {getattr(self._train.optimizer, 'use', '')!r}"
+        odd = [one.dtype for one in jax.tree.leaves(moments) if not _is_plain(one)]
+        if odd:
+            raise BackendError(
+                f"{said} keeps a {odd[0]}, which no checkpoint can hold; keep plain arrays, of a random key "
+                "jax.random.key_data"
+            )
+        try:
+            rule = make_optimizer(self._train, self.options, rate=jnp.float32(self._train.optimizer.lr))
+            updates, after = jax.eval_shape(rule.update, free, moments, free)
+            same = (shape_of(updates), shape_of(after)) == (shape_of(free), shape_of(moments))
+        except (TypeError, ValueError) as error:
+            raise BackendError(
+                f"{said} cannot make a step from gradients, state and weights alone: {error}"
+            ) from error
+        if not same:
+            raise BackendError(f"{said} changes the shape of its state, or of the weights, from step to step")
 
     def free(self, network: Network) -> Gradients:
         """Gives the arrays that a step changes."""
@@ -190,9 +243,14 @@ class Programs:
             gradients = found if gradients is None else jax.tree.map(jnp.add, gradients, found)
             loss = loss + value
             first += part[0].shape[0] * self._objective.views
-        updates, moments = self.optimizer.update(gradients, training.moments, free)
-        rates = {name: rate * one.lr_scale for name, one in self.options.items()}
-        free = {name: weight - rates[name] * updates[name] for name, weight in free.items()}
+        if self._own:
+            rule = make_optimizer(self._train, self.options, rate=rate)
+            updates, moments = rule.update(gradients, training.moments, free)
+            free = {name: one + self.options[name].lr_scale * updates[name] for name, one in free.items()}
+        else:
+            updates, moments = self.optimizer.update(gradients, training.moments, free)
+            rates = {name: rate * one.lr_scale for name, one in self.options.items()}
+            free = {name: weight - rates[name] * updates[name] for name, weight in free.items()}
         trained = network.trained | free
         changed = eqx.tree_at(lambda n: (n.trained, n.running), network, (trained, running))
         return Training(changed, moments, self._average(training.average, free, step)), jnp.stack(

@@ -6,12 +6,10 @@ from typing import Any, ClassVar
 
 from trainwright.backends.equinox.threads import threads_in_force
 from trainwright.backends.keras.engine import engine_wished, own_engine
-from trainwright.base.errors import BackendError
 from trainwright.base.extras import installed
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
-from trainwright.models.task import ModelTask, name_outputs
-from trainwright.spec.resolve import lacking
+from trainwright.models.task import model_task, name_outputs
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Learner, Predictor, Resolved, Task
 
@@ -29,14 +27,9 @@ class KerasBackend:
             BackendError: If the task names another backend or asks for what this one has not, or Keras runs on another
                 engine.
         """
-        if task.backend != self.name or not isinstance(task, ModelTask):
-            raise BackendError(
-                f"train.backend: a task for {task.backend!r} cannot be trained by {self.name!r}"
-            )
-        if lacks := lacking(self.name, task.train):
-            raise BackendError(f"{lacks}; write train.backend: torch")
+        trained = model_task(task, backend=self.name)
         learner: Learner = _load(self.engine, run_on.threads).KerasLearner(
-            task, feed, seed=seed, run_on=run_on
+            trained, feed, seed=seed, run_on=run_on
         )
         return learner
 

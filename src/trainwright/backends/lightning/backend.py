@@ -5,9 +5,8 @@ import lightning
 from trainwright.backends.lightning.learner import LightningLearner
 from trainwright.backends.lightning.module import Network, Trainable
 from trainwright.backends.torch.backend import TorchBackend
-from trainwright.base.errors import BackendError
 from trainwright.models.blueprint import Blueprint
-from trainwright.models.task import ModelTask
+from trainwright.models.task import ModelTask, model_task
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Resolved, Task
 
@@ -21,11 +20,9 @@ class LightningBackend(TorchBackend):
         """Makes a learner with initial values by the seed.
 
         Raises:
-            BackendError: If the task names another backend.
+            BackendError: If the task names another backend or asks for what this one has not.
         """
-        if task.backend != "lightning" or not isinstance(task, ModelTask):
-            raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'lightning'")
-        return LightningLearner(task, feed, seed=seed, run_on=run_on)
+        return LightningLearner(model_task(task, backend="lightning"), feed, seed=seed, run_on=run_on)
 
     def module(self, blueprint: Blueprint, *, seed: int = 0) -> Network:
         """Makes a LightningModule with initial values by the seed; it predicts only."""

@@ -83,6 +83,7 @@ class TorchLearner(Stepping):
         if isinstance(train.optimizer, spec.LBFGS):
             self.optimizer = LBFGS(train.optimizer, trained)
         else:
+            assert not isinstance(train.optimizer, spec.OwnOptimizer)
             self.optimizer = Optimizer(train.optimizer, trained, options=options)
         self.averaged: Network | None = None
         if train.ema is not None:

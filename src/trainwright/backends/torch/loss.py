@@ -12,7 +12,7 @@ from trainwright.base.errors import BackendError
 from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
 from trainwright.models.task import ModelTask
 from trainwright.spec import losses
-from trainwright.spec.own_loss import make_own_loss
+from trainwright.spec.own_code import make_own_loss
 
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
 LEAST_MISSED = 1e-12  # a chance, so that its powers have finite gradients

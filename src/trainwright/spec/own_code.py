@@ -1,0 +1,67 @@
+"""Losses and optimizers that are code of the user's own."""
+
+from collections.abc import Callable
+from typing import Any
+
+from trainwright.spec.build import build
+from trainwright.spec.losses import OwnLoss, parts_of
+from trainwright.spec.optimizer import OwnOptimizer
+from trainwright.spec.part import Use
+from trainwright.spec.train import TrainSpec
+
+# What the method for a backend is called where that is not its name: whose arrays it takes.
+LIBRARIES = {"lightning": "torch", "keras-jax": "keras", "keras-torch": "keras"}
+
+
+def make_own_loss(spec: OwnLoss, *, library: str, has: tuple[str, ...] = ()) -> Callable[[Any, Any], Any]:
+    """Makes the function that a class of the user's own has for a library.
+
+    Args:
+        spec: Names the class and the arguments of its constructor.
+        library: `torch`, `equinox`, `keras` or `numpy`: what the method is called, and whose arrays it takes.
+        has: Further methods that the class must have.
+
+    Returns:
+        From outputs, shape `(records, outputs, ...)`, and targets to one number per record.
+
+    Raises:
+        SpecError: If there is no such class, it has no such method, or the arguments do not fit.
+    """
+    made = build(Use(use=spec.use, args=spec.args), {}, where="train.loss", has=(library, *has))
+    method: Callable[[Any, Any], Any] = getattr(made, library)
+    return method
+
+
+def make_own_optimizer(spec: OwnOptimizer) -> Callable[[Any], Any]:
+    """Makes the function that gives an Optax transformation for the rate of a step.
+
+    Raises:
+        SpecError: If there is no such class, it has no method `optax`, or the arguments do not fit.
+    """
+    made = build(Use(use=spec.use, args=spec.args), {}, where="train.optimizer", has=("optax",))
+    method: Callable[[Any], Any] = made.optax
+    return method
+
+
+def has_own_code(train: TrainSpec) -> bool:
+    """Says whether the loss or the optimizer is code of the user's own."""
+    return isinstance(train.optimizer, OwnOptimizer) or any(
+        isinstance(one, OwnLoss) for one in parts_of(train.loss)
+    )
+
+
+def check_own_code(train: TrainSpec, *, task_type: str) -> None:
+    """Makes every own loss and optimizer once, so that what it lacks is said before anything is written.
+
+    The class of a loss has a method for the backend; that of a regression has a method `numpy` too, which measures the
+    loss on the other splits.
+
+    Raises:
+        SpecError: As `make_own_loss` and `make_own_optimizer`.
+    """
+    for one in parts_of(train.loss):
+        if isinstance(one, OwnLoss):
+            library = LIBRARIES.get(train.backend, train.backend)
+            make_own_loss(one, library=library, has=("numpy",) if task_type == "regression" else ())
+    if isinstance(train.optimizer, OwnOptimizer):
+        make_own_optimizer(train.optimizer)
