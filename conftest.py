@@ -6,6 +6,9 @@ import os
 os.environ["NPROC"] = "1"
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 os.environ.pop("TRAINWRIGHT_HOME", None)
+# Collecting the examples of docstrings imports every module: Keras is told on what it runs, and to write no file.
+_KERAS = {"KERAS_BACKEND": "torch", "KERAS_HOME": os.devnull}
+os.environ |= _KERAS
 
 import pytest
 
@@ -13,3 +16,8 @@ import pytest
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
+
+
+def pytest_collection_finish():
+    for name in _KERAS:
+        os.environ.pop(name, None)

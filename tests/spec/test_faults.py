@@ -101,7 +101,7 @@ ONE = [
     (
         "train.optimizer.name",
         "adamx",
-        "train.optimizer.name: 'adamx' is not 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad' or 'lbfgs'; nearest",
+        "train.optimizer.name: 'adamx' is not 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lbfgs' or 'own'; nearest",
     ),
     ("train.schedule.name", 3, "train.schedule.name: 3 is not 'constant', 'cosine',"),
     # names
