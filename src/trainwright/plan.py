@@ -15,6 +15,7 @@ from trainwright.callbacks.checkpoint import Checkpoint
 from trainwright.data.check import explain_scale
 from trainwright.data.compare import count_seen, explain_seen
 from trainwright.data.dataset import Dataset, Records, open_dataset
+from trainwright.data.graph import EncodedGraph, Nodes
 from trainwright.data.inputs import InputSchema
 from trainwright.data.prepare import Preparation, fit_preparation
 from trainwright.data.sequences import Sequences
@@ -30,6 +31,7 @@ from trainwright.models.fine_tuning import (
     pin,
     take_weights,
 )
+from trainwright.models.gnn import graph_constants
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.registering import FAMILY
@@ -73,6 +75,7 @@ class Plan:
         parent: The version that the training begins from, if any.
         taken: Its weights that are taken, by name; the others keep their initial values.
         seen: How many records of the other splits have the features of a train record, where that was counted.
+        graph: Whose nodes are the records, as the network takes it; None unless they are.
     """
 
     experiment: Experiment
@@ -89,6 +92,7 @@ class Plan:
     parent: Parent | None = None
     taken: Mapping[str, Array] = field(default_factory=dict)
     seen: Mapping[str, int] = field(default_factory=dict)
+    graph: EncodedGraph | None = None
 
     @property
     def steps(self) -> int:
@@ -109,6 +113,7 @@ class Plan:
             data.missing,
             isinstance(self.dataset.records.x, Sequences),
             [one.format for one in features] if table else None,
+            data.graph,
         )
         output = next(iter(self.task.outputs))
         backend = self.experiment.train.backend
@@ -120,6 +125,7 @@ class Plan:
             loss=self.task.loss.name,
             backend=backend,
             run_on=self.run_on,
+            graph=self.graph,
         )
 
     def title(self, called: str | None) -> dict[str, str]:
@@ -138,7 +144,11 @@ class Plan:
     def record_shape(self) -> tuple[int, ...]:
         """Gives the shape of one raw record; sequences are padded to one length."""
         shape = self.dataset.records.x.shape[1:]
-        return shape if self.preparation.length is None else (*shape[:-1], self.preparation.length)
+        return (
+            shape
+            if not isinstance(self.dataset.records.x, Sequences) or self.preparation.length is None
+            else (*shape[:-1], self.preparation.length)
+        )
 
     def retention(self) -> tuple[int | None, int | None]:
         """Gives how many of the last and of the best versions are kept: the widest wish of all checkpoints."""
@@ -226,15 +236,23 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     if parent is not None and experiment.train.keep_preparation:
         preparation = keep_preparation(parent, preparation, dataset=dataset, new_head=new_head)
     encoded = {name: preparation.encode(dataset.part(name)) for name in dataset.splits}
+    x = dataset.records.x
+    graph = preparation.encode_graph(x.graph) if isinstance(x, Nodes) else None
     facts = gather_facts(
-        experiment, dataset, preparation=preparation, train=encoded["train"], columns=columns
+        experiment,
+        dataset,
+        preparation=preparation,
+        train=encoded["train"],
+        columns=columns,
+        node_features=preparation.node_features(x),
     )
     resolved, why = resolve(experiment, facts)
     why |= explain_storage(dataset.records.x) | explain_scale(encoded["train"].x)
     train = resolved.train
     assert train.loss != "auto" and resolved.model.quantiles != "auto"
     run_on = Resolved(device=train.device, threads=int(train.threads))
-    blueprint = build_blueprint(resolved.model, loss=spell_out(train.loss).name)
+    constants = None if graph is None else graph_constants(graph, str(resolved.model.convolution))
+    blueprint = build_blueprint(resolved.model, loss=spell_out(train.loss).name, constants=constants)
     task = ModelTask(blueprint, train, train.epochs, quantiles=tuple(resolved.model.quantiles or ()))
     taken: Mapping[str, Array] = {}
     if parent is not None:
@@ -282,6 +300,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         parent,
         taken,
         seen,
+        graph,
     )
 
 

@@ -55,6 +55,8 @@ class Facts:
         cuda: Whether torch can use a GPU.
         class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
         has_target: Whether there is a target; only an embedding can do without.
+        graph: What a record is where there are edges: `node` or `graph`.
+        node_features: Of each node after preprocessing, where there are edges.
     """
 
     input_shape: tuple[int, ...]
@@ -74,6 +76,8 @@ class Facts:
     class_weights: Sequence[float] = ()
     has_target: bool = True
     in_memory: bool = True
+    graph: str | None = None
+    node_features: int | None = None
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -116,6 +120,8 @@ def _decide_model(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         vocabulary_size=facts.vocabulary_size,
         categories=facts.categories,
         task_type=facts.task_type,
+        graph=facts.graph,
+        node_features=facts.node_features,
     )
     if experiment.model.task_type == "auto":
         why["model.task_type"] = f"{facts.task_type}: by the values of the target"
@@ -230,6 +236,16 @@ def _weigh_classes(loss: Loss, facts: Facts, why: dict[str, str]) -> dict[str, A
     return tree
 
 
+_CONVOLUTIONS, _COMPILED = "convolutions on a CPU", "dense layers as one compiled program"
+_REASONS = {
+    "mlp": _COMPILED,
+    "cnn": _CONVOLUTIONS,
+    "transformer": _COMPILED,
+    "unet": _CONVOLUTIONS,
+    "gnn": "sums over edges as one compiled program",
+}
+
+
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     """Goes by what is asked for, by architecture and by what is installed, never by a timing (design, section 10)."""
     first, second = (
@@ -237,7 +253,7 @@ def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     )
     lacks = {name: lacking(name, experiment.train) for name in (first, second)}
     if first in facts.installed and lacks[first] is None:
-        return first, "convolutions on a CPU" if first == "torch" else "dense layers as one compiled program"
+        return first, _REASONS[experiment.model.architecture]
     if second in facts.installed and lacks[second] is None:
         return second, lacks[first] or f"{first} is not installed"
     missing = next((text for text in lacks.values() if text), "train.backend: no backend is installed")

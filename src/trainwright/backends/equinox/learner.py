@@ -37,6 +37,9 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
         What the network gives, shape `(records, outputs, ...)`.
     """
     size = batch_size or PREDICT_BATCH
+    if batch_size is None and network.blueprint.reads_one_graph and len(x):
+        # One graph is computed whole, whatever is asked of it: once for all its records.
+        size = PREDICT_BATCH * -(-len(x) // PREDICT_BATCH)
     call = _evaluate_whole if whole else _evaluate
     parts = []
     for i in range(0, len(x), size):

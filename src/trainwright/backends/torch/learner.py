@@ -37,13 +37,14 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
     Args:
         network: In any state; it is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
-        batch_size: Records at once; 1024 unless given.
+        batch_size: Records at once; 1024, or all nodes of one graph, unless given.
         whole: Whether the layers that are there for training alone come after the others.
 
     Returns:
         What the network gives, shape `(records, outputs, ...)`.
     """
-    size = batch_size or PREDICT_BATCH
+    # One graph is computed whole, whatever is asked of it: once for all its records.
+    size = batch_size or (max(1, len(x)) if network.blueprint.reads_one_graph else PREDICT_BATCH)
     call = network.whole if whole else partial(network, training=False)
     with torch.inference_mode():
         parts = [
