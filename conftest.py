@@ -6,11 +6,12 @@ import os
 os.environ["NPROC"] = "1"
 os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
 os.environ.pop("TRAINWRIGHT_HOME", None)
+
+import pytest
+
 # Collecting the examples of docstrings imports every module: Keras is told on what it runs, and to write no file.
 _KERAS = {"KERAS_BACKEND": "torch", "KERAS_HOME": os.devnull}
 os.environ |= _KERAS
-
-import pytest
 
 
 @pytest.fixture(autouse=True)
@@ -19,5 +20,6 @@ def _in_a_folder_of_its_own(tmp_path, monkeypatch):
 
 
 def pytest_collection_finish():
+    """Forgets it again: tests and their children say on what Keras runs."""
     for name in _KERAS:
         os.environ.pop(name, None)

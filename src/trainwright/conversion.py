@@ -6,14 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from trainwright.backends import CATALOG as BACKENDS
 from trainwright.base.errors import BackendError, SpecError
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
-from trainwright.model_op import served_by
-from trainwright.models.assemble import build_blueprint
+from trainwright.data.graph import Graphs, make_arrows, pad_graphs
+from trainwright.model_op import graph_of, predictor_of, served_by
 from trainwright.provenance import describe_environment
-from trainwright.spec.build import find
 from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.model import ModelSpec
@@ -22,7 +20,6 @@ from trainwright.store.records import Snapshot, VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
-from trainwright.train.learner import Predictor, Resolved
 
 PROBES = 64  # records on which both backends are compared
 TOLERANCE = 1e-5  # of the largest output
@@ -115,17 +112,22 @@ def convert_model(
     return Converted(run.id, made, source, difference)
 
 
-def draw_probes(model: ModelSpec, *, count: int = PROBES) -> Array:
-    """Draws records such as a network takes, after any preprocessing: normal numbers, ids, categories, masks.
+def draw_probes(model: ModelSpec, *, count: int = PROBES, nodes: int | None = None) -> Array:
+    """Draws records such as a network takes, after any preprocessing: normal numbers, ids, categories, masks, graphs.
 
     Args:
         model: Decided.
         count: How many; those with a mask have all lengths.
+        nodes: Of the one graph whose nodes are the records; all of them are probes.
 
     Returns:
-        Shape `(count, *input_shape)`, float32.
+        Shape `(count, *input_shape)`, float32; numbers of nodes are int32.
     """
     numbers = np.random.default_rng(0)
+    if nodes is not None:
+        return np.arange(nodes, dtype=np.int32)[:, None]
+    if model.input == "graph":
+        return _draw_graphs(model, numbers, count)
     shape: Any = model.input_shape
     ids: Any = model.vocabulary_size
     categories: Any = model.categories or []
@@ -140,6 +142,18 @@ def draw_probes(model: ModelSpec, *, count: int = PROBES) -> Array:
         x[:, -1] = np.arange(shape[1]) < lengths[:, None]
         x *= x[:, -1:]
     return x.astype(np.float32)
+
+
+def _draw_graphs(model: ModelSpec, numbers: np.random.Generator, count: int) -> Array:
+    """Draws graphs of 1 to as many nodes as a record has room for, about as many edges each."""
+    shape: Any = model.input_shape
+    largest, features = shape[0], int(model.node_features or 0)
+    nodes = 1 + np.arange(count) % largest
+    drawn = [make_arrows(numbers.integers(0, size, (size // 2, 2)), int(size)) for size in nodes]
+    values = numbers.normal(size=(nodes.sum(), features))
+    graphs = Graphs(values, nodes, np.concatenate(drawn), np.array([len(one) for one in drawn]))
+    slots = (shape[1] - features - 1) // 2
+    return pad_graphs(graphs, values, largest=largest, slots=slots)
 
 
 def _compare(
@@ -165,14 +179,7 @@ def _compare(
 
 
 def _outputs(description: dict[str, Any], weights: dict[str, Array]) -> dict[str, Array]:
+    graph = graph_of(description)
     model = ModelSpec.model_validate(description["model"])
-    backend = find(description["backend"], BACKENDS, where="backend")()
-    predict: Predictor = backend.predictor(
-        build_blueprint(model, loss=description["loss"]),
-        weights,
-        output=description["output"],
-        run_on=Resolved(device=description["device"], threads=description["threads"]),
-        head=model.head,
-        quantiles=model.quantiles or (),
-    )
-    return predict(draw_probes(model))
+    probes = draw_probes(model, nodes=None if graph is None else len(graph.features))
+    return predictor_of(description, weights, graph=graph)(probes)

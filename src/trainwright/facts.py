@@ -13,6 +13,7 @@ from trainwright.data.check import NO_CLASS
 from trainwright.data.dataset import Dataset, Records
 from trainwright.data.encoding import settle_columns
 from trainwright.data.frame import Frame
+from trainwright.data.graph import Graphs, Nodes
 from trainwright.data.lazy import is_lazy
 from trainwright.data.prepare import Preparation
 from trainwright.data.sequences import Sequences
@@ -32,6 +33,7 @@ def gather_facts(
     preparation: Preparation,
     train: Records,
     columns: Sequence[ColumnSpec],
+    node_features: int | None = None,
 ) -> Facts:
     """Gathers what `resolve` needs to know.
 
@@ -41,9 +43,11 @@ def gather_facts(
         preparation: Fitted on train.
         train: The train split, encoded.
         columns: Of a table, decided.
+        node_features: Of each node after preprocessing, where there are edges.
     """
     y = train.y
     assert y is not None
+    x = dataset.records.x
     return Facts(
         input_shape=train.x.shape[1:],
         output_shape=preparation.output_shape(y),
@@ -61,8 +65,10 @@ def gather_facts(
         cuda=installed("torch") and cuda_is_there(),
         class_weights=_balanced(experiment, preparation, y),
         has_target=not (y == NO_CLASS).all(),
-        in_memory=not is_lazy(dataset.records.x),
+        in_memory=not is_lazy(x),
         keras=engine_wished(),
+        graph="node" if isinstance(x, Nodes) else "graph" if isinstance(x, Graphs) else None,
+        node_features=node_features,
     )
 
 
@@ -74,8 +80,8 @@ def holds_tokens(experiment: Experiment, dataset: Dataset) -> bool:
     if isinstance(x, Sequences):
         whole = x.tokens
     else:
-        whole = not isinstance(x, Frame) and len(x.shape) == 2 and x.dtype.kind in "iu"
-    if whole and not isinstance(x, Sequences) and is_lazy(x):
+        whole = not isinstance(x, Frame | Nodes | Graphs) and len(x.shape) == 2 and x.dtype.kind in "iu"
+    if whole and is_lazy(x):
         raise DataError("data.in_memory: token ids are read whole; write in_memory: true")
     if not whole and (model.input == "tokens" or said_vocabulary(experiment) is not None):
         raise DataError(

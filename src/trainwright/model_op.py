@@ -14,9 +14,11 @@ from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records
 from trainwright.data.frame import Frame, is_blank
+from trainwright.data.graph import EncodedGraph, Nodes
 from trainwright.data.inputs import InputSchema, take_inputs
 from trainwright.data.prepare import Preparation
 from trainwright.models.assemble import build_blueprint
+from trainwright.models.gnn import graph_constants
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.ops.categories import OneHot, Ordinal
 from trainwright.ops.columns import Columns
@@ -24,8 +26,9 @@ from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Sequential
 from trainwright.spec.build import find, own_code_from
+from trainwright.spec.data import GraphSpec
 from trainwright.spec.model import ModelSpec
-from trainwright.spec.resolve import EXTRA, LACKING, REQUIRED
+from trainwright.spec.resolve import EXTRA, LACKING, REQUIRED, SERVED_BY
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
@@ -45,9 +48,13 @@ def describe(
     loss: str,
     backend: str,
     run_on: Resolved,
+    graph: EncodedGraph | None = None,
 ) -> dict[str, Any]:
     """Writes down all that a version needs besides its weights, as a tree."""
-    return {
+    edges: dict[str, Any] = {}
+    if schema.graph is not None:
+        edges["graph"] = {"spec": schema.graph.tree(), "arrays": None if graph is None else graph.tree()}
+    return edges | {
         "format": 1,
         "model": model.tree(),
         "preparation": preparation.spec,
@@ -76,7 +83,7 @@ def served_by(description: Mapping[str, Any], backend: str) -> dict[str, Any]:
 
     Raises:
         SpecError: If there is no such backend.
-        BackendError: If it is not installed.
+        BackendError: If it is not installed, or has not such a model.
     """
     if backend not in REQUIRED:
         raise SpecError(f"backend: there is no {backend!r}, only {', '.join(REQUIRED)}")
@@ -84,10 +91,40 @@ def served_by(description: Mapping[str, Any], backend: str) -> dict[str, Any]:
         raise BackendError(
             f"backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
         )
-    cpu_only = description["device"] in LACKING.get(backend, {}).get("train.device", ())
-    bound = threads_in_force() if backend == "equinox" else None
+    lacks = LACKING.get(backend, {})
+    architecture = description["model"]["architecture"]
+    if architecture in lacks.get("model.architecture", ()):
+        raise BackendError(f"backend: {backend} has no {architecture!r}; name another backend")
+    backend = SERVED_BY.get(backend, backend)
+    cpu_only = description["device"] in lacks.get("train.device", ())
+    bound = threads_in_force() if "jax" in REQUIRED[backend] else None
     changes = {"backend": backend} | ({"device": "cpu"} if cpu_only else {})
     return {**description, **changes, "threads": bound or description["threads"]}
+
+
+def graph_of(description: Mapping[str, Any]) -> EncodedGraph | None:
+    """Gives the graph that lies with a model whose records are its nodes; None for any other model."""
+    kept = description.get("graph")
+    return None if kept is None or kept["arrays"] is None else EncodedGraph.from_tree(kept["arrays"])
+
+
+def predictor_of(
+    description: Mapping[str, Any], weights: Mapping[str, Array], *, graph: EncodedGraph | None
+) -> Predictor:
+    """Makes the network of a model, over a graph where its records are nodes of one."""
+    run_on = Resolved(device=description["device"], threads=description["threads"])
+    backend = find(description["backend"], BACKENDS, where="train.backend")()
+    model = ModelSpec.model_validate(description["model"])
+    constants = None if graph is None else graph_constants(graph, str(model.convolution))
+    predictor: Predictor = backend.predictor(
+        build_blueprint(model, loss=description["loss"], constants=constants),
+        weights,
+        output=description["output"],
+        run_on=run_on,
+        head=model.head,
+        quantiles=model.quantiles or (),
+    )
+    return predictor
 
 
 class ModelOp:
@@ -108,6 +145,7 @@ class ModelOp:
     ) -> None:
         self.description = description
         self.version = version
+        kept = description.get("graph")
         self.schema = InputSchema(
             description["features"],
             tuple(description["shape"]),
@@ -117,19 +155,12 @@ class ModelOp:
             description["missing"],
             description["ragged"],
             description["formats"],
+            None if kept is None else GraphSpec.model_validate(kept["spec"]),
         )
         self.preparation = Preparation.from_spec(description["preparation"], OPERATORS)
-        run_on = Resolved(device=description["device"], threads=description["threads"])
-        backend = find(description["backend"], BACKENDS, where="train.backend")()
-        model = ModelSpec.model_validate(description["model"])
-        self._predictor: Predictor = backend.predictor(
-            build_blueprint(model, loss=description["loss"]),
-            weights,
-            output=description["output"],
-            run_on=run_on,
-            head=model.head,
-            quantiles=model.quantiles or (),
-        )
+        self._weights = weights
+        self._graph = graph_of(description)
+        self._predictor = predictor_of(description, weights, graph=self._graph)
 
     @classmethod
     def load(cls, registry: Registry, ref: str, *, backend: str | None = None) -> "ModelOp":
@@ -156,7 +187,8 @@ class ModelOp:
         """Predicts for raw records.
 
         Args:
-            x: Raw inputs, shape `(records, ...)`; for a model of a table, columns by name, such as a data frame.
+            x: Raw inputs, shape `(records, ...)`; for a model of a table, columns by name, such as a data frame; for a
+                model of the nodes of one graph, their numbers; for a model of graphs, pairs of features and edges.
             batch_size: Records at once; the same size gives the same bits.
 
         Returns:
@@ -182,9 +214,23 @@ class ModelOp:
         if batch_size is not None and batch_size < 1:
             raise ValueError(f"batch_size: {batch_size} is not at least 1")
         taken = take_inputs(x, schema=self.schema)
+        if self._graph is not None:
+            return self._outputs_of_nodes(taken, batch_size)
         encoded = self.preparation.encode(Records(x=taken, y=None, weight=None, ids=np.arange(len(taken))))
         rows: Any = encoded.x
         return self._predictor(rows, batch_size=batch_size)
+
+    def _outputs_of_nodes(self, taken: Any, batch_size: int | None) -> dict[str, Array]:
+        """Predicts for nodes of the graph that lies with the model, or of another one that comes with them."""
+        assert self._graph is not None
+        graph, predictor = self._graph, self._predictor
+        if isinstance(taken, Nodes):
+            graph, taken = self.preparation.encode_graph(taken.graph), taken.numbers
+            if not graph.same_as(self._graph):
+                predictor = predictor_of(self.description, self._weights, graph=graph)
+        if len(taken) and taken.max() >= len(graph.features):
+            raise DataError(f"there is no node {taken.max()}, they count from 0 to {len(graph.features) - 1}")
+        return predictor(np.ascontiguousarray(taken[:, None], dtype=np.int32), batch_size=batch_size)
 
     def decode(self, outputs: Mapping[str, Array]) -> Array:
         """Turns outputs of the network into what a user asks for; see `__call__`."""

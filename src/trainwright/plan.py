@@ -17,6 +17,7 @@ from trainwright.callbacks.checkpoint import Checkpoint
 from trainwright.data.check import explain_scale
 from trainwright.data.compare import count_seen, explain_seen
 from trainwright.data.dataset import Dataset, Records, open_dataset
+from trainwright.data.graph import EncodedGraph, Nodes
 from trainwright.data.inputs import InputSchema
 from trainwright.data.prepare import Preparation, fit_preparation
 from trainwright.data.sequences import Sequences
@@ -32,6 +33,7 @@ from trainwright.models.fine_tuning import (
     pin,
     take_weights,
 )
+from trainwright.models.gnn import graph_constants
 from trainwright.models.heads import DISTRIBUTIONS
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
@@ -78,6 +80,7 @@ class Plan:
         parent: The version that the training begins from, if any.
         taken: Its weights that are taken, by name; the others keep their initial values.
         seen: How many records of the other splits have the features of a train record, where that was counted.
+        graph: Whose nodes are the records, as the network takes it; None unless they are.
     """
 
     experiment: Experiment
@@ -94,6 +97,7 @@ class Plan:
     parent: Parent | None = None
     taken: Mapping[str, Array] = field(default_factory=dict)
     seen: Mapping[str, int] = field(default_factory=dict)
+    graph: EncodedGraph | None = None
 
     @property
     def steps(self) -> int:
@@ -114,6 +118,7 @@ class Plan:
             data.missing,
             isinstance(self.dataset.records.x, Sequences),
             [one.format for one in features] if table else None,
+            data.graph,
         )
         output = next(iter(self.task.outputs))
         backend = self.experiment.train.backend
@@ -125,6 +130,7 @@ class Plan:
             loss=self.task.loss.name,
             backend=SERVED_BY.get(backend, backend),
             run_on=self.run_on,
+            graph=self.graph,
         )
 
     def title(self, called: str | None) -> dict[str, str]:
@@ -143,7 +149,11 @@ class Plan:
     def record_shape(self) -> tuple[int, ...]:
         """Gives the shape of one raw record; sequences are padded to one length."""
         shape = self.dataset.records.x.shape[1:]
-        return shape if self.preparation.length is None else (*shape[:-1], self.preparation.length)
+        return (
+            shape
+            if not isinstance(self.dataset.records.x, Sequences) or self.preparation.length is None
+            else (*shape[:-1], self.preparation.length)
+        )
 
     def retention(self) -> tuple[int | None, int | None]:
         """Gives how many of the last and of the best versions are kept: the widest wish of all checkpoints."""
@@ -236,8 +246,15 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     if parent is not None and experiment.train.keep_preparation:
         preparation = keep_preparation(parent, preparation, dataset=dataset, new_head=new_head)
     encoded = {name: preparation.encode(dataset.part(name)) for name in dataset.splits}
+    x = dataset.records.x
+    graph = preparation.encode_graph(x.graph) if isinstance(x, Nodes) else None
     facts = gather_facts(
-        experiment, dataset, preparation=preparation, train=encoded["train"], columns=columns
+        experiment,
+        dataset,
+        preparation=preparation,
+        train=encoded["train"],
+        columns=columns,
+        node_features=preparation.node_features(x),
     )
     resolved, why = resolve(experiment, facts)
     why |= explain_storage(dataset.records.x) | explain_scale(encoded["train"].x)
@@ -250,7 +267,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         if train.backend in ("equinox", "keras-jax"):
             own_threads(run_on.threads)  # own code may import JAX, after which they cannot change
         check_own_code(train, task_type=resolved.model.task_type)
-    blueprint = build_blueprint(resolved.model, loss=loss.name)
+    constants = None if graph is None else graph_constants(graph, str(resolved.model.convolution))
+    blueprint = build_blueprint(resolved.model, loss=loss.name, constants=constants)
     task = ModelTask(
         blueprint,
         train,
@@ -306,6 +324,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         parent,
         taken,
         seen,
+        graph,
     )
 
 

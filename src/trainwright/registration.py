@@ -7,6 +7,7 @@ from trainwright.base.digest import digest_json
 from trainwright.base.errors import SpecError
 from trainwright.base.names import check_name
 from trainwright.data.dataset import open_dataset
+from trainwright.data.split import is_index_file
 from trainwright.spec.data import DataSpec, TestRecords
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.read import read_experiment
@@ -55,6 +56,8 @@ def register_data(home: Path, name: str, spec: DataSpec, *, folder: Path, task_t
     recipe = spec.tree()
     for field in (*PREPROCESSING, "digest", "dataset"):
         del recipe[field]
+    if recipe["graph"] is None:
+        del recipe["graph"]
     # Unlike that of a run, this recipe holds where the files lie, so it has a digest of its own.
     return register(
         Store.open(home),
@@ -102,10 +105,14 @@ def _located(spec: DataSpec, folder: Path) -> DataSpec:
     def absolute(path: Any) -> Any:
         return str((folder / path).resolve()) if isinstance(path, str) else path
 
+    def located(records: Any) -> Any:
+        # Another word than a file's is the name of an array of the data.
+        return absolute(records) if is_index_file(records) else records
+
     test = spec.test
     if isinstance(test, TestRecords):
         test = test.model_copy(update={"path": absolute(test.path)})
     split = spec.split.model_copy(
-        update={name: absolute(getattr(spec.split, name)) for name in ("train", "val", "test")}
+        update={name: located(getattr(spec.split, name)) for name in ("train", "val", "test")}
     )
     return spec.model_copy(update={"path": absolute(spec.path), "test": test, "split": split})

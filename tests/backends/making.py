@@ -2,12 +2,14 @@
 
 import numpy as np
 
+from models.graphs import make_constants
 from trainwright.models.assemble import build_blueprint
 from trainwright.spec.model import ModelSpec
 
 
 def make_blueprint(model, *, loss=None):
-    return build_blueprint(ModelSpec(**model), loss=loss)
+    constants = make_constants(model["convolution"]) if model.get("input") == "node" else None
+    return build_blueprint(ModelSpec(**model), loss=loss, constants=constants)
 
 
 def make_weights(blueprint, seed=7):

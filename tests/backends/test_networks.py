@@ -30,6 +30,15 @@ TRAINED = [
     "transformer with dropout",
     "reconstruction",
     "nt_xent",
+    "gcn of nodes",
+    "residual sage of nodes",
+    "gat of nodes",
+    "gin of nodes with batch norm",
+    "gcn of graphs",
+    "gat of graphs",
+    "gin of graphs with batch norm",
+    "gcn of nodes with dropout",
+    "gin of graphs with dropout",
 ]
 EXTRA = {
     "reconstruction": {
@@ -45,6 +54,8 @@ EXTRA = {
         "hidden_dims": [8],
         "dropout": 0.4,
     },
+    "gcn of nodes with dropout": {**MODELS["gcn of nodes"], "dropout": 0.4},
+    "gin of graphs with dropout": {**MODELS["gin of graphs with batch norm"], "dropout": 0.3},
     "nt_xent": {"architecture": "mlp", "input_shape": [6], "task_type": "embedding", "hidden_dims": [8]},
 }
 EVALUATE = jax.jit(lambda network, x: network(x)[0])  # one compilation instead of one per operation
@@ -92,7 +103,9 @@ def test_both_backends_make_the_same_step_of_descent(name):
     left = torch.autograd.grad(loss, ours.trained)
 
     def objective(trained):
-        network = equinox.Network(trained, theirs.running, theirs.keys, theirs.blueprint)
+        network = equinox.Network(
+            trained, theirs.running, theirs.keys, theirs.blueprint, theirs.still, theirs.constants
+        )
         outputs, running = network(jnp.asarray(x), position=(0, 0))
         return jnp.square(outputs - target).mean(), running
 
@@ -194,6 +207,13 @@ def test_a_token_that_is_not_in_the_vocabulary_never_passes_for_another():
         ({"categories": [0, 3, 0, 0, 0]}, "transformer of numeric columns"),
         ({"upscale": 2}, "unet of an image"),
         ({"vocabulary_size": 12}, "transformer of tokens"),
+        ({"convolution": "sage"}, "gcn of graphs"),
+        ({"convolution": "gin"}, "gcn of nodes"),
+        ({"pooling": "mean"}, "gcn of graphs"),
+        ({"pooling": "sum"}, "gcn of graphs"),
+        ({"heads": 8}, "gat of nodes"),
+        ({"residual": True}, "gcn of graphs"),
+        ({"normalization": "layer"}, "gcn of nodes"),
     ],
     ids=str,
 )

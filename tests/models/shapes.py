@@ -2,9 +2,13 @@
 
 import numpy as np
 
+from models.graphs import FEATURES, LARGEST, NODES, SLOTS, make_graphs, pad
+
 SEQUENCE, RAGGED, IMAGE = [3, 13], [4, 13], [2, 9, 10]
 TINY = {"hidden_dims": [8, 8], "output_dim": 3}
 UNET = {"architecture": "unet", "task_type": "segmentation", "output_dim": 3, "activation": "gelu"}
+NODE = {"architecture": "gnn", "input": "node", "input_shape": [1], "node_features": FEATURES, **TINY}
+GRAPH = {**NODE, "input": "graph", "input_shape": [LARGEST, FEATURES + 1 + 2 * SLOTS]}
 
 MODELS = {
     "mlp": {"architecture": "mlp", "input_shape": [5], **TINY},
@@ -134,6 +138,20 @@ MODELS = {
         "task_type": "regression",
         **TINY,
     },
+    "gcn of nodes": {**NODE, "convolution": "gcn"},
+    "residual sage of nodes": {**NODE, "convolution": "sage", "residual": True, "hidden_dims": [8, 6, 6]},
+    "gat of nodes": {**NODE, "convolution": "gat", "heads": 2, "activation": "elu"},
+    "gin of nodes with batch norm": {**NODE, "convolution": "gin", "normalization": "batch"},
+    "gcn of graphs": {**GRAPH, "convolution": "gcn", "pooling": "max"},
+    "sage of graphs": {**GRAPH, "convolution": "sage", "normalization": "layer"},
+    "gat of graphs": {**GRAPH, "convolution": "gat", "heads": 4},
+    "gin of graphs with batch norm": {**GRAPH, "convolution": "gin", "normalization": "batch"},
+    "embedding of nodes": {
+        **NODE,
+        "convolution": "sage",
+        "task_type": "embedding",
+        "hidden_dims": [8],
+    },
     "embedding": {"architecture": "mlp", "input_shape": [5], "task_type": "embedding", "hidden_dims": [8]},
 }
 
@@ -142,6 +160,10 @@ def make_records(model, count=6, seed=0):
     """Draws records for one of the models; the ragged ones have lengths 1 to all."""
     numbers = np.random.default_rng(seed)
     shape = model["input_shape"]
+    if model.get("input") == "node":
+        return numbers.permutation(NODES)[:count, None].astype(np.int32)
+    if model.get("input") == "graph":
+        return pad(make_graphs(count, seed=seed))
     if "vocabulary_size" in model:
         x = numbers.integers(1, model["vocabulary_size"], (count, *shape))
         for record in range(count):

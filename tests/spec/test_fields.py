@@ -69,6 +69,7 @@ def test_the_variants_of_an_optimizer_go_by_name():
         "rmsprop",
         "adagrad",
         "lbfgs",
+        "own",
     ]
     assert variants(fields_of(TrainSpec)["best"]) == {}
 

@@ -84,9 +84,11 @@ def test_what_is_open_is_decided(model, facts, decided):
 @pytest.mark.parametrize("size", ["small", "medium", "large"])
 @pytest.mark.parametrize("architecture", PRESETS)
 def test_a_preset_fills_what_is_open_and_nothing_else(architecture, size):
-    output = (1, 40) if architecture == "unet" else (1,)
-    settled = settle({"architecture": architecture, "preset": size}, output_shape=output).tree()
-    own = settle({"architecture": architecture, "preset": size, "hidden_dims": [4]}, output_shape=output)
+    facts = {"output_shape": (1, 40) if architecture == "unet" else (1,)}
+    if architecture == "gnn":
+        facts |= {"input_shape": (1,), "graph": "node", "node_features": 5}
+    settled = settle({"architecture": architecture, "preset": size}, **facts).tree()
+    own = settle({"architecture": architecture, "preset": size, "hidden_dims": [4]}, **facts)
 
     listed = list_presets(architecture)[size]
     assert {name: settled[name] for name in listed} == listed

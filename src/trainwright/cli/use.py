@@ -31,7 +31,10 @@ def predict(
     store: StoreOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Predict for the records of a file, or for each image of a folder, by its name."""
+    """Predict for the records of a file, for each image of a folder by its name, or for nodes by their number."""
+    import numpy as np
+
+    from trainwright.data.graph import Nodes
     from trainwright.data.inputs import read_inputs
     from trainwright.data.outputs import write_columns
     from trainwright.data.sequences import Sequences
@@ -40,6 +43,10 @@ def predict(
     model = ModelOp.load(open_registry(store), ref, backend=backend)
     records = read_inputs(data, schema=model.schema)
     columns = model.columns(records.x)
+    if isinstance(records.x, Nodes):
+        columns = {"node": records.x.numbers, **columns}
+    elif model.schema.graph is not None and model.schema.graph.graphs is None:
+        columns = {"node": np.asarray(records.x), **columns}
     if data.is_dir():
         columns = {"file": records.ids, **columns}
     for name, count in model.unseen(records.x).items():

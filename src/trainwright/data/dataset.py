@@ -23,6 +23,8 @@ from trainwright.data.check import (
     without_target,
 )
 from trainwright.data.frame import Frame, join_frames
+from trainwright.data.graph import Graphs, Nodes
+from trainwright.data.graph_source import read_graph
 from trainwright.data.lazy import digest_rows, is_lazy, join_rows, take_rows
 from trainwright.data.roles import Raw, Roles
 from trainwright.data.schema import Column
@@ -41,7 +43,8 @@ from trainwright.data.split import check_splits, split_records
 from trainwright.data.storage import read_records
 from trainwright.spec.data import ColumnSpec, DataSpec, TestRecords
 
-Features = Array | Frame | Sequences
+Features = Array | Frame | Sequences | Nodes | Graphs
+OWN = (Frame, Sequences, Nodes, Graphs)  # they know how to take records, and their digest
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +53,7 @@ class Records:
 
     Args:
         x: Features, shape `(records, ...)`, lazy (data/lazy.py) where they stay in their file; the columns of a
-            table; or sequences.
+            table; sequences; or nodes or graphs.
         y: Targets, shape `(records, ...)`; None at prediction.
         weight: Non-negative, shape `(records,)`; None where all weigh the same.
         ids: Names of the records, shape `(records,)`.
@@ -72,7 +75,7 @@ class Records:
     def take(self, indices: NDArray[np.int64]) -> "Records":
         """Gives the records at some positions."""
         return Records(
-            x=self.x[indices] if isinstance(self.x, Frame | Sequences) else take_rows(self.x, indices),
+            x=self.x[indices] if isinstance(self.x, OWN) else take_rows(self.x, indices),
             y=None if self.y is None else self.y[indices],
             weight=None if self.weight is None else self.weight[indices],
             ids=self.ids[indices],
@@ -154,7 +157,7 @@ def open_dataset(
         splits = check_splits(pinned["splits"], len(records))
     else:
         splits = split_records(
-            spec.split, y, task_type=resolved, appended=appended, folder=folder, by=main.by
+            spec.split, y, task_type=resolved, appended=appended, folder=folder, by=main.by, arrays=path
         )
     _check_parts(records, splits, resolved)
     recipe = _recipe(spec, main) | {"task_type": resolved}  # stratified splits go by it
@@ -191,6 +194,8 @@ def _read_main(spec: DataSpec, folder: Path) -> tuple[Raw, Path]:
     if spec.path.startswith(BUNDLED):
         return read_bundled(spec.path, _roles(spec)), folder / spec.path
     path = find_place(spec.path, folder, at="data.path: ")
+    if spec.graph is not None:
+        return read_graph(path, _roles(spec), spec.graph), path
     if path.is_dir():
         return read_source(path, _roles(spec)), path
     return read_records(path, _roles(spec), in_memory=spec.in_memory), path
@@ -281,8 +286,8 @@ def _records(raw: Raw, where: str, *, weighted: bool) -> Records:
         raise DataError(
             f"{where}.target: {raw.target!r} has shape {raw.y.shape}, but there are {count} records of features"
         )
-    if not isinstance(raw.x, Frame):
-        values = raw.x.values if isinstance(raw.x, Sequences) else raw.x
+    values = raw.x if isinstance(raw.x, Frame) else plain_values(raw.x)
+    if not isinstance(values, Frame):
         check_finite(values, at=f"{where}.features: ", what=name)
     if raw.y is not None:
         check_finite(raw.y, at=f"{where}.target: ", what=repr(raw.target))
@@ -291,6 +296,11 @@ def _records(raw: Raw, where: str, *, weighted: bool) -> Records:
     own = np.arange(count) if raw.numbers is None else raw.numbers
     ids = own if raw.ids is None else check_ids(raw.ids, count, at=f"{where}.id: ")
     return Records(raw.x, raw.y, weight, ids)
+
+
+def plain_values(x: Array | Sequences | Nodes | Graphs) -> Array | Frame:
+    """Gives the values behind sequences, nodes or graphs; an array is its own."""
+    return x.values if isinstance(x, Sequences | Nodes | Graphs) else x
 
 
 def _join(first: Records, second: Records, *, named: bool) -> Records:
@@ -313,14 +323,13 @@ def _join_features(first: Features, second: Features) -> Features:
         return join_frames(first, second)
     if isinstance(first, Sequences) and isinstance(second, Sequences):
         return join_sequences(first, second)
-    if isinstance(first, Frame | Sequences) or isinstance(second, Frame | Sequences):
+    if isinstance(first, OWN) or isinstance(second, OWN):
         raise DataError("data.test.path: the test records are of another kind than those of data")
     return join_rows(first, second)
 
 
 def _digest(records: Records) -> str:
-    own = isinstance(records.x, Frame | Sequences)
-    x = records.x.digest() if own else digest_rows(records.x)  # type: ignore[union-attr,arg-type]
+    x = records.x.digest() if isinstance(records.x, OWN) else digest_rows(records.x)
     arrays = {"y": records.y, "weight": records.weight, "ids": records.ids}
     return digest_json(
         {"x": x} | {name: None if one is None else digest_array(one) for name, one in arrays.items()}
@@ -368,6 +377,8 @@ def _recipe(spec: DataSpec, raw: Raw) -> dict[str, Json]:
     # Operators are fitted in each run anew; they are no part of the data.
     for name in ("dataset", "digest", "in_memory", "operators", "target_operators"):
         del tree[name]
+    if tree["graph"] is None:
+        del tree["graph"]  # a recipe without one is spelled as it always was
     tree["features"] = list(raw.columns) if raw.columns is not None else raw.features
     tree["target"] = list(raw.target) if isinstance(raw.target, tuple) else raw.target
     used = [one for one in raw.schema or () if one.name in (raw.columns or ())]

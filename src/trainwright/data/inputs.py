@@ -8,16 +8,19 @@ from typing import Any
 import numpy as np
 
 from trainwright.base.errors import DataError
+from trainwright.base.tree import Array
 from trainwright.data.check import check_finite, check_ids, check_weight
-from trainwright.data.dataset import Features, Records
+from trainwright.data.dataset import OWN, Features, Records, plain_values
 from trainwright.data.frame import Frame
+from trainwright.data.graph import Graphs, Nodes
+from trainwright.data.graph_source import graphs_of, read_graph
 from trainwright.data.lazy import is_lazy
 from trainwright.data.roles import Missing, Raw, Roles
 from trainwright.data.sequences import Sequences
 from trainwright.data.source import TABLES, find_place, read_source
 from trainwright.data.spelling import spell
 from trainwright.data.storage import read_records
-from trainwright.spec.data import ColumnSpec
+from trainwright.spec.data import ColumnSpec, GraphSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +36,7 @@ class InputSchema:
         missing: What becomes of records without a value.
         ragged: Whether the records are sequences of different lengths.
         formats: Of a table: how the dates of each feature column were written, `auto` if they were no text.
+        graph: Which arrays hold edges, where the records are nodes or graphs; the shape is then that of a node.
     """
 
     features: str | list[str]
@@ -43,6 +47,7 @@ class InputSchema:
     missing: Missing = "error"
     ragged: bool = False
     formats: list[str] | None = None
+    graph: GraphSpec | None = None
 
     @property
     def targets(self) -> list[str]:
@@ -75,6 +80,9 @@ def read_inputs(
     if not schema.ragged and (found.suffix.lower() in TABLES) == (schema.kinds is None):
         took = f"the array {schema.features!r}" if schema.kinds is None else "columns of a table"
         raise DataError(f"{found.name}: the model was trained on {took}; bring them in a file of that kind")
+    if schema.graph is not None and found.suffix.lower() != ".npy":
+        roles = _roles(schema, schema.features, target, weight, id)
+        return _records(read_graph(found, roles, schema.graph), found.name, schema)
     features = "x" if found.suffix.lower() == ".npy" else schema.features
     roles = _roles(schema, features, target, weight, id)
     if found.is_dir() or found.suffix.lower() in TABLES:
@@ -111,12 +119,14 @@ def _roles(schema: InputSchema, features: Any, target: Any, weight: str | None, 
 def _records(raw: Raw, name: str, schema: InputSchema) -> Records:
     count, at = len(raw.x), f"{name}: "
     places = -1 if isinstance(raw.x, Sequences) else None  # any length can be padded or cut
+    if schema.graph is not None and not isinstance(raw.x, Nodes | Graphs):
+        return Records(_node_numbers(raw.x, schema, at=at), None, None, np.arange(count))
     if raw.x.shape[1:places] != schema.shape[:places]:
         raise DataError(f"{at}records have shape {raw.x.shape[1:]}, the model takes {schema.shape}")
     if count == 0:
         raise DataError(f"{at}it has no records")
-    if not isinstance(raw.x, Frame):
-        values = raw.x.values if isinstance(raw.x, Sequences) else raw.x
+    values = raw.x if isinstance(raw.x, Frame) else plain_values(raw.x)
+    if not isinstance(values, Frame):
         check_finite(values, at=at, what=f"the array {raw.features!r}")
     if raw.y is not None:
         if raw.y.ndim == 0 or len(raw.y) != count:
@@ -134,20 +144,42 @@ def _records(raw: Raw, name: str, schema: InputSchema) -> Records:
     )
 
 
+def _node_numbers(value: Any, schema: InputSchema, *, at: str = "") -> Array:
+    """Takes numbers of nodes of the graph that lies with the model.
+
+    Raises:
+        DataError: If each record is a graph of its own, or these are no numbers of nodes.
+    """
+    numbers = np.asarray(value)
+    if schema.graph is None or schema.graph.graphs is not None:
+        raise DataError(f"{at}each record is a graph, with edges; bring features and edges")
+    if numbers.ndim == 2 and numbers.shape[1] == 1:
+        numbers = numbers[:, 0]
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or (len(numbers) and numbers.min() < 0):
+        raise DataError(
+            f"{at}nodes of the graph that lies with the model are asked for by their numbers, integers from 0, not "
+            f"{numbers.dtype} of shape {numbers.shape}"
+        )
+    return numbers
+
+
 def take_inputs(value: Any, *, schema: InputSchema) -> Features:
     """Takes records that are in memory for the inputs of a model.
 
     Args:
         value: An array of records; a list of sequences, for a model of sequences of different lengths; for a model of
             a table, a data frame, a mapping from column names to values, a list of rows, or an array with the columns
-            in their order if all are numeric.
+            in their order if all are numeric; for a model of the nodes of one graph, their numbers; for a model of
+            graphs, pairs of features and edges.
         schema: What the model takes.
 
     Raises:
         DataError: If a column is missing, or the records have another shape than in training.
     """
-    if isinstance(value, Frame | Sequences):
+    if isinstance(value, OWN):
         return value
+    if schema.graph is not None:
+        return _take_graphs(value, schema)
     if is_lazy(value) and value.shape[1:] == schema.shape:
         return value.stand_in()
     if schema.ragged:
@@ -174,7 +206,18 @@ def take_inputs(value: Any, *, schema: InputSchema) -> Features:
         # What else there is may be anything.
         value = {name: _words(value[name], kinds[name]) for name in names if name in value.keys()}  # noqa: SIM118
     table = table_of(value, name="the records")
-    return read_table(table, _roles(schema, names, None, None, None)).x
+    found: Features = read_table(table, _roles(schema, names, None, None, None)).x
+    return found
+
+
+def _take_graphs(value: Any, schema: InputSchema) -> Features:
+    assert schema.graph is not None
+    if schema.graph.graphs is None:
+        return _node_numbers(value, schema)
+    found = graphs_of(value, directed=schema.graph.directed)
+    if found.shape[1:] != schema.shape:
+        raise DataError(f"a node has {found.shape[1]} features, the model takes {schema.shape[0]}")
+    return found
 
 
 def _words(values: Any, kind: str) -> Any:

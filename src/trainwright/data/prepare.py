@@ -13,6 +13,7 @@ from trainwright.base.tree import Array
 from trainwright.data.check import NO_CLASS, TASK_TYPES
 from trainwright.data.dataset import Dataset, Features, Records
 from trainwright.data.frame import Frame, is_blank
+from trainwright.data.graph import EncodedGraph, Graph, Graphs, Nodes, pad_graphs
 from trainwright.data.lazy import encode_rows, fit_rows, is_lazy
 from trainwright.data.sequences import Sequences
 from trainwright.data.spelling import spell_classes
@@ -35,8 +36,10 @@ class Preparation:
         inputs: Applied to the features.
         targets: Applied to the target: `Labels` for classes, of pixels too, `MultiLabels` for labels.
         task_type: One of `TASK_TYPES`.
-        length: To which sequences of different lengths are padded; longer ones lose their end. None for others.
+        length: To which sequences of different lengths are padded; longer ones lose their end. Of graphs, to how many
+            nodes; larger ones stay as they are. None for others.
         vocabulary_size: The largest token id plus one; None unless the records are token ids.
+        slots: Of graphs: how many arrows each node of a record carries at least; None for others.
 
     Example:
         >>> plain = Preparation(Sequential(), Sequential(), "regression")
@@ -50,11 +53,13 @@ class Preparation:
     task_type: str
     length: int | None = None
     vocabulary_size: int | None = None
+    slots: int | None = None
 
     @property
     def spec(self) -> dict[str, Json]:
         """Describes the preparation, with all it has learnt, as JSON values."""
-        return {
+        more: dict[str, Json] = {} if self.slots is None else {"slots": self.slots}
+        return more | {
             "inputs": self.inputs.spec,
             "targets": self.targets.spec,
             "task_type": self.task_type,
@@ -70,13 +75,13 @@ class Preparation:
             DataError: If it is not the spec of a preparation.
         """
         fields = {"inputs", "targets", "task_type", "length", "vocabulary_size"}
-        if not isinstance(tree, dict) or set(tree) != fields:
+        if not isinstance(tree, dict) or set(tree) - {"slots"} != fields:
             raise DataError(f"a preparation is described by {', '.join(sorted(fields))}")
         if tree["task_type"] not in TASK_TYPES:
             raise DataError(f"a preparation has an unknown task type, {tree['task_type']!r}")
-        numbers: Any = [tree["length"], tree["vocabulary_size"]]
+        numbers: Any = [tree["length"], tree["vocabulary_size"], tree.get("slots")]
         if any(one is not None and (type(one) is not int or one < 1) for one in numbers):
-            raise DataError("the length and the vocabulary of a preparation are positive numbers")
+            raise DataError("the length, the vocabulary and the slots of a preparation are positive numbers")
         inputs, targets = (from_spec(tree[name], catalog) for name in ("inputs", "targets"))
         return cls(inputs, targets, tree["task_type"], *numbers)
 
@@ -84,9 +89,9 @@ class Preparation:
         """Prepares records for a model.
 
         Returns:
-            Contiguous float32 features, lazy if they were, or int32 token ids; int64 class numbers of shape `(records,
-            ...)`, -1 where an embedding has no target, or float32 targets of shape `(records, outputs, ...)`; float32
-            weights.
+            Contiguous float32 features, lazy if they were, int32 token ids, or int32 numbers of nodes; int64 class
+            numbers of shape `(records, ...)`, -1 where an embedding has no target, or float32 targets of shape
+            `(records, outputs, ...)`; float32 weights.
 
         Raises:
             DataError: If the records have another shape than those it was fitted on, a class is unknown, or a
@@ -104,7 +109,30 @@ class Preparation:
             ids=records.ids,
         )
 
+    def encode_graph(self, graph: Graph) -> EncodedGraph:
+        """Prepares the graph whose nodes are records, for the network that reads it whole.
+
+        Raises:
+            DataError: As `encode`.
+        """
+        source, target = (np.ascontiguousarray(one, dtype=np.int32) for one in graph.arrows.T)
+        return EncodedGraph(self._features(graph.features), source, target)
+
+    def node_features(self, x: Features) -> int | None:
+        """Counts the features of each node after preprocessing; None where there are no nodes."""
+        if not isinstance(x, Nodes | Graphs):
+            return None
+        width: int = self._features(x.values[np.arange(1)]).shape[1]
+        return width
+
     def _features(self, x: Features) -> Array:
+        if isinstance(x, Nodes):
+            return np.ascontiguousarray(x.numbers[:, None], dtype=np.int32)
+        if isinstance(x, Graphs):
+            assert self.length is not None and self.slots is not None
+            largest = max(self.length, x.largest)
+            slots = max(self.slots, x.slots(largest))
+            return pad_graphs(x, self._features(x.values), largest=largest, slots=slots)
         if isinstance(x, Frame):
             by_column = isinstance(self.inputs, Columns) or _begins_with_columns(self.inputs)
             return _to_float32(self.inputs(x.columns if by_column else x.matrix()), "feature")
@@ -168,7 +196,10 @@ def fit_preparation(
     train = dataset.part("train")
     assert train.y is not None
     whole = dataset.records.x
-    length = None
+    length = slots = None
+    if isinstance(whole, Graphs):
+        length = whole.largest
+        slots = whole.slots(length)
     if isinstance(whole, Sequences):
         length, tokens = min(spec.max_length or whole.longest, whole.longest), whole.tokens
     vocabulary = max(_vocabulary_size(train.x), vocabulary_size or 0) if tokens else None
@@ -177,11 +208,11 @@ def fit_preparation(
     inputs = Sequential() if tokens else _fit_inputs(train.x, spec, catalog, columns)
     if dataset.task_type != "regression":
         targets: Operator = _fit_classes(dataset, train.y)
-        return Preparation(inputs, targets, dataset.task_type, length, vocabulary)
+        return Preparation(inputs, targets, dataset.task_type, length, vocabulary, slots)
     targets = _fit(spec.target_operators, _matrix(train.y), catalog, where="data.target_operators")
     # Predictions go back through the operators: one that cannot is found before training, not after.
     targets.invert(targets(_matrix(train.y)[:1]))
-    return Preparation(inputs, targets, dataset.task_type, length, vocabulary)
+    return Preparation(inputs, targets, dataset.task_type, length, vocabulary, slots)
 
 
 def _vocabulary_size(x: Features) -> int:
@@ -221,6 +252,8 @@ def _fit_inputs(
     x: Features, spec: DataSpec, catalog: Mapping[str, str], columns: Sequence[ColumnSpec]
 ) -> Operator:
     uses = [] if spec.operators == "auto" else spec.operators
+    if isinstance(x, Nodes | Graphs):
+        return _fit_inputs(x.rows() if isinstance(x, Nodes) else x.values, spec, catalog, columns)
     if isinstance(x, Sequences):
         return _fit(uses, x.values.reshape(len(x.values), -1), catalog, where="data.operators")
     if not isinstance(x, Frame):

@@ -7,6 +7,7 @@ from typing import Literal
 
 from trainwright.base.tree import Array
 from trainwright.data.frame import Frame
+from trainwright.data.graph import Graphs, Nodes
 from trainwright.data.schema import Column
 from trainwright.data.sequences import Sequences
 from trainwright.spec.data import ColumnSpec
@@ -65,7 +66,7 @@ class Raw:
     """What a file holds, by role.
 
     Args:
-        x: Numbers, shape `(records, ...)`, the feature columns of a table, or sequences.
+        x: Numbers, shape `(records, ...)`, the feature columns of a table, sequences, or nodes or graphs.
         y: Numbers or text, shape `(records, ...)`, or None.
         weight: Shape `(records,)`, or None.
         ids: Shape `(records,)`, or None.
@@ -78,7 +79,7 @@ class Raw:
         target: Name of the target, or of its columns.
     """
 
-    x: Array | Frame | Sequences
+    x: Array | Frame | Sequences | Nodes | Graphs
     y: Array | None
     weight: Array | None
     ids: Array | None

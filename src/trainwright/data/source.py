@@ -12,6 +12,7 @@ from trainwright.data.mapped import map_npy, map_npz
 from trainwright.data.npy import list_npz, read_npy, read_npz
 from trainwright.data.roles import Raw, Roles, nearest
 from trainwright.data.sequences import Sequences
+from trainwright.data.sparse import is_sparse, read_sparse_npz
 
 if TYPE_CHECKING:
     from trainwright.data.tables import Table
@@ -130,6 +131,9 @@ def _read_npz(path: Path, roles: Roles, *, lazily: bool) -> Raw:
     for role, name in wanted.items():
         if role == "features" and f"{name}_lengths" in known:
             found[role] = _read_sequences(path, features, at=roles.at(role))
+            continue
+        if role == "features" and is_sparse(features, known):
+            found[role] = _guard(read_sparse_npz, path, features, known, at=roles.at(role))
             continue
         if name is not None and name not in known:
             raise DataError(f"{roles.at(role)}no array {name!r} in {path.name}, {nearest(name, known)}")

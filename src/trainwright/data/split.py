@@ -21,8 +21,9 @@ from trainwright.data.draw import (
     random_groups,
     strata_of,
 )
-from trainwright.data.npy import read_npy
-from trainwright.spec.data import BY, KFOLD, SplitSpec
+from trainwright.data.npy import list_npz, read_npy, read_npz
+from trainwright.data.roles import nearest
+from trainwright.spec.data import BY, KFOLD, REST, SplitSpec
 
 SPLITS = ("train", "val", "test")
 WORDS = {
@@ -45,6 +46,7 @@ def split_records(
     appended: int = 0,
     folder: Path = Path(),
     by: Array | None = None,
+    arrays: Path | None = None,
 ) -> dict[str, Indices]:
     """Divides records into splits: disjoint, each sorted, the same for the same spec and number of records.
 
@@ -62,6 +64,7 @@ def split_records(
         appended: How many records at the end came apart as test records.
         folder: Where paths of index files begin.
         by: What the records are grouped, ordered or named by, shape `(records,)` without the appended ones.
+        arrays: The .npz file of the records, whose arrays may name those of a split.
 
     Returns:
         Positions of records by split; a split that nobody asks for is not there.
@@ -81,7 +84,7 @@ def split_records(
     if spec.method in BY:
         _check_by(by, count, spec)
     if spec.method == "given":
-        found = _read_given(spec, count, folder)
+        found = _read_given(spec, count, folder, arrays)
     elif spec.method == "column":
         found = _read_words(by, spec.by)
     else:
@@ -229,33 +232,62 @@ def _read_words(by: Array | None, name: str | None) -> dict[str, Indices]:
     return {split: np.flatnonzero(words == split) for split in SPLITS if (words == split).any()}
 
 
-def _read_given(spec: SplitSpec, count: int, folder: Path) -> dict[str, Indices]:
+def is_index_file(listed: Any) -> bool:
+    """Says whether the records of a split are named by a file of their numbers.
+
+    Example:
+        >>> is_index_file("train.npy"), is_index_file("train_idx"), is_index_file([0, 1])
+        (True, False, False)
+    """
+    return isinstance(listed, str) and listed.lower().endswith(".npy")
+
+
+def _read_given(spec: SplitSpec, count: int, folder: Path, arrays: Path | None) -> dict[str, Indices]:
     found: dict[str, Indices] = {}
     for name in SPLITS:
         listed: list[int] | str | float | None = getattr(spec, name)
-        if listed is None or (name == "test" and listed in (0.0, [])):
+        if listed is None or listed == REST or (name == "test" and listed in (0.0, [])):
             continue
         if isinstance(listed, float):
             raise DataError(
                 f"data.split.{name}: `method: given` needs a list of records or an .npy file of them"
             )
-        found[name] = _read_indices(listed, folder, at=f"data.split.{name}: ")
+        found[name] = _read_indices(listed, count, folder, arrays, at=f"data.split.{name}: ")
+    if spec.train == REST:
+        named = check_splits(found, count)
+        taken = np.concatenate([np.empty(0, dtype=np.int64), *named.values()])
+        found["train"] = np.setdiff1d(np.arange(count, dtype=np.int64), taken)
     return check_splits(found, count)
 
 
-def _read_indices(listed: list[int] | str, folder: Path, *, at: str) -> Indices:
+def _read_indices(
+    listed: list[int] | str, count: int, folder: Path, arrays: Path | None, *, at: str
+) -> Indices:
     if isinstance(listed, list):
         return np.array(listed, dtype=np.int64)
-    path = folder / listed
-    if not path.is_file() or path.suffix.lower() != ".npy":
-        raise DataError(f"{at}there is no .npy file {listed!r} in {folder.resolve()}")
-
     try:
-        numbers = read_npy(path)
+        if is_index_file(listed):
+            path = folder / listed
+            if not path.is_file():
+                raise DataError(f"there is no .npy file {listed!r} in {folder.resolve()}")
+            numbers, name = read_npy(path), path.name
+        else:
+            numbers, name = _read_named(listed, arrays), repr(listed)
     except DataError as error:
         raise DataError(f"{at}{error}") from error
+    if numbers.shape == (count,) and numbers.dtype.kind == "b" and not is_index_file(listed):
+        return np.flatnonzero(numbers)  # a mask over the records
     if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
         raise DataError(
-            f"{at}{path.name} holds {numbers.dtype} of shape {numbers.shape}, not a row of record numbers"
+            f"{at}{name} holds {numbers.dtype} of shape {numbers.shape}, not a row of record numbers"
         )
     return numbers.astype(np.int64)
+
+
+def _read_named(name: str, arrays: Path | None) -> Array:
+    if arrays is None or arrays.suffix.lower() != ".npz":
+        raise DataError(f"{name!r} is no .npy file, and only an .npz file has arrays that could be meant")
+    known = list_npz(arrays)
+    if name not in known:
+        raise DataError(f"no array {name!r} in {arrays.name}, {nearest(name, known)}")
+    return read_npz(arrays, [name])[name]

@@ -8,6 +8,7 @@ import numpy as np
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records
 from trainwright.data.frame import Frame
+from trainwright.data.graph import Graphs, Nodes
 from trainwright.data.sequences import Sequences
 from trainwright.evaluation.judgement import Judgement
 from trainwright.model_op import ModelOp
@@ -44,8 +45,8 @@ def sample_artifacts(model: ModelOp, records: Records, found: Judgement) -> dict
     if isinstance(some.x, Frame):
         table = {name: [str(value) for value in column.tolist()] for name, column in some.x.columns.items()}
         return kept | {"sample_rows": table}
-    if isinstance(some.x, Sequences):
-        return kept  # of different lengths: there is no one array of them
+    if isinstance(some.x, Sequences | Nodes | Graphs):
+        return kept  # of different lengths, or with edges: there is no one array of them
     x: Any = some.x
     kept["sample_inputs"] = np.asarray(x[:])
     if some.y is not None and some.y.ndim > 2 - (model.schema.task_type == "segmentation"):

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Mapping
 
 from trainwright.base.errors import SpecError
+from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.cnn import draw_cnn
 from trainwright.models.dense import draw_decoder, draw_mlp, draw_projection
 from trainwright.models.design import Design, make_design
 from trainwright.models.draft import Draft
+from trainwright.models.gnn import draw_gnn
 from trainwright.models.heads import count_outputs
 from trainwright.models.transformer import draw_transformer
 from trainwright.models.unet import draw_unet
@@ -19,10 +21,13 @@ ARCHITECTURES: Mapping[str, Callable[[Draft, Design], None]] = {
     "cnn": draw_cnn,
     "transformer": draw_transformer,
     "unet": draw_unet,
+    "gnn": draw_gnn,
 }
 
 
-def build_blueprint(spec: ModelSpec, *, loss: str | None = None) -> Blueprint:
+def build_blueprint(
+    spec: ModelSpec, *, loss: str | None = None, constants: Mapping[str, Array] | None = None
+) -> Blueprint:
     """Lays out the network of a spec; what is still `auto` is decided by `settle_model` without data.
 
     Initial values are uniform within 1/sqrt(fan in), which is torch's default for dense and convolution layers;
@@ -35,6 +40,7 @@ def build_blueprint(spec: ModelSpec, *, loss: str | None = None) -> Blueprint:
         loss: What an embedding is trained by; it decides whether the embedding has unit length (with every loss but
             `reconstruction`) and what follows it in training only: a decoder for `reconstruction`, a projection for
             `nt_xent`.
+        constants: Of a gnn over the nodes of one graph: the graph, as `graph_constants` gives it.
 
     Raises:
         SpecError: If the architecture does not fit the input, or shapes are not known.
@@ -60,13 +66,14 @@ def build_blueprint(spec: ModelSpec, *, loss: str | None = None) -> Blueprint:
     elif spec.task_type == "embedding" and loss == "nt_xent":
         draw_projection(draft)
     layers = tuple(draft.layers)
-    return Blueprint(shape, output_shape, layers[:inner], draft.parameters, layers[inner:])
+    return Blueprint(shape, output_shape, layers[:inner], draft.parameters, layers[inner:], constants or {})
 
 
 def _check_can_be_rebuilt(design: Design) -> None:
     why = {
         "token ids are no quantities": design.input == "tokens",
         "category codes are no quantities": any(design.categories),
+        "the edges of a graph are no quantities": design.input in ("node", "graph"),
         "the padding of ragged records would be rebuilt too": design.ragged,
     }
     for reason, holds in why.items():

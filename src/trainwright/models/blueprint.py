@@ -46,6 +46,16 @@ Kind = Literal[
     "attention",
     "token_mean",
     "first_token",
+    # nodes of graphs, shape (graphs, nodes, width), their arrows kept under the names `source` and `target`
+    "nodes",
+    "graphs",
+    "gcn",
+    "sage",
+    "gat",
+    "gin",
+    "node_norm",
+    "pool_nodes",
+    "pick",
 ]
 
 
@@ -98,6 +108,7 @@ class Blueprint:
         layers: In order.
         parameters: By name, in the order of the layers, those of `training_layers` last.
         training_layers: Run after `layers` in training only, such as the decoder of a reconstruction.
+        constants: Arrays that the network reads and no training changes, by name: the graph whose nodes are records.
     """
 
     input_shape: tuple[int, ...]
@@ -105,6 +116,7 @@ class Blueprint:
     layers: tuple[Layer, ...]
     parameters: Mapping[str, Parameter]
     training_layers: tuple[Layer, ...] = ()
+    constants: Mapping[str, Array] = field(default_factory=dict, compare=False)
 
     @property
     def output_dim(self) -> int:
@@ -115,6 +127,11 @@ class Blueprint:
     def has_convolutions(self) -> bool:
         """Says whether any layer is a convolution."""
         return any(layer.kind == "conv" for layer in self.layers)
+
+    @property
+    def reads_one_graph(self) -> bool:
+        """Says whether all records are nodes of one graph, so that a step computes all nodes whatever its records."""
+        return any(layer.kind == "nodes" for layer in self.layers)
 
     def initial(self, seed: int) -> dict[str, Array]:
         """Draws the initial values, a pure function of (seed, parameter name), in float32."""

@@ -29,6 +29,9 @@ class Design:
         vocabulary_size: Of token ids.
         categories: Of table columns.
         upscale: Of a unet.
+        convolution: Of a gnn.
+        pooling: Of a gnn.
+        node_features: Of a gnn.
     """
 
     hidden_dims: tuple[int, ...]
@@ -48,6 +51,9 @@ class Design:
     vocabulary_size: int
     categories: tuple[int, ...]
     upscale: int
+    convolution: str
+    pooling: str
+    node_features: int
 
     def finish_layer(self, draft: Draft, number: int) -> None:
         """Adds what follows the normalisation of a hidden layer: activation and dropout."""
@@ -71,6 +77,7 @@ def make_design(spec: ModelSpec, *, outputs: int) -> Design:
         "feedforward_factor",
         "vocabulary_size",
         "upscale",
+        "node_features",
     )
     return Design(
         hidden_dims=tuple(tree["hidden_dims"]),
@@ -82,6 +89,8 @@ def make_design(spec: ModelSpec, *, outputs: int) -> Design:
         input=tree["input"],
         outputs=outputs,
         stem=tree["stem"] or "",
+        convolution=tree["convolution"] or "",
+        pooling=tree["pooling"] or "",
         categories=tuple(tree["categories"] or ()),
         **{name: tree[name] or 0 for name in whole},
     )

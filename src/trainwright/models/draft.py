@@ -26,6 +26,10 @@ class Draft:
         """Adds a parameter whose initial values are uniform within a bound."""
         self.parameters[name] = Parameter(shape, bound=bound)
 
+    def constant(self, name: str, shape: tuple[int, ...], value: float) -> None:
+        """Adds a parameter whose initial values are all the same."""
+        self.parameters[name] = Parameter(shape, constant=value)
+
     def flatten(self) -> None:
         """Makes one axis of all, where there are several."""
         if len(self.shape) != 1:
@@ -62,13 +66,13 @@ class Draft:
         Args:
             name: Of the layer.
             how: `none`, `batch` or `layer`.
-            axis: 0 for (channels, *space), -1 for (tokens, width).
+            axis: 0 for (channels, *space), -1 for (tokens, width) and for (nodes, width).
         """
         if how == "none":
             return
         channels = (self.shape[axis],)
         if how == "batch":
-            self.add("batch_norm", name)
+            self.add("batch_norm" if axis == 0 else "node_norm", name)
         else:
             self.add("layer_norm", name, axis=1 if axis == 0 else -1)
         self.parameters[f"{name}.weight"] = Parameter(channels, constant=1.0)
@@ -82,10 +86,10 @@ class Draft:
         if function != "identity":
             self.add("activation", name, function=function)
 
-    def drop(self, name: str, rate: float) -> None:
-        """Adds a dropout, unless its rate is zero."""
+    def drop(self, name: str, rate: float, *, shared: bool = False) -> None:
+        """Adds a dropout, unless its rate is zero; a shared one is of what all records of a step have in common."""
         if rate > 0:
-            self.add("dropout", name, rate=rate)
+            self.add("dropout", name, rate=rate, **({"shared": True} if shared else {}))
 
     def pool(self, name: str, *, masked: bool = False) -> None:
         """Adds a max pooling by two; masked, an odd last position is kept, otherwise it is dropped."""

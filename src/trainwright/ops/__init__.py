@@ -25,5 +25,6 @@ CATALOG = {
     "Sequential": "trainwright.ops.operator:Sequential",
     "Standardize": "trainwright.ops.scaling:Standardize",
     "TimeMask": "trainwright.ops.sequences:TimeMask",
+    "UnitSum": "trainwright.ops.elementwise:UnitSum",
     "VerticalFlip": "trainwright.ops.images:VerticalFlip",
 }

@@ -1,4 +1,4 @@
-"""Operators on each value by itself."""
+"""Operators on each value, or on each record, by itself."""
 
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -45,6 +45,40 @@ class Log1p(Operator):
         """Gives back float64 values in the unit of `x`; what is too large for them becomes infinite."""
         with np.errstate(over="ignore"):
             result: Array = np.expm1(y.astype(np.float64))
+        return result
+
+
+@dataclass(frozen=True, eq=False)
+class UnitSum(Operator):
+    r"""Divides each record by the sum of its absolute values, such as counts of words by how many there are.
+
+    .. math:: y_{ij} = \frac{x_{ij}}{\sum_k |x_{ik}|}
+
+    A record of zeros stays one.
+
+    Raises:
+        DataError: If a value is missing or infinite.
+
+    Example:
+        >>> UnitSum()(np.array([[1.0, 3.0], [0.0, 0.0]]))
+        array([[0.25, 0.75],
+               [0.  , 0.  ]])
+    """
+
+    catalog_name: ClassVar[str | None] = "UnitSum"
+
+    def __call__(self, x: Array) -> Array:
+        """Gives values of the same shape, float32 for float32 and float64 otherwise."""
+        numbers = _floats(x, self)
+        good = np.isfinite(numbers)
+        if not good.all():
+            place = tuple(np.argwhere(~good)[0].tolist())
+            raise DataError(f"record {place[0]} holds {numbers[place]}; UnitSum takes finite numbers")
+        if numbers.ndim < 2:
+            raise DataError("UnitSum takes records of several features, whose sum it divides by")
+        total = np.abs(numbers).reshape(len(numbers), -1).sum(1, dtype=np.float64)
+        share = np.where(total > 0, total, 1.0).reshape(-1, *(1,) * (numbers.ndim - 1))
+        result: Array = (numbers / share).astype(numbers.dtype)
         return result
 
 

@@ -14,6 +14,7 @@ Fraction = Annotated[float, Field(ge=0.0, lt=1.0)]
 BY = ("grouped", "grouped_kfold", "time", "column")
 KFOLD = ("kfold", "stratified_kfold", "grouped_kfold")
 VAL = 0.1
+REST = "rest"
 
 
 def _given_names_records(split: Any) -> Iterator[Broken]:
@@ -25,6 +26,10 @@ def _given_names_records(split: Any) -> Iterator[Broken]:
             found = "it is missing" if value is None else f"{value!r} names no records"
             yield Broken(
                 (name,), f"{found}; with method 'given', write record numbers or an .npy file of them"
+            )
+        elif name != "train" and value == REST:
+            yield Broken(
+                (name,), "'rest' is for train, the records of no other split; name those of this one"
             )
 
 
@@ -131,10 +136,11 @@ class SplitSpec(Part):
             them val); `column` (`by` holds the words train, val and test; a blank is in no split); `given`
             (the fields train, val and test name the records); `kfold`, `stratified_kfold`, `grouped_kfold`
             (val is one of `folds` equal parts, so that a study over `fold` is a cross-validation).
-        val: With `given`, record numbers or an .npy file of them; otherwise a fraction of the records that
+        val: With `given`, record numbers, an .npy file of them, or the name of an array of the same .npz file that
+            holds them or is true where they are; otherwise a fraction of the records that
             are not in the test split. The k-fold methods and `column` have no use for it.
         test: As `val`; a fraction is one of all records. Leave it out when `data.test` brings its own.
-        train: Only with `given`: record numbers, or an .npy file of them.
+        train: Only with `given`: as `val`, or `rest`: all records that are in no other split.
         seed: Of the shuffle; apart from the experiment's seed, so that repeats share their splits.
         by: Name of the column or array (.npy: of the file) that `grouped`, `grouped_kfold`, `time` and `column`
             go by; `features: auto` leaves it out.
@@ -186,6 +192,23 @@ class TestRecords(Part):
     path: str | None = None
     features: str | list[str] | None = None
     target: str | None = None
+
+
+class GraphSpec(Part):
+    """Edges between nodes: the records are the nodes of one graph, or each record is a graph of its own.
+
+    Pairs that are there twice count once, and a pair of a node with itself is left out.
+
+    Args:
+        edges: .npz: name of the array of pairs of node numbers, shape `(edges, 2)`, counted from 0 over all graphs.
+        graphs: .npz: name of the array that says of each node which graph it belongs to, numbered from 0. Each graph
+            is then a record, and target, weight and id hold one value per graph. Left out, each node is a record.
+        directed: Whether an edge leads from its first node to its second only. Otherwise it leads both ways.
+    """
+
+    edges: str = "edges"
+    graphs: str | None = None
+    directed: bool = False
 
 
 def _columns_once(data: Any) -> Iterator[Broken]:
@@ -253,6 +276,7 @@ class DataSpec(Part):
             quarter of the machine's memory. The weights do not depend on it.
         digest: The content digest the data must have; a mismatch is an error.
         split: How records become train, val and test.
+        graph: Edges between the nodes whose features these are, for `model.architecture: gnn`.
         columns: Tables: what columns are, where the guess by their values is wrong.
         missing: Tables: what becomes of records without a value. `error`: refused; `impute`: filled in by the
             operators of their columns, and left out where the target has none; `drop`: left out.
@@ -287,6 +311,7 @@ class DataSpec(Part):
     in_memory: bool | Auto = "auto"
     digest: str | None = None
     split: SplitSpec = SplitSpec()
+    graph: GraphSpec | None = None
     columns: list[ColumnSpec] = Field(default=[])
     missing: Literal["error", "impute", "drop"] = "error"
     delimiter: Literal[",", ";", "\t", "|"] | Auto = "auto"

@@ -55,6 +55,28 @@ def _views(experiment: Any) -> Iterator[Broken]:
         yield Broken(("train", "loss"), text)
 
 
+def _edges_and_gnn(experiment: Any) -> Iterator[Broken]:
+    data, architecture = experiment.data, experiment.model.architecture
+    if data.graph is None:
+        # A registered dataset brings its edges when its name is looked up.
+        if architecture == "gnn" and data.dataset is None:
+            text = "architecture 'gnn' needs edges; say in data.graph where they are, such as {edges: edges}"
+            yield Broken(("data", "graph"), text)
+        return
+    if architecture != "gnn":
+        text = f"architecture {architecture!r} does not see edges; write gnn, or leave out data.graph"
+        yield Broken(("model", "architecture"), text)
+    refused = {
+        "test": (data.test is not None, "name the records of the test in data.split.test"),
+        "augment": (bool(data.augment), "leave it out"),
+        "in_memory": (data.in_memory is False, "leave it out"),
+        "max_length": (data.max_length is not None, "leave it out"),
+    }
+    for field, (asked, cure) in refused.items():
+        if asked:
+            yield Broken(("data", field), f"it does not go with data.graph; {cure}")
+
+
 class Experiment(Part):
     """One run: which data, which model, which training.
 
@@ -76,6 +98,7 @@ class Experiment(Part):
         _loss_fits_the_head,
         _losses_are_of_one_task,
         _views,
+        _edges_and_gnn,
     )
 
     name: Name

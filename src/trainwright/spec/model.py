@@ -23,13 +23,14 @@ class ModelSpec(Part):
     Args:
         architecture: `mlp`: dense layers on flattened features. `cnn`: stages of convolution, normalisation,
             max pooling by two and activation, then the mean over positions and one dense layer. `transformer`:
-            attention blocks over patches, tokens or columns. `unet`: an answer for each position.
+            attention blocks over patches, tokens or columns. `unet`: an answer for each position. `gnn`: convolutions
+            over the edges of a graph.
         task_type: `classification`, `multi_label`, `segmentation`, `regression` or `embedding`; `auto` decides by
             the target's values.
         input: What a record is. `vector`: features without order. `sequence`: (length,) or (channels, length).
             `image`: (height, width) or (channels, height, width). `tokens`: ids (length,), 0 is padding. `columns`: a
-            table's row, each column a token. `auto` goes by the shape: two axes are taken for (channels, length) when
-            the first is at most 16, otherwise for an image.
+            table's row, each column a token. `node`: a node of one graph. `graph`: a graph. `auto` goes by the data and
+            the shape: two axes are taken for (channels, length) when the first is at most 16, otherwise for an image.
         input_shape: Shape of one record without the batch axis. Left out, it is taken from the data.
         input_dim: For tables, instead of `input_shape`: the number of features.
         output_dim: Number of classes, of labels, of regression targets or of output channels; for an embedding its
@@ -39,18 +40,23 @@ class ModelSpec(Part):
         quantiles: Levels of the head `quantiles`, rising, 0.5 among them; 0.05, 0.5 and 0.95 unless given.
         preset: Fills `hidden_dims`, `dropout`, `normalization` and `residual` where they are `auto`.
         hidden_dims: `mlp`: widths of the hidden layers. `cnn`: channels of the stages. `transformer`: width of each
-            block. `unet`: channels of the levels, from the finest.
+            block. `gnn`: widths of the convolutions. `unet`: channels of the levels, from the finest.
         activation: After each hidden layer; `auto` is gelu in a transformer, otherwise relu.
         normalization: Before each activation. `batch`: over the records of a batch. `layer`: over the channels of
             each position.
         residual: Each hidden layer is added to what came in, which is projected where the widths differ.
-        dropout: Probability that an activation is dropped in training, after each hidden layer or block.
+        dropout: Probability that an activation is dropped in training, after each hidden layer or block. `gnn`: before
+            each layer, so that the features of the nodes are dropped too.
         ragged: Sequences of unequal length whose last channel is the mask: 1 where there is a value, 0 in the padding.
         kernel_size: Odd: width of the convolutions of a cnn or unet (3 unless given), or of a transformer's stem (5).
         stem: How a transformer makes tokens of sequences and images: `patch` or `convolution`; `auto` goes by the
             other fields, and is `patch` without them.
         patch_size: Positions of a patch along each axis; `auto` is the least power of two that leaves at most 64.
         stride: Of the stem's convolution; 2 unless given.
+        convolution: Of a gnn: `gcn`, `sage`, `gat` or `gin`; `auto` is `gcn` for nodes and `gin` for graphs.
+        pooling: How a gnn makes one vector of the nodes of a graph: `mean`, `sum` or `max`; `auto` is `sum` with
+            `gin`, otherwise `mean`.
+        node_features: Features of each node of a graph; taken from the data.
         heads: Of each attention; `auto` has heads of about 32 channels.
         feedforward_factor: Width inside a transformer's block over its width; 4 unless given.
         vocabulary_size: Number of token ids, 0 included; `auto` takes it from the data.
@@ -61,11 +67,11 @@ class ModelSpec(Part):
 
     rules: ClassVar[tuple[Rule, ...]] = RULES
 
-    architecture: Literal["mlp", "cnn", "transformer", "unet"]
+    architecture: Literal["mlp", "cnn", "transformer", "unet", "gnn"]
     task_type: Literal["classification", "multi_label", "segmentation", "regression", "embedding"] | Auto = (
         "auto"
     )
-    input: Literal["vector", "sequence", "image", "tokens", "columns"] | Auto = "auto"
+    input: Literal["vector", "sequence", "image", "tokens", "columns", "node", "graph"] | Auto = "auto"
     input_shape: list[Count] | Auto = "auto"
     input_dim: Count | None = None
     output_dim: Count | Auto = "auto"
@@ -82,6 +88,9 @@ class ModelSpec(Part):
     stem: Literal["patch", "convolution"] | Auto | None = "auto"
     patch_size: Count | Auto | None = "auto"
     stride: Count | Auto | None = "auto"
+    convolution: Literal["gcn", "sage", "gat", "gin"] | Auto | None = "auto"
+    pooling: Literal["mean", "sum", "max"] | Auto | None = "auto"
+    node_features: Count | Auto | None = "auto"
     heads: Count | Auto | None = "auto"
     feedforward_factor: Count | Auto | None = "auto"
     vocabulary_size: Annotated[int, Field(ge=2)] | Auto | None = "auto"

@@ -15,12 +15,18 @@ MEANT_FOR: Mapping[str, tuple[str, ...]] = {
     "stem": ("transformer",),
     "patch_size": ("transformer",),
     "stride": ("transformer",),
-    "heads": ("transformer",),
+    "heads": ("transformer", "gnn"),
     "feedforward_factor": ("transformer",),
     "vocabulary_size": ("transformer",),
     "categories": ("transformer",),
     "upscale": ("unet",),
+    "convolution": ("gnn",),
+    "pooling": ("gnn",),
+    "node_features": ("gnn",),
 }
+
+
+GRAPHS = ("node", "graph")
 
 
 def is_given(value: Any) -> bool:
@@ -67,7 +73,13 @@ def input_goes_with_architecture(model: Any) -> Iterator[Broken]:
             ("input",),
             f"{kind!r} needs embeddings, which architecture {model.architecture!r} has not; {cure}",
         )
-    if kind == "vector" and model.architecture != "mlp":
+    if kind in GRAPHS and model.architecture != "gnn":
+        text = f"{kind!r} has edges, which architecture {model.architecture!r} does not see; write architecture: gnn"
+        yield Broken(("input",), text)
+    elif model.architecture == "gnn" and kind not in (*GRAPHS, "auto"):
+        text = f"architecture 'gnn' reads nodes and graphs, not {kind!r}; leave it out, or write architecture: mlp"
+        yield Broken(("input",), text)
+    elif kind == "vector" and model.architecture != "mlp":
         cure = {"transformer": "columns", "cnn": "sequence", "unet": "sequence"}[model.architecture]
         text = f"architecture {model.architecture!r} reads no bare vectors; write input: {cure}, or architecture: mlp"
         yield Broken(("input",), text)
@@ -135,7 +147,7 @@ def ragged_can_be_masked(model: Any) -> Iterator[Broken]:
     """Refuses ragged records where a mask would be ignored."""
     if model.ragged is not True:
         return
-    if model.architecture in ("mlp", "unet"):
+    if model.architecture in ("mlp", "unet", "gnn"):
         cure = "write architecture: cnn or transformer, or ragged: false"
         yield Broken(("ragged",), f"architecture {model.architecture!r} has no masks; {cure}")
     if model.input not in ("sequence", "auto"):
@@ -156,7 +168,8 @@ def style_goes_with_architecture(model: Any) -> Iterator[Broken]:
             yield Broken(("residual",), "a transformer's blocks are residual; leave it out")
     if model.architecture == "unet" and model.residual is True:
         yield Broken(("residual",), "a unet has skips of its own, between its halves; leave it out")
-    if widths == [] and (model.architecture in ("transformer", "unet") or model.residual is True):
+    needs_layers = model.architecture in ("transformer", "unet") or model.input == "graph"
+    if widths == [] and (needs_layers or model.residual is True):
         yield Broken(("hidden_dims",), "it has no layers; write at least one width")
     if is_given(widths) and 1 in widths and model.normalization == "layer":
         text = (
@@ -165,9 +178,26 @@ def style_goes_with_architecture(model: Any) -> Iterator[Broken]:
         yield Broken(("hidden_dims", widths.index(1)), text)
 
 
+def fields_go_with_convolution(model: Any) -> Iterator[Broken]:
+    """Refuses heads without attention, and a pooling of nodes that are the records."""
+    if model.architecture != "gnn":
+        return
+    if is_given(model.heads) and model.convolution not in ("gat", "auto"):
+        text = f"it has no meaning for convolution {model.convolution!r}; leave it out, or write convolution: gat"
+        yield Broken(("heads",), text)
+    if is_given(model.pooling) and model.input == "node":
+        yield Broken(
+            ("pooling",), "it has no meaning for input 'node', each node has its answer; leave it out"
+        )
+
+
 def heads_divide_widths(model: Any) -> Iterator[Broken]:
     """Refuses heads that would get unequal shares of a width."""
-    if model.architecture != "transformer" or not is_given(model.heads) or model.hidden_dims == "auto":
+    if (
+        model.architecture not in ("transformer", "gnn")
+        or not is_given(model.heads)
+        or model.hidden_dims == "auto"
+    ):
         return
     for number, width in enumerate(model.hidden_dims):
         if width % model.heads:
@@ -187,5 +217,6 @@ RULES = (
     architecture_goes_with_task,
     ragged_can_be_masked,
     style_goes_with_architecture,
+    fields_go_with_convolution,
     heads_divide_widths,
 )

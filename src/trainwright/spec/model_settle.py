@@ -12,6 +12,7 @@ from trainwright.spec.presets import PRESETS
 
 MOST_CHANNELS = 16  # two axes whose first is at most this long are (channels, length), otherwise an image
 MOST_TOKENS = 64  # that an automatic patch size leaves
+MOST_HEADS = 8  # that a graph network has by itself
 EMBEDDING_DIM = 16
 LEVELS = (0.05, 0.5, 0.95)
 
@@ -26,6 +27,8 @@ def settle_model(
     vocabulary_size: int | None = None,
     categories: Sequence[int] | None = None,
     task_type: str | None = None,
+    graph: str | None = None,
+    node_features: int | None = None,
 ) -> ModelSpec:
     """Decides every `auto` of a model; a decided spec comes back as it is.
 
@@ -39,6 +42,8 @@ def settle_model(
         vocabulary_size: The largest token id of the data plus one.
         categories: For each column 0 if it is numeric, otherwise the number of its categories.
         task_type: What the data say; without it, the spec's own.
+        graph: What a record is, `node` or `graph`, where there are edges.
+        node_features: Of each node, where there are edges.
 
     Raises:
         SpecError: If the spec contradicts the data, or the architecture does not fit; names `model.<field>`.
@@ -53,7 +58,7 @@ def settle_model(
     _check_against_data(spec, input_shape, output_shape, task=task)
     shape = _input_shape(spec, input_shape)
     ragged = ragged if spec.ragged == "auto" else spec.ragged
-    kind = _input_kind(spec, shape, integers=integers, ragged=ragged)
+    kind = _graph_kind(spec, shape, graph) or _input_kind(spec, shape, integers=integers, ragged=ragged)
     tree = spec.tree() | {"task_type": task, "input_shape": shape, "input": kind, "ragged": ragged}
     tree |= {field: value for field, value in _preset(spec, ragged).items() if not is_given(tree[field])}
     if tree["activation"] == "auto":
@@ -64,6 +69,7 @@ def settle_model(
     tree |= _transformer_fields(spec, kind, shape, tree["hidden_dims"])
     tree["vocabulary_size"] = _vocabulary_size(spec, kind, vocabulary_size)
     tree["categories"] = _categories(spec, kind, shape, categories)
+    tree |= _graph_fields(spec, kind, node_features, tree["hidden_dims"])
     tree |= _output(spec, task, kind, shape, output_shape)
     faults = find_faults(tree, ModelSpec)
     if faults:
@@ -139,6 +145,54 @@ def _input_kind(spec: ModelSpec, shape: list[int], *, integers: bool, ragged: bo
     return "sequence" if axes == 2 and shape[0] <= MOST_CHANNELS else "image"
 
 
+def _graph_kind(spec: ModelSpec, shape: list[int], found: str | None) -> str | None:
+    """Says whether a record of a gnn is a node or a graph; None for other architectures."""
+    if spec.architecture != "gnn":
+        return None
+    if spec.input == "auto" and found is None:
+        raise SpecError(
+            "model.input: it is not known; write node or graph, or let `resolve` take it from data"
+        )
+    if found is not None and spec.input not in ("auto", found):
+        text = f"{spec.input!r} contradicts the data, where each record is a {found}"
+        raise SpecError(f"model.input: {text}; leave it out to take it from the data")
+    kind = found or spec.input
+    axes = {"node": 1, "graph": 2}.get(kind)
+    if axes is not None and len(shape) != axes:
+        text = f"{kind!r} has {axes} axes, the records have shape {shape}"
+        raise SpecError(f"model.input_shape: {text}; leave it out to take it from the data")
+    return kind
+
+
+def _graph_fields(spec: ModelSpec, kind: str, found: int | None, widths: list[int]) -> dict[str, Any]:
+    given: dict[str, Any] = {
+        name: getattr(spec, name) for name in ("convolution", "pooling", "node_features")
+    }
+    if spec.architecture != "gnn":
+        return {name: None if value == "auto" else value for name, value in given.items()}
+    convolution = given["convolution"]
+    if not is_given(convolution):
+        convolution = "gcn" if kind == "node" else "gin"
+    pooling = given["pooling"] if is_given(given["pooling"]) else None
+    if kind == "graph" and pooling is None:
+        pooling = "sum" if convolution == "gin" else "mean"
+    said = given["node_features"] if is_given(given["node_features"]) else None
+    if said is None and found is None:
+        raise SpecError("model.node_features: it is not known; give it, or let `resolve` take it from data")
+    if said is not None and found is not None and said != found:
+        text = f"{said} contradicts the data, whose nodes have {found} features"
+        raise SpecError(f"model.node_features: {text}; leave it out to take it from the data")
+    heads = spec.heads if is_given(spec.heads) else None
+    if convolution == "gat" and heads is None:
+        heads = max(n for n in range(1, MOST_HEADS + 1) if all(width % n == 0 for width in widths))
+    return {
+        "convolution": convolution,
+        "pooling": pooling,
+        "node_features": said or found,
+        "heads": heads,
+    }
+
+
 def _space(kind: str, shape: list[int]) -> list[int]:
     return shape[-1:] if kind == "sequence" else shape[-2:]
 
@@ -149,7 +203,7 @@ def _kernel_size(spec: ModelSpec, kind: str) -> int | None:
         if is_given(spec.kernel_size) or stem != "convolution":
             return spec.kernel_size if spec.kernel_size != "auto" else None
         return 5
-    if spec.architecture == "mlp":
+    if spec.architecture in ("mlp", "gnn"):
         return spec.kernel_size if spec.kernel_size != "auto" else None
     return 3 if spec.kernel_size in (None, "auto") else spec.kernel_size  # type: ignore[return-value]
 

@@ -39,6 +39,11 @@ PRESETS: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "residual": False,
         },
     },
+    "gnn": {
+        "small": {"hidden_dims": [64] * 2, "dropout": 0.0, "normalization": "none", "residual": False},
+        "medium": {"hidden_dims": [128] * 3, "dropout": 0.2, "normalization": "batch", "residual": True},
+        "large": {"hidden_dims": [256] * 4, "dropout": 0.2, "normalization": "batch", "residual": True},
+    },
 }
 
 

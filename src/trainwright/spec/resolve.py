@@ -34,13 +34,14 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "train.precision": ("bfloat16", "float16"),
     "train.device": ("cuda",),
 }
+_NOT_IN_KERAS = {"train.optimizer.name": ("lbfgs", "own"), "model.architecture": ("gnn",)}
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "torch": _OWN,
     "lightning": _OWN,
     "equinox": _PLAIN,
-    "keras-jax": _PLAIN | {"train.optimizer.name": ("lbfgs", "own")},
-    "keras-torch": _PLAIN | {"train.optimizer.name": ("lbfgs", "own")},
+    "keras-jax": _PLAIN | _NOT_IN_KERAS,
+    "keras-torch": _PLAIN | _NOT_IN_KERAS,
 }
 ROUTINE = {
     "classification": "ClassificationScores",
@@ -75,6 +76,8 @@ class Facts:
         cuda: Whether torch can use a GPU.
         class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
         has_target: Whether there is a target; only an embedding can do without.
+        graph: What a record is where there are edges: `node` or `graph`.
+        node_features: Of each node after preprocessing, where there are edges.
     """
 
     input_shape: tuple[int, ...]
@@ -95,6 +98,8 @@ class Facts:
     has_target: bool = True
     in_memory: bool = True
     keras: str | None = None
+    graph: str | None = None
+    node_features: int | None = None
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -137,6 +142,8 @@ def _decide_model(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         vocabulary_size=facts.vocabulary_size,
         categories=facts.categories,
         task_type=facts.task_type,
+        graph=facts.graph,
+        node_features=facts.node_features,
     )
     if experiment.model.task_type == "auto":
         why["model.task_type"] = f"{facts.task_type}: by the values of the target"
@@ -154,7 +161,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         raise BackendError(
             f"train.backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
         )
-    if lacks := lacking(backend, train):
+    if lacks := lacking(backend, train, architecture=experiment.model.architecture):
         raise SpecError(f"{lacks}; {another_backend(train)}")
     device = train.device
     if device == "auto":
@@ -195,14 +202,20 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
     }
 
 
-def lacking(backend: str, train: TrainSpec) -> str | None:
+def lacking(backend: str, train: TrainSpec, *, architecture: str | None = None) -> str | None:
     """Says what a training asks for that a backend has not, with its place; None if nothing.
+
+    Args:
+        backend: Its name.
+        train: What is asked for.
+        architecture: Of the model, where that is known.
 
     Example:
         >>> lacking("equinox", TrainSpec(device="cuda"))
         "train.device: equinox has no 'cuda'"
     """
     asked = {
+        "model.architecture": architecture,
         "train.optimizer.name": train.optimizer.name,
         "train.precision": train.precision,
         "train.device": train.device,
@@ -286,6 +299,16 @@ def _choose_engine(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     raise BackendError("train.backend: keras is not installed: pip install 'trainwright[keras,torch]'")
 
 
+_CONVOLUTIONS, _COMPILED = "convolutions on a CPU", "dense layers as one compiled program"
+_REASONS = {
+    "mlp": _COMPILED,
+    "cnn": _CONVOLUTIONS,
+    "transformer": _COMPILED,
+    "unet": _CONVOLUTIONS,
+    "gnn": "sums over edges as one compiled program",
+}
+
+
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     """Goes by what is asked for, by architecture and by what is installed, never by a timing (design, section 10)."""
     first, second = (
@@ -293,7 +316,7 @@ def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     )
     lacks = {name: lacking(name, experiment.train) for name in (first, second)}
     if first in facts.installed and lacks[first] is None:
-        return first, "convolutions on a CPU" if first == "torch" else "dense layers as one compiled program"
+        return first, _REASONS[experiment.model.architecture]
     if second in facts.installed and lacks[second] is None:
         return second, lacks[first] or f"{first} is not installed"
     missing = next((text for text in lacks.values() if text), "train.backend: no backend is installed")

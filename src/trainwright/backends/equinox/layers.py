@@ -7,6 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from trainwright.backends.equinox.graphs import FUNCTIONS as GRAPH_FUNCTIONS
 from trainwright.models.blueprint import Kind
 
 Arrays = Mapping[str, jax.Array]
@@ -275,4 +276,5 @@ FUNCTIONS: Mapping[Kind, Function] = {
     "attention": _attention,
     "token_mean": _token_mean,
     "first_token": _first_token,
+    **GRAPH_FUNCTIONS,
 }

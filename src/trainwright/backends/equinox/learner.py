@@ -12,7 +12,7 @@ from trainwright.backends.equinox.network import Network, make_network, turn
 from trainwright.backends.equinox.program import Parts, Training, programs_of
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array, Tree
-from trainwright.models.blueprint import records_at_once
+from trainwright.models.blueprint import MANY, records_at_once
 from trainwright.models.task import ModelTask
 from trainwright.train.feed import Batch, Feed
 from trainwright.train.groups import frozen_layers, settle_groups
@@ -35,6 +35,9 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
         What the network gives, shape `(records, outputs, ...)`.
     """
     size = batch_size or records_at_once(network.blueprint.layers)
+    if batch_size is None and network.blueprint.reads_one_graph and len(x):
+        # One graph is computed whole, whatever is asked of it: once for all its records.
+        size = MANY * -(-len(x) // MANY)
     call = _evaluate_whole if whole else _evaluate
     parts = []
     for i in range(0, len(x), size):

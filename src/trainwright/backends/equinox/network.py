@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from trainwright.backends.equinox.graphs import node_norm
 from trainwright.backends.equinox.layers import FUNCTIONS, Kept, batch_norm
 from trainwright.base.random import Stream, at, keep_mask, stream
 from trainwright.base.tree import Array
@@ -24,6 +25,7 @@ class Network(eqx.Module):
         keys: Streams of the dropout layers, by name; arrays, so that all seeds share one compiled program.
         blueprint: The plan.
         still: Layers whose parameters are frozen: their running statistics are used in training and stay.
+        constants: What the blueprint says of its graph, by name.
     """
 
     trained: dict[str, jax.Array]
@@ -31,6 +33,7 @@ class Network(eqx.Module):
     keys: dict[str, Stream]
     blueprint: Blueprint = eqx.field(static=True)
     still: frozenset[str] = eqx.field(static=True, default=frozenset())
+    constants: dict[str, jax.Array] = eqx.field(default_factory=dict)
 
     def __call__(
         self, x: jax.Array, *, position: tuple[Any, Any] | None = None
@@ -56,14 +59,21 @@ class Network(eqx.Module):
     ) -> tuple[jax.Array, dict[str, jax.Array]]:
         running = dict(self.running)
         kept: Kept = {}
+        arrays = self.trained | self.constants
         for layer in layers:
             if layer.kind == "batch_norm":
                 training = position is not None and layer.name not in self.still
                 x = batch_norm(x, layer.name, self.trained, running, training=training)
+            elif layer.kind == "node_norm":
+                training = position is not None and layer.name not in self.still
+                x = node_norm(x, layer.name, self.trained, running, kept.get("mask"), training=training)
             elif layer.kind != "dropout":
-                x = FUNCTIONS[layer.kind](x, layer.name, layer.options, self.trained, kept)
+                x = FUNCTIONS[layer.kind](x, layer.name, layer.options, arrays, kept)
             elif position is not None:
-                x = self._drop(layer.name, x, layer.options["rate"], position)
+                step, first = position
+                # What all records of a step share is dropped alike for each of its batches.
+                place = (step, 0) if layer.options.get("shared") else (step, first)
+                x = self._drop(layer.name, x, layer.options["rate"], place)
         return x, running
 
     def _drop(self, name: str, x: jax.Array, rate: float, position: tuple[Any, Any]) -> jax.Array:
@@ -90,4 +100,5 @@ def make_network(
         one.name: stream(seed, "dropout", one.name) for one in blueprint.layers if one.kind == "dropout"
     }
     keys = {name: Stream(jnp.int32(one.first), jnp.int32(one.second)) for name, one in streams.items()}
-    return Network(trained, running, keys, blueprint, still)
+    constants = {name: jnp.array(array) for name, array in blueprint.constants.items()}
+    return Network(trained, running, keys, blueprint, still, constants)

@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from trainwright.backends.torch.graphs import MAKERS as GRAPH_MAKERS
 from trainwright.models.blueprint import Kind, Layer
 
 Kept = dict[str, Tensor]  # by name; the mask of ragged records, 1 or 0, has shape (records, 1, length)
@@ -314,4 +315,5 @@ _MAKERS: Mapping[Kind, Callable[[str, Options, Tensors], Step]] = {
     "attention": _attention,
     "token_mean": _token_mean,
     "first_token": lambda *_: lambda x, _, __: x[:, 0],
+    **GRAPH_MAKERS,
 }

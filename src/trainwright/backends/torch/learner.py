@@ -37,13 +37,13 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
     Args:
         network: In any state; it is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
-        batch_size: Records at once; as the blueprint says unless given, and more on a GPU.
+        batch_size: Records at once; as the blueprint says unless given, more on a GPU, and all nodes of one graph.
         whole: Whether the layers that are there for training alone come after the others.
 
     Returns:
         What the network gives, shape `(records, outputs, ...)`.
     """
-    size = batch_size or (records_at_once(network.blueprint.layers) if network.device.type == "cpu" else MANY)
+    size = batch_size or _at_once(network, len(x))
     call = network.whole if whole else partial(network, training=False)
     with torch.inference_mode():
         parts = [
@@ -52,6 +52,12 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
         ]
     shape = network.blueprint.input_shape if whole else network.blueprint.output_shape
     return np.concatenate(parts) if parts else np.empty((0, *shape), dtype=np.float32)
+
+
+def _at_once(network: Network, count: int) -> int:
+    if network.blueprint.reads_one_graph:
+        return max(1, count)  # it is computed whole, whatever is asked of it
+    return records_at_once(network.blueprint.layers) if network.device.type == "cpu" else MANY
 
 
 class TorchLearner(Stepping):

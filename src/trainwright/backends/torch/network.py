@@ -80,6 +80,10 @@ class Network:
         self.trained = [one for one in tensors.values() if one.requires_grad]
         self._still = still
         self._copies = Copies(tensors)
+        self._constants = {
+            name: torch.from_numpy(np.ascontiguousarray(array)).to(self._device_of(tensors))
+            for name, array in blueprint.constants.items()
+        }
         self.position = (0, 0)
         self._steps = [self._make(layer, seed) for layer in blueprint.layers]
         self._training_steps = [
@@ -111,15 +115,20 @@ class Network:
             for name, tensor in self.tensors.items():
                 tensor.copy_(torch.from_numpy(np.asarray(weights[name])))
 
+    def _device_of(self, tensors: Mapping[str, Tensor]) -> torch.device:
+        """Gives where constants belong: beside the tensors, which may be somebody else's."""
+        return next(iter(tensors.values())).device if tensors else self.device
+
     def _make(self, layer: Layer, seed: int) -> Step:
         if layer.kind == "dropout":
-            return self._dropout(layer.options["rate"], stream(seed, "dropout", layer.name))
-        step = make_step(layer, self.tensors)
+            shared = layer.options.get("shared", False)
+            return self._dropout(layer.options["rate"], stream(seed, "dropout", layer.name), shared=shared)
+        step = make_step(layer, self.tensors | self._constants)
         if layer.name in self._still:
             return lambda x, training, kept: step(x, False, kept)
         return step
 
-    def _dropout(self, rate: float, keys: Stream) -> Callable[[Tensor, bool, Kept], Tensor]:
+    def _dropout(self, rate: float, keys: Stream, *, shared: bool) -> Callable[[Tensor, bool, Kept], Tensor]:
         numbers: dict[torch.Size, Tensor] = {}
 
         def drop(x: Tensor, training: bool, kept: Kept) -> Tensor:
@@ -130,7 +139,7 @@ class Network:
             if index is None:
                 index = torch.arange(x.numel(), dtype=torch.int32, device=x.device).view(x.shape)
                 numbers[x.shape] = index
-            if first:
+            if first and not shared:
                 index = index + first * math.prod(x.shape[1:])
             return x * keep_mask(at(keys, step), index, rate) * (1 / (1 - rate))
 

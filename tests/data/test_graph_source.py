@@ -1,0 +1,174 @@
+import numpy as np
+import pytest
+
+from trainwright.base.errors import DataError
+from trainwright.data.dataset import open_dataset
+from trainwright.data.graph import Graphs, Nodes
+from trainwright.data.graph_source import graphs_of
+from trainwright.data.inputs import InputSchema, read_inputs, take_inputs
+from trainwright.data.prepare import Preparation, fit_preparation
+from trainwright.ops import CATALOG
+from trainwright.spec.data import DataSpec, GraphSpec
+
+NODES = {
+    "x": np.arange(12.0).reshape(6, 2),
+    "edges": np.array([[0, 1], [1, 2], [3, 4], [4, 5]]),
+    "y": np.array([0, 1, 0, 1, 0, 1]),
+}
+MANY = {**NODES, "of": np.array([0, 0, 0, 1, 1, 1]), "y": np.array([0.5, 1.5])}
+SPLIT = {"method": "given", "train": [0, 1, 2, 3], "val": [4, 5]}
+
+
+def open_with(folder, arrays, **spec):
+    np.savez(folder / "a.npz", **arrays)
+    return open_dataset(
+        DataSpec(**{"path": "a.npz", "graph": {}, "split": SPLIT, **spec}), folder=folder, task_type="auto"
+    )
+
+
+def test_each_node_is_a_record_of_one_graph(tmp_path):
+    found = open_with(tmp_path, NODES)
+    part = found.part("val")
+    assert isinstance(part.x, Nodes) and part.x.numbers.tolist() == [4, 5] and part.y.tolist() == [0, 1]
+    assert len(part.x.graph.arrows) == 8
+    assert len(open_with(tmp_path, NODES, graph={"directed": True}).records.x.graph.arrows) == 4
+    assert found.recipe["graph"] == {"edges": "edges", "graphs": None, "directed": False}
+    moved = {**NODES, "edges": NODES["edges"][:3]}
+    assert open_with(tmp_path, moved).content_digest != found.content_digest
+
+
+def test_each_graph_is_a_record_with_a_target_of_its_own(tmp_path):
+    split = {"method": "given", "train": [0], "val": [1]}
+    found = open_with(tmp_path, MANY, graph={"graphs": "of"}, split=split)
+    part = found.part("val")
+    assert isinstance(part.x, Graphs) and part.y.tolist() == [1.5]
+    assert part.x.values.tolist() == NODES["x"][3:].tolist()
+    assert part.x.arrows.tolist() == [[1, 0], [0, 1], [2, 1], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("arrays", "spec", "says"),
+    [
+        (NODES, {"graph": {"edges": "edge"}}, "data.graph.edges: no array 'edge' in a.npz, nearest: 'edges'"),
+        (NODES, {"graph": {"graphs": "of"}}, "data.graph.graphs: no array 'of'"),
+        (MANY, {"graph": {}}, "data.target: 'y' has shape"),
+        ({**NODES, "edges": NODES["edges"] + 3}, {}, "data.graph.edges: edge 2 names node 6"),
+        (
+            {**MANY, "of": np.zeros(5, int)},
+            {"graph": {"graphs": "of"}},
+            "data.graph.graphs: it holds the graph",
+        ),
+        ({**NODES, "x": np.zeros((6, 2, 2))}, {}, "data.features: the features of nodes are a matrix"),
+        ({**NODES, "x": np.full((6, 2), np.nan)}, {}, "data.features: the array 'x' holds nan in record 0"),
+    ],
+)
+def test_what_does_not_belong_together_is_refused(tmp_path, arrays, spec, says):
+    with pytest.raises(DataError, match=says):
+        open_with(tmp_path, arrays, **spec)
+
+
+def test_only_arrays_hold_graphs(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n")
+    with pytest.raises(DataError, match=r"data.graph: a.csv is no .npz file"):
+        open_dataset(DataSpec(path="a.csv", target="y", graph={}), folder=tmp_path)
+
+
+def test_operators_are_fitted_on_the_nodes_of_train_and_applied_to_all(tmp_path):
+    found = open_with(tmp_path, NODES, operators=[{"use": "Standardize"}])
+    spec = DataSpec(path="a.npz", graph={}, operators=[{"use": "Standardize"}])
+    fitted = fit_preparation(found, spec, catalog=CATALOG)
+    encoded = fitted.encode_graph(found.records.x.graph)
+    train = NODES["x"][:4]
+    np.testing.assert_allclose(encoded.features, (NODES["x"] - train.mean(0)) / train.std(0), rtol=1e-6)
+    assert fitted.encode(found.part("val")).x.tolist() == [[4], [5]]
+    assert encoded.source.tolist() == [1, 0, 2, 1, 4, 3, 5, 4]
+    assert encoded.target.tolist() == [0, 1, 1, 2, 3, 4, 4, 5]
+
+
+def test_graphs_are_padded_to_the_largest_and_a_larger_one_stays_whole(tmp_path):
+    split = {"method": "given", "train": [0], "val": [1]}
+    found = open_with(tmp_path, MANY, graph={"graphs": "of"}, split=split)
+    fitted = fit_preparation(found, DataSpec(path="a.npz", graph={"graphs": "of"}), catalog=CATALOG)
+    assert (fitted.length, fitted.slots) == (3, 2)
+    again = Preparation.from_spec(fitted.spec, CATALOG)
+    assert (again.length, again.slots) == (3, 2)
+    assert fitted.encode(found.records).x.shape == (2, 3, 2 + 1 + 2 * 2)
+    large = graphs_of([(np.ones((5, 2)), [[0, n] for n in range(1, 5)])], directed=False)
+    records = found.records.take(np.array([0]))
+    padded = fitted.encode(type(records)(x=large, y=None, weight=None, ids=np.arange(1))).x
+    assert padded.shape == (1, 5, 2 + 1 + 2 * 2) and padded[0, :, 2].all()
+
+
+NODE_SCHEMA = InputSchema("x", (2,), "y", "classification", graph=GraphSpec())
+GRAPH_SCHEMA = InputSchema("x", (2,), "y", "regression", graph=GraphSpec(graphs="of"))
+
+
+def test_nodes_are_asked_for_by_number_or_come_with_their_graph(tmp_path):
+    np.savez(tmp_path / "a.npz", **NODES)
+    np.save(tmp_path / "n.npy", np.array([4, 0]))
+    assert isinstance(read_inputs(tmp_path / "a.npz", schema=NODE_SCHEMA, target="y").x, Nodes)
+    assert read_inputs(tmp_path / "n.npy", schema=NODE_SCHEMA).x.tolist() == [4, 0]
+    assert take_inputs([2, 1], schema=NODE_SCHEMA).tolist() == [2, 1]
+    np.savez(tmp_path / "b.npz", **{**NODES, "x": np.ones((6, 3))})
+    with pytest.raises(DataError, match=r"records have shape \(3,\), the model takes \(2,\)"):
+        read_inputs(tmp_path / "b.npz", schema=NODE_SCHEMA)
+    np.save(tmp_path / "bad.npy", np.array([0.5, 1.0]))
+    with pytest.raises(DataError, match=r"bad\.npy: nodes of the graph that lies with the model"):
+        read_inputs(tmp_path / "bad.npy", schema=NODE_SCHEMA)
+    with pytest.raises(DataError, match="asked for by their numbers"):
+        take_inputs([-1], schema=NODE_SCHEMA)
+    with pytest.raises(DataError, match=r"n\.npy: each record is a graph"):
+        read_inputs(tmp_path / "n.npy", schema=GRAPH_SCHEMA)
+
+
+def test_graphs_come_from_memory(tmp_path):
+    pair = (np.ones((3, 2)), [[0, 1], [1, 2]])
+    found = take_inputs([pair, (np.ones((1, 2)), [])], schema=GRAPH_SCHEMA)
+    assert found.nodes.tolist() == [3, 1] and found.lengths.tolist() == [4, 0]
+    np.savez(tmp_path / "a.npz", **MANY)
+    assert isinstance(read_inputs(tmp_path / "a.npz", schema=GRAPH_SCHEMA).x, Graphs)
+    for wrong, says in [
+        ([(np.ones((3, 3)), [])], "a node has 3 features, the model takes 2"),
+        ([(np.ones((3, 2)), [[0, 3]])], "graph 0: edge 0 names node 3"),
+        ([np.ones(3)], "graph 0 is no pair"),
+        ([(np.ones(3), [])], "graph 0: the features of its nodes are a matrix"),
+        ([], "there are no graphs"),
+    ]:
+        with pytest.raises(DataError, match=says):
+            take_inputs(wrong, schema=GRAPH_SCHEMA)
+
+
+@pytest.mark.parametrize("kind", ["numbers", "mask"])
+def test_splits_are_named_by_arrays_of_the_file(tmp_path, kind):
+    arrays = {"a": np.array([4, 1]), "b": np.array([5])}
+    if kind == "mask":
+        arrays = {name: np.isin(np.arange(6), one) for name, one in arrays.items()}
+    split = {"method": "given", "train": "rest", "val": "a", "test": "b"}
+    found = open_with(tmp_path, {**NODES, **arrays}, split=split)
+    assert {name: one.tolist() for name, one in found.splits.items()} == {
+        "train": [0, 2, 3],
+        "val": [1, 4],
+        "test": [5],
+    }
+
+
+@pytest.mark.parametrize(
+    ("more", "val", "says"),
+    [
+        ({}, "v", "data.split.val: no array 'v' in a.npz"),
+        ({"v": np.ones(5, bool)}, "v", "data.split.val: 'v' holds bool of shape"),
+        ({"v": np.array([0.5])}, "v", "data.split.val: 'v' holds float64"),
+        ({"v": np.array([6])}, "v", "data.split.val: there is no record 6"),
+        ({}, "v.npy", "data.split.val: there is no .npy file 'v.npy'"),
+    ],
+)
+def test_arrays_that_name_no_records_are_refused(tmp_path, more, val, says):
+    with pytest.raises(DataError, match=says):
+        open_with(tmp_path, {**NODES, **more}, split={"method": "given", "train": [0, 1], "val": val})
+
+
+def test_a_word_names_no_array_where_the_data_are_no_arrays(tmp_path):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n5,7\n")
+    split = {"method": "given", "train": [0, 1], "val": "v"}
+    with pytest.raises(DataError, match=r"data.split.val: 'v' is no .npy file"):
+        open_dataset(DataSpec(path="a.csv", target="y", split=split), folder=tmp_path)
