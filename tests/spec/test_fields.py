@@ -27,7 +27,7 @@ from trainwright.spec.train import SGD, AdamW, Cosine, TrainSpec
         (dict[str, Any], "a mapping"),
         (
             fields_of(TrainSpec)["optimizer"],
-            "a mapping with name: 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad' or 'lbfgs'",
+            "a mapping with name: 'sgd', 'adam', 'adamw', 'rmsprop', 'adagrad', 'lbfgs' or 'own'",
         ),
     ],
 )
