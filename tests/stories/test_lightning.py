@@ -3,6 +3,7 @@
 import json
 import re
 import signal
+from importlib.metadata import version
 
 import numpy as np
 import pytest
@@ -86,6 +87,9 @@ def test_a_logger_gets_what_the_run_records_and_a_repetition_disturbs_nobody(lab
         told |= {(line["step"], name): value for name, value in line.items() if "/" in name}
     registry = Registry(Store.open(lab.home))
     recorded = {(row.step, row.name): row.value for row in registry.metrics(trained.run)}
+    kept = {one.name: one for one in registry.artifacts(trained.run)}
+    text = registry.artifact_value(kept["training-artifact.yaml"])
+    assert f"backend: lightning\nbackend_version: {version('lightning')}\n" in text
     assert told == recorded and len({step for step, _ in told}) == 3
     assert (lab.folder / "count").read_text() == "24"  # 128 training records make 8 steps an epoch
 

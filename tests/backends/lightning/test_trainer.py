@@ -13,7 +13,7 @@ pytest.importorskip("lightning")
 from lightning.pytorch import Callback
 
 from backends import test_lightning as contract
-from contracts.learner import END, PER_EPOCH, VARIANTS, EverySteps, go_on
+from contracts.learner import END, PER_EPOCH, VARIANTS, EverySteps, assert_equal_bits, go_on
 from trainwright.backends.lightning import learner as learner_file
 from trainwright.backends.lightning.trainer import make_trainer
 from trainwright.base.errors import BackendError
@@ -71,7 +71,7 @@ def test_its_counters_are_those_of_a_run_that_was_not_cut(make, with_callbacks, 
     ]
 
 
-def test_it_prints_writes_and_warns_nothing(make, capfd, tmp_path, monkeypatch):
+def test_it_prints_writes_and_warns_nothing(make, capfd, caplog, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("SLURM_NTASKS", "4")  # as within a job of a cluster
     monkeypatch.setenv("SLURM_JOB_NAME", "job")
@@ -80,8 +80,17 @@ def test_it_prints_writes_and_warns_nothing(make, capfd, tmp_path, monkeypatch):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         learner.train(feed, EverySteps(4), go_on)
-    assert capfd.readouterr() == ("", "") and list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "") and caplog.records == [] and list(tmp_path.iterdir()) == []
     assert levels == [logging.getLogger(name).level for name in ("lightning.pytorch", "lightning.fabric")]
+
+
+def test_no_environment_variable_changes_the_bits(make, monkeypatch):
+    (usual, feed), (other, _) = make(), make()
+    usual.train(feed, EverySteps(4), go_on)
+    monkeypatch.setenv("PL_TRAINER_PRECISION", "bf16-mixed")
+    monkeypatch.setenv("PL_TRAINER_MAX_STEPS", "3")
+    other.train(feed, EverySteps(4), go_on)
+    assert_equal_bits(other.state(), usual.state())
 
 
 def test_a_signal_is_heard_by_whoever_heard_it_before(make):
@@ -164,6 +173,7 @@ def test_the_parameters_that_lightning_sees_are_those_that_are_trained(make, wit
             assert outputs["loss"].item() > 0 and len(batch[0][0]) == (2 if batch_idx == 5 else 4)
             frozen = {name for name, one in pl_module.named_parameters() if not one.requires_grad}
             assert frozen == {"norm_0.weight", "norm_0.bias"}
+            pl_module.double()  # as Lightning moves a module to a device and back: not this one
 
     with_callbacks(Look())
     learner, feed = make(**VARIANTS["frozen norm"])

@@ -41,6 +41,8 @@ def make_trainer(listeners: Listeners, *, device: str, epochs: int) -> Trainer:
             # Not the cluster that this process may be a job of: it would look for the other processes of the job.
             plugins=[LightningEnvironment()],
             max_epochs=epochs,
+            max_steps=-1,
+            precision="32-true",  # said aloud, because variables of the environment would say it otherwise
             callbacks=list(listeners.callbacks),
             logger=listeners.loggers or False,
             log_every_n_steps=listeners.log_every or None,
