@@ -55,12 +55,8 @@ CASES = {name: (model, None) for name, model in MODELS.items()} | {
 # On JAX each case is compiled, which takes seconds: a few of them, and the rest is slow.
 QUICK_ON_JAX = {
     "residual cnn with batch norm": "adam",
-    "ragged transformer": "sgd",
-    "transformer of columns": "adamw",
+    "ragged transformer": "adamw",
     "unet of a sequence": "sgd",
-    "mlp, quantiles": "adam",
-    "mlp, views": "adamw",
-    "cnn, autoencoder": "adam",
 }
 PAIRS = [
     pytest.param(
