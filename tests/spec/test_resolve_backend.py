@@ -11,7 +11,7 @@ from trainwright.spec.train import TrainSpec
 BOTH = ("torch", "equinox")
 
 
-def decide(*, installed=BOTH, cuda=False, architecture="mlp", **train):
+def decide(*, installed=BOTH, cuda=False, architecture="mlp", keras=None, **train):
     facts = Facts(
         input_shape=(3,) if architecture == "mlp" else (1, 8, 8),
         output_shape=(2,),
@@ -22,6 +22,7 @@ def decide(*, installed=BOTH, cuda=False, architecture="mlp", **train):
         installed=installed,
         threads={},
         cuda=cuda,
+        keras=keras,
     )
     experiment = Experiment(
         name="a",
@@ -126,3 +127,44 @@ def test_lightning_is_taken_by_name_only_and_trains_where_torch_does():
         BackendError, match=r"lightning is not installed: pip install 'trainwright\[lightning\]'"
     ):
         decide(backend="lightning")
+
+
+ENGINES = ("torch", "equinox", "keras-jax", "keras-torch")
+
+
+@pytest.mark.parametrize(
+    ("asked", "backend", "reason"),
+    [
+        ({}, "keras-jax", "dense layers, compiled"),
+        ({"architecture": "cnn"}, "keras-torch", "convolutions on a CPU"),
+        ({"keras": "torch"}, "keras-torch", "Keras is told to run on torch"),
+        ({"keras": "jax", "architecture": "cnn"}, "keras-jax", "Keras is told to run on jax"),
+        ({"installed": ("keras-torch",)}, "keras-torch", "jax is not installed"),
+        ({"installed": ("keras-jax",), "architecture": "cnn"}, "keras-jax", "torch is not installed"),
+        ({"installed": ("keras-torch",), "keras": "jax"}, "keras-torch", "jax is not installed"),
+    ],
+    ids=str,
+)
+def test_keras_runs_on_what_it_is_told_to_or_what_suits_the_model(asked, backend, reason):
+    resolved, why = decide(backend="keras", **{"installed": ENGINES, **asked})
+    assert resolved.train.backend == backend and why["train.backend"] == reason
+
+
+def test_auto_never_chooses_keras():
+    for architecture in ("mlp", "cnn"):
+        assert not decide(installed=ENGINES, architecture=architecture)[0].train.backend.startswith("keras")
+    with pytest.raises(BackendError, match="no backend is installed"):
+        decide(installed=("keras-jax", "keras-torch"))
+
+
+def test_keras_that_is_not_there_or_has_not_what_is_asked_for_is_an_error():
+    with pytest.raises(
+        BackendError, match=r"keras is not installed: pip install 'trainwright\[keras,torch\]'"
+    ):
+        decide(backend="keras")
+    with pytest.raises(
+        BackendError, match=r"keras-jax is not installed: pip install 'trainwright\[keras,jax\]'"
+    ):
+        decide(backend="keras-jax")
+    with pytest.raises(SpecError, match=r"keras-torch has no 'lbfgs'; write train\.backend: torch"):
+        decide(backend="keras-torch", installed=ENGINES, optimizer=LBFGS_)

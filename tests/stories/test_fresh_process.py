@@ -5,6 +5,8 @@ import shutil
 import numpy as np
 import pytest
 
+from trainwright.base.extras import installed
+
 IN_TRAINING = """
 import sys, numpy as np
 from pathlib import Path
@@ -37,8 +39,12 @@ print(*(name for name in ("torch", "jax") if name in sys.modules))
 """
 
 
-@pytest.mark.parametrize(("backend", "other"), [("torch", "jax"), ("equinox", "torch")])
+@pytest.mark.parametrize(
+    ("backend", "other"), [("torch", "jax"), ("equinox", "torch"), ("keras-jax", "torch")]
+)
 def test_predictions_are_equal_bit_for_bit(lab, tmp_path, backend, other):
+    if backend.startswith("keras") and not installed("keras"):
+        pytest.skip("Keras is not installed")
     lab.write(backend=backend)
 
     def python(code, *arguments):

@@ -83,7 +83,7 @@ class Part(keras.layers.Layer):
 
 def own_copy(array: Array) -> Any:
     """Gives an array as a tensor that shares no memory with it."""
-    return ops.copy(ops.convert_to_tensor(np.asarray(array, dtype=np.float32)))
+    return ops.convert_to_tensor(np.array(array, dtype=np.float32))
 
 
 class Network(keras.Model):

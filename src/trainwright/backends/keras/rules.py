@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 from keras import ops
 
+from trainwright.backends.keras.network import own_copy
 from trainwright.base.errors import BackendError
 from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, RMSprop
 from trainwright.spec.train import TrainSpec
@@ -129,11 +131,11 @@ class Moments(keras.optimizers.Optimizer):
         super().__init__(learning_rate=lr, name="moments")
         self.build(list(variables.values()))
         self.by_slot = {
-            slot: {
-                name: self.add_variable_from_reference(
-                    one, name=slot, initializer=keras.initializers.Constant(value)
-                )
-                for name, one in variables.items()
-            }
+            slot: {name: self._add(slot, one, value) for name, one in variables.items()}
             for slot, value in first.items()
         }
+
+    def _add(self, slot: str, variable: Any, value: float) -> Any:
+        # Not by an initializer of Keras: JAX would compile one for each shape.
+        first = own_copy(np.full(variable.shape, value))
+        return self.add_variable_from_reference(variable, name=slot, initializer=lambda *_, **__: first)
