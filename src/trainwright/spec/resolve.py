@@ -17,6 +17,7 @@ REQUIRED = {"torch": ("torch",), "equinox": ("jax", "equinox", "optax")}
 EXTRA = {"torch": "torch", "equinox": "jax"}
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "torch": {"train.vectorised": ("steps of several runs as one program",)},
     "equinox": {
         "train.optimizer.name": ("lbfgs",),
         "train.precision": ("bfloat16", "float16"),
@@ -132,7 +133,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
             f"train.backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
         )
     if lacks := lacking(backend, train):
-        raise SpecError(f"{lacks}; write train.backend: torch")
+        raise SpecError(f"{lacks}; write train.backend: {'equinox' if backend == 'torch' else 'torch'}")
     device = train.device
     if device == "auto":
         device = "cuda" if backend == "torch" and facts.cuda else "cpu"
@@ -183,6 +184,7 @@ def lacking(backend: str, train: TrainSpec) -> str | None:
         "train.optimizer.name": train.optimizer.name,
         "train.precision": train.precision,
         "train.device": train.device,
+        "train.vectorised": "steps of several runs as one program" if train.vectorised else "",
     }
     missing = LACKING.get(backend, {})
     found = (

@@ -11,8 +11,9 @@ from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask, name_outputs
 from trainwright.spec.resolve import lacking
+from trainwright.train.company import Company
 from trainwright.train.feed import Feed
-from trainwright.train.learner import Learner, Predictor, Resolved, Task
+from trainwright.train.learner import Learner, Predictor, Resolved, Seat, Task
 
 
 class EquinoxBackend:
@@ -29,8 +30,21 @@ class EquinoxBackend:
             raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'equinox'")
         if lacks := lacking("equinox", task.train):
             raise BackendError(f"{lacks}; write train.backend: torch")
+        if task.train.vectorised:
+            seat = Seat(task, feed, seed)
+            return self.company([seat, seat], run_on=run_on).learners[0]
         learner: Learner = _load(run_on).EquinoxLearner(task, feed, seed=seed)
         return learner
+
+    def company(self, seats: Sequence[Seat], *, run_on: Resolved) -> Company:
+        """Makes learners whose steps are made together.
+
+        Raises:
+            BackendError: If they are not alike, or one of them cannot be trained with others.
+        """
+        _load(run_on)
+        found: Company = importlib.import_module("trainwright.backends.equinox.company").EquinoxCompany(seats)
+        return found
 
     def predictor(
         self,
