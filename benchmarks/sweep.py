@@ -1,10 +1,10 @@
 """How fast a sweep of learning rates is as one program, beside torch with a fused optimizer, one rate after another.
 
-The workload is `mlp64` of `workloads.py`: 50 000 records of 32 numbers, [64, 64], batch 32, validation on 10 000 records
-after each epoch. Ours records every member as an ordinary run (metrics, validation, a checkpoint per epoch, all in a
-store); torch records nothing, and validates by one forward pass. Each contender has a process of its own, pinned to
-one core; CPU seconds of the whole process are counted from the end of the first epoch to the end of the last,
-per member and epoch. Rounds are interleaved, and the table shows medians of the ratios within a round.
+The workload is `mlp64` of `workloads.py`: 50 000 records of 32 numbers, [64, 64], batch 32, validation on 10 000
+records after each epoch. Ours records every member as an ordinary run (metrics, validation, a checkpoint per epoch, in
+a store); torch records nothing, and validates by one forward pass. Each contender has a process of its own, pinned to
+one core; CPU seconds of the whole process are counted from the end of the first epoch to the end of the last, per
+member and epoch. Rounds are interleaved, and the table shows medians of the ratios within a round.
 
     python benchmarks/sweep.py --members 16 --rounds 5
 """
@@ -24,7 +24,6 @@ os.environ.setdefault("NPROC", "1")
 from workloads import DECAY, SEED, Work, slicing_fused
 
 RATES = (1e-4, 1e-2)
-EPOCHS = 6
 
 
 class Ticks:
