@@ -99,6 +99,7 @@ def resume_run(
     take_over: bool = False,
     listeners: Sequence[Callback] = (),
     test: bool = True,
+    plan: Plan | None = None,
 ) -> Trained:
     """Goes on with a run exactly where its last checkpoint was taken, or branches to another length.
 
@@ -111,6 +112,7 @@ def resume_run(
             nothing from then on.
         listeners: Such as a progress bar.
         test: As `run_experiment`.
+        plan: Of the recorded experiment, if it was made already; not with `epochs`.
 
     Raises:
         StoreError: If the run is finished, is running, has no checkpoint, or cannot go on exactly.
@@ -133,7 +135,7 @@ def resume_run(
         )
     if epochs is not None:
         wanted = edit(wanted, {"train.epochs": epochs})
-    plan = make_plan(wanted, Path(row.folder), home=store.home)
+    plan = make_plan(wanted, Path(row.folder), home=store.home) if plan is None else plan.anew()
     if epochs is not None:
         point = registry.resolve(ref)
         if point.state is None:

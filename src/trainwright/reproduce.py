@@ -1,7 +1,7 @@
 """The way back: trains again from the record and compares."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,20 @@ from trainwright.base.errors import DataError, StoreError
 from trainwright.base.home import home_of
 from trainwright.base.tensors import dump_tensors
 from trainwright.base.tree import Array
-from trainwright.plan import make_plan
+from trainwright.plan import Plan, make_plan, seat_together
 from trainwright.provenance import describe_environment, inexact_fields
 from trainwright.spec.differences import differences
 from trainwright.spec.edit import edit, parse_change
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.read import read_experiment
 from trainwright.store.lineage import CONVERTED, FILE
-from trainwright.store.records import VersionRow
+from trainwright.store.overview import COMPANY
+from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 from trainwright.train.callback import Callback
+from trainwright.train.company import Meeting
+from trainwright.train.learner import Learner
 from trainwright.train.resuming import branch_state
 from trainwright.train.run import NullRun
 
@@ -91,7 +94,8 @@ def reproduce_version(
     """Trains again up to the step of a version and compares the weights.
 
     The recorded threads are set, not compared; every other decision is read from the record too. What is asked for
-    otherwise (`file`, `changes`) and what differs in data or environment is named.
+    otherwise (`file`, `changes`) and what differs in data or environment is named. A member of a study that was
+    trained as one program is trained again together with the others, unless something else is asked for.
 
     Args:
         ref: A version or a run.
@@ -144,10 +148,14 @@ def reproduce_version(
     parent = registry.version(run.parent) if run.parent is not None else None
     if parent is not None and parent.status != "kept":
         raise StoreError(f"{name} branched from version {parent.number}, whose content was not kept")
-    learner = plan.prepare()
     end = min(version.step, plan.steps)
     begun = branch_state(registry.state(parent)) if parent is not None else None
-    plan.loop(learner, null, listeners=listeners, end=end).fit(resume=begun)
+    others = [] if file is not None or changes else _company_of(registry, run)
+    if others:
+        learner = _train_with(others, plan, null, listeners=listeners, end=end)
+    else:
+        learner = plan.prepare()
+        plan.loop(learner, null, listeners=listeners, end=end).fit(resume=begun)
     weights = null.last.weights if null.last is not None else learner.weights()
     digest = digest_bytes(b"".join(dump_tensors(weights)))
     if digest == version.weights:
@@ -161,6 +169,39 @@ def reproduce_version(
         largest = _largest(registry.weights(version), weights)
     word = "within tolerance" if largest is not None and largest <= TOLERANCE else "different"
     return Verdict(word, name, version.weights, digest, largest, found)
+
+
+def _company_of(registry: Registry, run: RunRow) -> list[Plan]:
+    """Plans the other members of the company in which a run was trained; none if it was trained alone."""
+    mine = [edge.target for edge in registry.edges(run.id) if edge.what == COMPANY]
+    if not mine:
+        return []
+    rows = [registry.run(edge.run) for edge in registry.links(COMPANY) if edge.target == mine[-1]]
+    others = {row.spec: row for row in rows if row.spec != run.spec}
+    return [
+        replace(
+            make_plan(
+                Experiment.model_validate(registry.spec(row)), Path(row.folder), home=registry.store.home
+            ),
+            callbacks=(),
+        )
+        for row in others.values()
+    ]
+
+
+def _train_with(
+    others: Sequence[Plan], plan: Plan, null: NullRun, *, listeners: Sequence[Callback], end: int
+) -> Learner:
+    """Trains a member up to a step together with the others, which nobody records."""
+    company, seated = seat_together([plan, *others])
+    loops = [seated[0].loop(seated[0].prepare(), null, listeners=listeners, end=end)]
+    for one in seated[1:]:
+        beside = NullRun(seed=one.experiment.seed)
+        loops.append(one.loop(one.prepare(), beside, end=min(end, one.steps)))
+    for ended in Meeting(company, [loop.fit for loop in loops]).run():
+        if ended.error is not None:
+            raise ended.error
+    return loops[0].learner
 
 
 def compare_records(registry: Registry, left: VersionRow, right: VersionRow) -> list[Difference]:

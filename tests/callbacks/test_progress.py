@@ -6,8 +6,9 @@ from trainwright.store.records import Unsaved
 from trainwright.train.moment import Outcome
 
 
-def moment(step, unsaved=None):
+def moment(step, unsaved=None, run="one"):
     return SimpleNamespace(
+        run=run,
         step=step,
         epoch=step // 5,
         steps=10,
@@ -26,6 +27,20 @@ def test_writes_a_line_per_epoch_where_there_is_no_terminal():
     progress.on_end(moment(5), Outcome("done"))
     assert out.getvalue() == "epoch 1/2  train/loss 0.25  val/accuracy 0.75  2 steps/s\n"
     assert progress.every is None
+
+
+def test_of_several_runs_it_follows_one_and_then_another():
+    out = io.StringIO()
+    progress = Progress(stream=out)
+    progress.on_start(moment(0))
+    progress.on_start(moment(0, run="two"))
+    progress.on_epoch(moment(5))
+    progress.on_epoch(moment(5, run="two"))
+    progress.on_end(moment(5, run="two"), Outcome("done"))
+    progress.on_end(moment(5), Outcome("done"))
+    progress.on_epoch(moment(10, run="three"))
+    progress.on_epoch(moment(10, run="four"))
+    assert [line.split("  ")[0] for line in out.getvalue().splitlines()] == ["epoch 1/2", "epoch 2/2"]
 
 
 def test_the_rate_of_a_resumed_run_counts_its_own_steps():

@@ -92,7 +92,29 @@ def keep_mask(keys: Stream, index: Any, drop: float) -> Any:
     Returns:
         A boolean array of the framework and shape of `index`.
     """
-    return _shift(bits(keys, index), 32 - FRACTION_BITS) >= round(drop * 2**FRACTION_BITS)
+    return keep_above(keys, index, drop_limit(drop))
+
+
+def drop_limit(drop: float) -> int:
+    """Gives below which number of 24 bits an element is dropped.
+
+    Example:
+        >>> drop_limit(0.5) == 2**23
+        True
+    """
+    limit: int = round(drop * 2**FRACTION_BITS)
+    return limit
+
+
+def keep_above(keys: Stream, index: Any, limit: Any) -> Any:
+    """Says which elements survive a dropout whose limit is known as a number, or as an int32 array when it is traced.
+
+    Args:
+        keys: From `at` or `stream`.
+        index: An int32 array.
+        limit: From `drop_limit`.
+    """
+    return _shift(bits(keys, index), 32 - FRACTION_BITS) >= limit
 
 
 def uniform(keys: Stream, count: int) -> NDArray[np.float32]:

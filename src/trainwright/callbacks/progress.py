@@ -12,6 +12,8 @@ from trainwright.train.moment import Moment, Outcome
 class Progress(Callback):
     """Shows rate, loss, metrics and time left on stderr, and since when nothing could be saved.
 
+    Of several runs that are trained together it follows one, and when that has ended another.
+
     Args:
         metric: The metric shown beside the losses; None shows the first of accuracy and R².
         mode: `auto`: a bar on a terminal, otherwise a line per epoch; `bar` and `lines` insist.
@@ -34,9 +36,15 @@ class Progress(Callback):
         self._task: Any = None
         self._first_step = 0
         self._told: Unsaved | None = None
+        self._run: str | None = None
 
     def on_start(self, moment: Moment) -> None:
         """Draws the empty bar."""
+        if self._run is None:
+            self._follow(moment)
+
+    def _follow(self, moment: Moment) -> None:
+        self._run = moment.run
         self._first_step = moment.step
         if not self._as_bar:
             return
@@ -60,11 +68,14 @@ class Progress(Callback):
 
     def on_step(self, moment: Moment) -> None:
         """Moves the bar."""
-        self._tell_unsaved(moment)
-        self._update(moment)
+        if self._follows(moment):
+            self._tell_unsaved(moment)
+            self._update(moment)
 
     def on_epoch(self, moment: Moment) -> None:
         """Moves the bar, or writes a line."""
+        if not self._follows(moment):
+            return
         self._tell_unsaved(moment)
         if self._as_bar:
             self._update(moment)
@@ -73,10 +84,18 @@ class Progress(Callback):
 
     def on_end(self, moment: Moment, outcome: Outcome) -> None:
         """Leaves the last state of the bar on the screen."""
+        if moment.run != self._run:
+            return
         if self._bar is not None:
             self._update(moment)
             self._bar.stop()
         self._tell_unsaved(moment)
+        self._run = None
+
+    def _follows(self, moment: Moment) -> bool:
+        if self._run is None:
+            self._follow(moment)
+        return moment.run == self._run
 
     def _tell_unsaved(self, moment: Moment) -> None:
         """Says once that saving fails, and once that it is over."""

@@ -11,6 +11,10 @@ from trainwright.cli.train import QuietOption, SetOption
 
 if TYPE_CHECKING:
     from trainwright.studies.members import Finished, Study
+    from trainwright.studies.sweep import SweepStudy
+
+
+ENGINES = ("auto", "sequential", "vectorised")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -24,8 +28,22 @@ def study(
         int | None,
         typer.Option(min=2, help="Repeat with so many seeds, from the experiment's own; else run its folds."),
     ] = None,
+    sweep: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FIELD=VALUE,...",
+            help="Run with each value, such as train.optimizer.lr=1e-4,1e-3; several make every combination.",
+        ),
+    ] = None,
+    engine: Annotated[
+        str,
+        typer.Option(
+            help="sequential: one after another; vectorised: as one program; auto: vectorised where that can be."
+        ),
+    ] = "auto",
     test: Annotated[
-        bool, typer.Option("--test", help="Score the best version of each fold on the test split, too.")
+        bool,
+        typer.Option("--test", help="Score the best version of each fold or value on the test split, too."),
     ] = False,
     changes: SetOption = None,
     store: StoreOption = None,
@@ -33,24 +51,35 @@ def study(
     quiet: QuietOption = False,
     again: Annotated[bool, typer.Option("--again", help="Train anew what was trained before.")] = False,
 ) -> None:
-    """Train every fold of a k-fold split, or repeats over seeds; what was trained before is not again."""
+    """Train every fold of a k-fold split, repeats over seeds, or a sweep; what was trained before is not again."""
     from trainwright.spec.read import read_experiment
     from trainwright.studies.folds import run_folds
     from trainwright.studies.repeats import run_repeats
+    from trainwright.studies.sweep import run_sweep
 
     if test and seeds is not None:
-        raise typer.BadParameter("it is for folds; repeats are always scored on it", param_hint="--test")
+        raise typer.BadParameter(
+            "it is for folds and sweeps; repeats are always scored on it", param_hint="--test"
+        )
+    if sweep and seeds is not None:
+        raise typer.BadParameter("give one of the two; --sweep seed=0,1 repeats too", param_hint="--seeds")
+    if engine not in ENGINES:
+        raise typer.BadParameter(f"{engine!r} is none of {', '.join(ENGINES)}", param_hint="--engine")
+    values = _values(sweep or [])
     document = read_experiment(file, changes=changes or [])
     options: dict[str, Any] = {
         "folder": document.folder,
         "home": home_of(store),
         "listeners": _listeners(quiet),
         "again": again,
+        "engine": engine,
         "tell": None if quiet else _tell,
     }
     try:
-        if seeds is None:
-            found: Study = run_folds(document.experiment, test=test, **options)
+        if values:
+            found: Study = run_sweep(document.experiment, values=values, test=test, **options)
+        elif seeds is None:
+            found = run_folds(document.experiment, test=test, **options)
         else:
             found = run_repeats(document.experiment, seeds=seeds, **options)
     except KeyboardInterrupt as stop:
@@ -61,6 +90,19 @@ def study(
         write_out(found.tree())
     else:
         _show(found)
+
+
+def _values(sweep: list[str]) -> dict[str, list[Any]]:
+    from trainwright.base.errors import SpecError
+    from trainwright.studies.sweep import parse_sweep
+
+    values: dict[str, list[Any]] = {}
+    for text in sweep:
+        path, found = parse_sweep(text)
+        if path in values:
+            raise SpecError(f"--sweep {path}: it is given twice; write all values behind one")
+        values[path] = found
+    return values
 
 
 def _listeners(quiet: bool) -> list[Any]:
@@ -78,7 +120,37 @@ def _tell(done: "Finished") -> None:
 
 def _show(found: "Study") -> None:
     from trainwright.studies.folds import FoldStudy
+    from trainwright.studies.sweep import SweepStudy
 
+    if isinstance(found, SweepStudy):
+        _show_sweep(found)
+    else:
+        _show_spread(found)
+    if isinstance(found, FoldStudy) and found.out_of_fold is not None:
+        tell("")
+        scores = found.out_of_fold.scores
+        write_table(
+            ["out of fold", "value", "95 % interval"],
+            [[n, f"{s['value']:.4f}", f"{s['low']:.4f} to {s['high']:.4f}"] for n, s in scores.items()],
+        )
+    tell(f"engine   {found.engine.name}: {found.engine.why}")
+    tell(f"study    {found.id}")
+    say(f"its runs: trainwright ls --study {found.id}")
+
+
+def _show_sweep(found: "SweepStudy") -> None:
+    names = list(dict.fromkeys(name for one in found.members for name in one.metrics))
+    rows = []
+    for one in found.members:
+        numbers = [one.metrics.get(name) for name in names]
+        told = ["-" if value is None else f"{value:.4f}" for value in numbers]
+        rows.append([one.member.name, f"{one.version.model}@{one.version.number}", *told])
+    write_table(["member", "best version", *names], rows)
+    if found.best is not None:
+        tell(f"best     {found.best.member.name}")
+
+
+def _show_spread(found: "Study") -> None:
     summary = found.summary()
     names = [one.member.name for one in found.members]
     rows = []
@@ -87,12 +159,3 @@ def _show(found: "Study") -> None:
         numbers = [*each, spread.mean, spread.std, spread.stderr]
         rows.append([metric, *("-" if value is None else f"{value:.4f}" for value in numbers)])
     write_table(["metric", *names, "mean", "std", "std error"], rows)
-    if isinstance(found, FoldStudy) and found.out_of_fold is not None:
-        tell("")
-        scores = found.out_of_fold.scores
-        write_table(
-            ["out of fold", "value", "95 % interval"],
-            [[n, f"{s['value']:.4f}", f"{s['low']:.4f} to {s['high']:.4f}"] for n, s in scores.items()],
-        )
-    tell(f"study    {found.id}")
-    say(f"its runs: trainwright ls --study {found.id}")

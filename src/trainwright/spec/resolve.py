@@ -28,7 +28,8 @@ EXTRA = {
     "keras-torch": "keras,torch",
 }
 SERVED_BY = {"lightning": "torch"}  # whose trained networks are those of another backend
-_OWN: Mapping[str, tuple[str, ...]] = {"train.optimizer.name": ("own",)}
+_OWN: dict[str, tuple[str, ...]] = {"train.optimizer.name": ("own",)}
+_ALONE: dict[str, tuple[str, ...]] = {"train.vectorised": ("steps of several runs as one program",)}
 _PLAIN: dict[str, tuple[str, ...]] = {
     "train.optimizer.name": ("lbfgs",),
     "train.precision": ("bfloat16", "float16"),
@@ -37,11 +38,11 @@ _PLAIN: dict[str, tuple[str, ...]] = {
 _NOT_IN_KERAS = {"train.optimizer.name": ("lbfgs", "own"), "model.architecture": ("gnn",)}
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "torch": _OWN,
-    "lightning": _OWN,
+    "torch": _OWN | _ALONE,
+    "lightning": _OWN | _ALONE,
     "equinox": _PLAIN,
-    "keras-jax": _PLAIN | _NOT_IN_KERAS,
-    "keras-torch": _PLAIN | _NOT_IN_KERAS,
+    "keras-jax": _PLAIN | _NOT_IN_KERAS | _ALONE,
+    "keras-torch": _PLAIN | _NOT_IN_KERAS | _ALONE,
 }
 ROUTINE = {
     "classification": "ClassificationScores",
@@ -219,6 +220,7 @@ def lacking(backend: str, train: TrainSpec, *, architecture: str | None = None) 
         "train.optimizer.name": train.optimizer.name,
         "train.precision": train.precision,
         "train.device": train.device,
+        "train.vectorised": "steps of several runs as one program" if train.vectorised else "",
     }
     missing = LACKING.get(backend, {})
     found = (

@@ -14,6 +14,7 @@ from trainwright.store.registry import Registry
 
 MIN_DIGEST = 8
 STUDY = "study"  # what an edge is called that leads from a run to the study it belongs to
+COMPANY = "company"  # and to the runs whose steps were made together with its own
 Score = dict[Literal["value", "low", "high"], float]
 
 

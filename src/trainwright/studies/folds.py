@@ -25,7 +25,8 @@ from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
-from trainwright.studies.members import Finished, Member, Study, Tell, run_members, study_id
+from trainwright.studies.engine import Wanted, run_study
+from trainwright.studies.members import Finished, Member, Study, Tell, study_id
 from trainwright.train.callback import Callback
 
 FOLD = "data.split.fold"
@@ -80,6 +81,7 @@ def run_folds(
     again: bool = False,
     test: bool = False,
     tell: Tell | None = None,
+    engine: Wanted = "auto",
 ) -> FoldStudy:
     """Runs every fold of an experiment and judges the predictions of all records together.
 
@@ -90,7 +92,8 @@ def run_folds(
         listeners: As `run_members`.
         again: As `run_members`.
         test: As `run_members`; the test split is not looked at unless this is asked for.
-        tell: As `run_members`.
+        tell: As `run_study`.
+        engine: As `run_study`; folds of equal size can be one program.
 
     Raises:
         SpecError: If the split has no folds, or a test split is asked for that is not there.
@@ -114,8 +117,9 @@ def run_folds(
     finished: list[Finished] = []
     records: list[NDArray[np.int64]] = []
     parts: list[Predictions] = []
-    for done, dataset in run_members(
+    chosen, done_members = run_study(
         members,
+        engine=engine,
         study=study,
         folder=folder,
         home=home,
@@ -123,12 +127,13 @@ def run_folds(
         again=again,
         test=test,
         tell=tell,
-    ):
+    )
+    for done, dataset in done_members:
         finished.append(done)
         if dataset.task_type != "embedding":
             records.append(dataset.splits["val"])
             parts.append(_predict_val(done, dataset, home_of(home)))
-    return FoldStudy(study, tuple(finished), _pool(records, parts) if parts else None)
+    return FoldStudy(study, tuple(finished), chosen, _pool(records, parts) if parts else None)
 
 
 def _check_folds(folds: Sequence[Experiment], folder: Path, *, test: bool) -> str:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
@@ -65,6 +65,19 @@ Tell = Callable[[Finished], None]
 
 
 @dataclass(frozen=True, slots=True)
+class Engine:
+    """What trains the members of a study.
+
+    Args:
+        name: `sequential`: one after another, each as `trainwright run` would. `vectorised`: together, as one program.
+        why: Why this one.
+    """
+
+    name: Literal["sequential", "vectorised"]
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Spread:
     """A metric over the members of a study.
 
@@ -90,10 +103,12 @@ class Study:
     Args:
         id: By which its runs are found, such as `trainwright ls --study 3f9c0a1b2c3d`.
         members: In order.
+        engine: What trained them, and why that.
     """
 
     id: str
     members: tuple[Finished, ...]
+    engine: Engine
 
     def summary(self) -> dict[str, Spread]:
         """Gives each metric over the members; NaN where a member lacks it."""
@@ -104,6 +119,7 @@ class Study:
         """Gives plain values."""
         return {
             "study": self.id,
+            "engine": {"name": self.engine.name, "why": self.engine.why},
             "members": [
                 {
                     "name": one.member.name,
@@ -121,29 +137,31 @@ class Study:
         }
 
 
-class LinkToStudy(Callback):
-    """Records to which study a run belongs as soon as it begins, so that one that is cut is found, too.
+class LinkTo(Callback):
+    """Records to what a run belongs as soon as it begins, so that one that is cut is found, too.
 
     Args:
         registry: Where the run is recorded.
-        study: Id of the study.
+        what: `study` or `company`.
+        target: Its id.
     """
 
-    def __init__(self, registry: Registry, study: str) -> None:
+    def __init__(self, registry: Registry, what: str, target: str) -> None:
         self.registry = registry
-        self.study = study
+        self.what = what
+        self.target = target
 
     def on_start(self, moment: Moment) -> None:
         """Links the run; once is enough."""
-        self.registry.link(moment.run, "used", STUDY, target=self.study)
+        self.registry.link(moment.run, "used", self.what, target=self.target)
 
 
-def study_id(experiment: Experiment, *, varied: str, content: str) -> str:
-    """Names a study by its experiment, without the field that varies, and the content of its data.
+def study_id(experiment: Experiment, *, varied: str | Sequence[str], content: str) -> str:
+    """Names a study by its experiment, without the fields that vary, and the content of its data.
 
     Args:
         experiment: Of any member.
-        varied: Path of the field that tells members apart, such as `seed`.
+        varied: Path of the field that tells members apart, such as `seed`, or of several.
         content: Digest of the data.
 
     Example:
@@ -157,11 +175,12 @@ def study_id(experiment: Experiment, *, varied: str, content: str) -> str:
         True
     """
     tree = edit(experiment, {"data.digest": content}).tree()
-    *path, field = varied.split(".")
-    part: Any = tree
-    for name in path:
-        part = part[name]
-    del part[field]
+    for one in [varied] if isinstance(varied, str) else varied:
+        *path, field = one.split(".")
+        part: Any = tree
+        for name in path:
+            part = part[int(name) if isinstance(part, list) else name]
+        del part[field]
     return digest_json(tree)[:ID_DIGITS]
 
 
@@ -218,40 +237,64 @@ def run_members(
         registry = Registry(Store.open(home_of(home)))
         found = None if again else find_recorded(registry, plan.experiment, study=study)
         if found is None:
-            link = LinkToStudy(registry, study)
-            trained = _train(plan, registry, [link, *listeners], test=test, again=again)
-            if not trained.outcome.finished:
-                raise KeyboardInterrupt(
-                    f"{member.name} is {trained.outcome.reason} at step {trained.final.step} of run "
-                    f"{trained.run}; the same study, without `again`, goes on from there"
-                )
+            link = LinkTo(registry, STUDY, study)
+            trained = train_member(plan, registry, [link, *listeners], test=test, again=again)
+            check_finished(member, trained)
         else:
-            trained = recorded_run(registry, found)
-            registry.link(found.id, "used", STUDY, target=study)
-        version = trained.best or trained.final
-        metrics = {name: value for name, value in version.metrics.items() if name.startswith("val/")}
-        if test:
-            trained = _look_at_test(registry, trained, version, plan.dataset)
-            metrics |= {name: score["value"] for name, score in trained.scores.items()}
-        done = Finished(member, trained, version, found is not None, metrics)
+            trained = take_recorded(registry, found, study=study)
+        done = finish_member(
+            member, registry, trained, recorded=found is not None, dataset=plan.dataset, test=test
+        )
         if tell is not None:
             tell(done)
         yield done, plan.dataset
 
 
-def _train(
+def train_member(
     plan: Plan, registry: Registry, listeners: Sequence[Callback], *, test: bool, again: bool
 ) -> Trained:
-    cut = None if again else _find_cut(registry, plan)
+    """Trains a member, or goes on with a run of it that was cut, unless everything is trained anew."""
+    cut = None if again else find_cut(registry, plan)
     home = registry.store.home
     if cut is not None:
-        return resume_run(cut.id, home=home, listeners=listeners, test=test)
+        return resume_run(cut.id, home=home, listeners=listeners, test=test, plan=plan)
     return run_experiment(
         plan.experiment, folder=plan.folder, home=home, listeners=listeners, plan=plan, test=test
     )
 
 
-def _find_cut(registry: Registry, plan: Plan) -> RunRow | None:
+def take_recorded(registry: Registry, found: RunRow, *, study: str) -> Trained:
+    """Gives what a finished run left behind, and makes it part of a study."""
+    registry.link(found.id, "used", STUDY, target=study)
+    return recorded_run(registry, found)
+
+
+def check_finished(member: Member, trained: Trained) -> None:
+    """Checks that a member was trained to its end.
+
+    Raises:
+        KeyboardInterrupt: If it was not.
+    """
+    if not trained.outcome.finished:
+        raise KeyboardInterrupt(
+            f"{member.name} is {trained.outcome.reason} at step {trained.final.step} of run "
+            f"{trained.run}; the same study, without `again`, goes on from there"
+        )
+
+
+def finish_member(
+    member: Member, registry: Registry, trained: Trained, *, recorded: bool, dataset: Dataset, test: bool
+) -> Finished:
+    """Gathers the metrics of a member's best version, and judges it on the test split if that is asked for."""
+    version = trained.best or trained.final
+    metrics = {name: value for name, value in version.metrics.items() if name.startswith("val/")}
+    if test:
+        trained = _look_at_test(registry, trained, version, dataset)
+        metrics |= {name: score["value"] for name, score in trained.scores.items()}
+    return Finished(member, trained, version, recorded, metrics)
+
+
+def find_cut(registry: Registry, plan: Plan) -> RunRow | None:
     """Finds a run of the same resolved spec that was cut and can go on exactly."""
     wanted, folder = digest_json(plan.experiment.tree()), str(plan.folder.resolve())
     for run in reversed(registry.runs(model=plan.experiment.name)):

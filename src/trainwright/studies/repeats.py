@@ -9,7 +9,8 @@ from trainwright.data.dataset import open_dataset
 from trainwright.registration import with_registered_data
 from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
-from trainwright.studies.members import Member, Study, Tell, run_members, study_id
+from trainwright.studies.engine import Wanted, run_study
+from trainwright.studies.members import Member, Study, Tell, study_id
 from trainwright.train.callback import Callback
 
 
@@ -22,6 +23,7 @@ def run_repeats(
     listeners: Sequence[Callback] = (),
     again: bool = False,
     tell: Tell | None = None,
+    engine: Wanted = "auto",
 ) -> Study:
     """Runs an experiment with its seed and the ones that follow; the splits stay as they are.
 
@@ -34,7 +36,8 @@ def run_repeats(
         home: As `run_members`.
         listeners: As `run_members`.
         again: As `run_members`.
-        tell: As `run_members`.
+        tell: As `run_study`.
+        engine: As `run_study`.
 
     Raises:
         SpecError: If there are fewer than 2 seeds.
@@ -53,8 +56,9 @@ def run_repeats(
     ]
     study = study_id(pinned, varied="seed", content=data.content_digest)
     test = len(data.splits.get("test", ())) > 0
-    finished = run_members(
+    chosen, finished = run_study(
         members,
+        engine=engine,
         study=study,
         folder=folder,
         home=home,
@@ -63,4 +67,4 @@ def run_repeats(
         test=test,
         tell=tell,
     )
-    return Study(study, tuple(done for done, _ in finished))
+    return Study(study, tuple(done for done, _ in finished), chosen)

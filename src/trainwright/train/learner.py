@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from trainwright.base.tree import Array, Tree
 from trainwright.train.clock import Clock
@@ -49,6 +49,21 @@ class Task(Protocol):
     def outputs(self) -> Mapping[str, tuple[int, ...]]:
         """Gives the shape of each output for one record."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """What one member of a company trains.
+
+    Args:
+        task: What is trained.
+        feed: Which records make a step.
+        seed: Of initial values and dropout.
+    """
+
+    task: Any
+    feed: Feed
+    seed: int
 
 
 class Learner(Protocol):

@@ -9,8 +9,9 @@ from trainwright.base.extras import require
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import model_task, name_outputs
+from trainwright.train.company import Company
 from trainwright.train.feed import Feed
-from trainwright.train.learner import Learner, Predictor, Resolved, Task
+from trainwright.train.learner import Learner, Predictor, Resolved, Seat, Task
 
 
 class EquinoxBackend:
@@ -24,8 +25,21 @@ class EquinoxBackend:
                 another number of threads.
         """
         trained = model_task(task, backend="equinox")
+        if trained.train.vectorised:
+            seat = Seat(trained, feed, seed)
+            return self.company([seat, seat], run_on=run_on).learners[0]
         learner: Learner = _load(run_on).EquinoxLearner(trained, feed, seed=seed)
         return learner
+
+    def company(self, seats: Sequence[Seat], *, run_on: Resolved) -> Company:
+        """Makes learners whose steps are made together.
+
+        Raises:
+            BackendError: If they are not alike, or one of them cannot be trained with others.
+        """
+        _load(run_on)
+        found: Company = importlib.import_module("trainwright.backends.equinox.company").EquinoxCompany(seats)
+        return found
 
     def predictor(
         self,

@@ -9,13 +9,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainwright.backends.equinox.network import Network, make_network, turn
-from trainwright.backends.equinox.program import Parts, Training, programs_of
+from trainwright.backends.equinox.program import Parts, Programs, Training, programs_of
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array, Tree
 from trainwright.models.blueprint import MANY, records_at_once
 from trainwright.models.task import ModelTask
 from trainwright.train.feed import Batch, Feed
-from trainwright.train.groups import frozen_layers, settle_groups
+from trainwright.train.groups import ParameterOptions, frozen_layers, settle_groups
 from trainwright.train.stepping import Stepping
 
 _evaluate = jax.jit(lambda network, x: network(x)[0])
@@ -67,14 +67,10 @@ class EquinoxLearner(Stepping):
         names = [name for name, one in task.blueprint.parameters.items() if one.trained]
         options = settle_groups(task.train.groups, names, optimizer=task.train.optimizer)
         self._still = frozen_layers(options)
-        self._programs = programs_of(task, options)
+        self._programs = self._find_programs(options)
         self._training = self._programs.begin(self._network(task.blueprint.initial(seed)))
         self._plan: tuple[int, Any] = (-1, None)
-        self._data: Any = None
-        if feed.arrays is not None and not task.blueprint.has_convolutions:
-            weight = feed.arrays.get("weight")
-            x, y = jnp.asarray(feed.arrays["x"]), jnp.asarray(feed.arrays["y"])
-            self._data = (x, y, None if weight is None else jnp.asarray(weight))
+        self._data = self._resident(feed)
 
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
         """Predicts in evaluation mode, by the averaged weights if there are any; leaves the state untouched."""
@@ -114,6 +110,17 @@ class EquinoxLearner(Stepping):
         if average is not None:
             average = {name: jnp.array(turn(name, np.asarray(kept["ema"][name]))) for name in average}
         self._training = Training(self._network(kept["weights"]), moments, average)
+
+    def _find_programs(self, options: Mapping[str, ParameterOptions]) -> Programs:
+        return programs_of(self.task, options)
+
+    def _resident(self, feed: Feed) -> Any:
+        """Puts the records on the device; None where steps are made one by one."""
+        if feed.arrays is None or self.task.blueprint.has_convolutions:
+            return None
+        weight = feed.arrays.get("weight")
+        x, y = jnp.asarray(feed.arrays["x"]), jnp.asarray(feed.arrays["y"])
+        return (x, y, None if weight is None else jnp.asarray(weight))
 
     def _network(self, weights: Mapping[str, Array]) -> Network:
         return make_network(self.task.blueprint, weights, seed=self._seed, still=self._still)

@@ -11,7 +11,7 @@ import numpy as np
 
 from trainwright.backends.equinox.graphs import node_norm
 from trainwright.backends.equinox.layers import FUNCTIONS, Kept, batch_norm
-from trainwright.base.random import Stream, at, keep_mask, stream
+from trainwright.base.random import Stream, at, drop_limit, keep_above, keep_mask, stream
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint, Layer
 
@@ -26,6 +26,8 @@ class Network(eqx.Module):
         blueprint: The plan.
         still: Layers whose parameters are frozen: their running statistics are used in training and stay.
         constants: What the blueprint says of its graph, by name.
+        drops: Limit and factor of each dropout, by name, where they are no constants of the program because members
+            of a company differ in them; None where the rates of the plan hold.
     """
 
     trained: dict[str, jax.Array]
@@ -34,6 +36,7 @@ class Network(eqx.Module):
     blueprint: Blueprint = eqx.field(static=True)
     still: frozenset[str] = eqx.field(static=True, default=frozenset())
     constants: dict[str, jax.Array] = eqx.field(default_factory=dict)
+    drops: dict[str, tuple[jax.Array, jax.Array]] | None = None
 
     def __call__(
         self, x: jax.Array, *, position: tuple[Any, Any] | None = None
@@ -79,8 +82,24 @@ class Network(eqx.Module):
     def _drop(self, name: str, x: jax.Array, rate: float, position: tuple[Any, Any]) -> jax.Array:
         step, first = position
         index = jnp.arange(x.size, dtype=jnp.int32).reshape(x.shape) + first * math.prod(x.shape[1:])
-        keep = keep_mask(at(self.keys[name], jnp.int32(step)), index, rate)
-        return x * keep * (1 / (1 - rate))
+        keys = at(self.keys[name], jnp.int32(step))
+        if self.drops is None:
+            return x * keep_mask(keys, index, rate) * (1 / (1 - rate))
+        limit, factor = self.drops[name]
+        return x * keep_above(keys, index, limit) * factor
+
+
+def dropouts(blueprint: Blueprint) -> dict[str, float]:
+    """Gives the rate of each dropout, by name."""
+    return {one.name: one.options["rate"] for one in blueprint.layers if one.kind == "dropout"}
+
+
+def spell_drops(rates: Mapping[str, float], *, dtype: Any) -> dict[str, tuple[jax.Array, jax.Array]]:
+    """Gives limit and factor of each dropout as arrays."""
+    return {
+        name: (jnp.int32(drop_limit(rate)), jnp.asarray(1 / (1 - rate), dtype=dtype))
+        for name, rate in rates.items()
+    }
 
 
 def turn(name: str, array: Array) -> Array:
@@ -96,9 +115,7 @@ def make_network(
     arrays = {name: jnp.array(turn(name, np.asarray(weights[name]))) for name in blueprint.parameters}
     trained = {name: arrays[name] for name, one in blueprint.parameters.items() if one.trained}
     running = {name: arrays[name] for name, one in blueprint.parameters.items() if not one.trained}
-    streams = {
-        one.name: stream(seed, "dropout", one.name) for one in blueprint.layers if one.kind == "dropout"
-    }
+    streams = {name: stream(seed, "dropout", name) for name in dropouts(blueprint)}
     keys = {name: Stream(jnp.int32(one.first), jnp.int32(one.second)) for name, one in streams.items()}
     constants = {name: jnp.array(array) for name, array in blueprint.constants.items()}
     return Network(trained, running, keys, blueprint, still, constants)

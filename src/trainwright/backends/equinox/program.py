@@ -1,8 +1,9 @@
 """Training steps as compiled programs: one for a stretch of full steps, one for a step of any other shape."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -13,6 +14,7 @@ from trainwright.backends.equinox.loss import TINY, Objective
 from trainwright.backends.equinox.network import Network
 from trainwright.base.errors import BackendError
 from trainwright.models.task import ModelTask
+from trainwright.spec.losses import CrossEntropy
 from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, OwnOptimizer, RMSprop
 from trainwright.spec.own_code import make_own_optimizer
 from trainwright.spec.train import TrainSpec
@@ -25,17 +27,18 @@ Gradients = dict[str, jax.Array]
 
 
 def make_optimizer(
-    train: TrainSpec, options: Mapping[str, ParameterOptions], *, rate: Any = 1.0
+    train: TrainSpec, decays: Mapping[str, Any], *, decaying: bool = False, rate: Any = 1.0
 ) -> optax.GradientTransformation:
     """Makes the update rule for a rate of one; the program multiplies by the rate of the step.
 
     Args:
         train: The resolved training spec.
-        options: Of each parameter that is not frozen.
+        decays: The weight decay of each parameter that is not frozen: numbers, or traced ones.
+        decaying: Whether the decay has its place also where it is zero, because it may be another one of a member.
         rate: Of the step, for code of the user's own only: what that gives is added as it is.
     """
     spec = train.optimizer
-    decay = _add_decay({name: one.weight_decay for name, one in options.items()})
+    decay = _add_decay(decays) if decaying or any(decays.values()) else []
     chain: list[optax.GradientTransformation] = []
     if train.clip_value is not None:
         chain.append(optax.clip(train.clip_value))
@@ -60,10 +63,7 @@ def make_optimizer(
     return optax.chain(*chain) if chain else optax.identity()
 
 
-def _add_decay(decays: Mapping[str, float]) -> list[optax.GradientTransformation]:
-    if not any(decays.values()):
-        return []
-
+def _add_decay(decays: Mapping[str, Any]) -> list[optax.GradientTransformation]:
     def add(updates: Gradients, weights: Gradients) -> Gradients:
         return {name: update + decays[name] * weights[name] for name, update in updates.items()}
 
@@ -100,6 +100,18 @@ def _is_plain(leaf: Any) -> bool:
     return not jax.dtypes.issubdtype(jnp.result_type(leaf), jax.dtypes.extended)
 
 
+class Dials(NamedTuple):
+    """The numbers of a program that members of a company differ in, besides rates and dropouts.
+
+    Args:
+        decays: Weight decay of each parameter that is not frozen.
+        smoothing: Label smoothing; None where the loss has none.
+    """
+
+    decays: dict[str, Any]
+    smoothing: Any = None
+
+
 class Training(eqx.Module):
     """What a step changes.
 
@@ -120,18 +132,23 @@ class Programs:
     Args:
         task: What is trained.
         options: Of each parameter.
+        decaying: As `make_optimizer`.
     """
 
-    def __init__(self, task: ModelTask, options: Mapping[str, ParameterOptions]) -> None:
+    def __init__(
+        self, task: ModelTask, options: Mapping[str, ParameterOptions], *, decaying: bool = False
+    ) -> None:
         train = task.train
         self.options = {name: one for name, one in options.items() if not one.frozen}
-        self.optimizer = make_optimizer(train, self.options)
+        self._decays = {name: float(one.weight_decay) for name, one in self.options.items()}
+        self.optimizer = make_optimizer(train, self._decays, decaying=decaying)
+        self._train = train
         self._ema = train.ema
         self._objective = Objective(task)
+        self._without, self._all = (Objective(one) for one in _smoothed_tasks(task))
         self._batch_size = train.batch_size
         self._own = isinstance(train.optimizer, OwnOptimizer)
-        self._train = train
-        self._single = jax.jit(self._step, donate_argnums=0)
+        self._single = jax.jit(self.step, donate_argnums=0)
         self._stretch = jax.jit(self._loop, donate_argnums=0)
 
     def begin(self, network: Network) -> Training:
@@ -160,7 +177,7 @@ class Programs:
                 "jax.random.key_data"
             )
         try:
-            rule = make_optimizer(self._train, self.options, rate=jnp.float32(self._train.optimizer.lr))
+            rule = make_optimizer(self._train, self._decays, rate=jnp.float32(self._train.optimizer.lr))
             updates, after = jax.eval_shape(rule.update, free, moments, free)
             same = (shape_of(updates), shape_of(after)) == (shape_of(free), shape_of(moments))
         except (TypeError, ValueError) as error:
@@ -215,9 +232,24 @@ class Programs:
         bounds = jnp.array([first, last, offset], dtype=jnp.int32)
         return self._stretch(training, data, order, rates, bounds)
 
-    def _step(self, training: Training, parts: Parts, step: Any, rate: Any) -> tuple[Training, jax.Array]:
+    def step(
+        self, training: Training, parts: Parts, step: Any, rate: Any, dials: Dials | None = None
+    ) -> tuple[Training, jax.Array]:
+        """Makes a step; not compiled.
+
+        Args:
+            training: What changes.
+            parts: The batches.
+            step: Its number within the run.
+            rate: Of the step.
+            dials: What is traced instead of taken from the task, for a company.
+        """
         network = training.network
         free = self.free(network)
+        optimizer = self.optimizer
+        if dials is not None:
+            optimizer = make_optimizer(self._train, dials.decays, decaying=True)
+        measure = self._objective if dials is None else partial(self._smoothed, smoothing=dials.smoothing)
 
         def objective(
             changing: Any, running: Any, part: Any, first: int
@@ -226,7 +258,7 @@ class Programs:
             trained = network.trained | changing
             whole = eqx.tree_at(lambda n: (n.trained, n.running), network, (trained, running))
             outputs, after = whole(self._objective.enter(x), position=(step, first))
-            return self._objective(outputs, x, y, weight), after
+            return measure(outputs, x, y, weight), after
 
         totals = [self._objective.mass(*part) for part in parts]
         total = sum(totals[1:], totals[0])
@@ -244,11 +276,11 @@ class Programs:
             loss = loss + value
             first += part[0].shape[0] * self._objective.views
         if self._own:
-            rule = make_optimizer(self._train, self.options, rate=rate)
+            rule = make_optimizer(self._train, self._decays, rate=rate)
             updates, moments = rule.update(gradients, training.moments, free)
             free = {name: one + self.options[name].lr_scale * updates[name] for name, one in free.items()}
         else:
-            updates, moments = self.optimizer.update(gradients, training.moments, free)
+            updates, moments = optimizer.update(gradients, training.moments, free)
             rates = {name: rate * one.lr_scale for name, one in self.options.items()}
             free = {name: weight - rates[name] * updates[name] for name, weight in free.items()}
         trained = network.trained | free
@@ -256,6 +288,13 @@ class Programs:
         return Training(changed, moments, self._average(training.average, free, step)), jnp.stack(
             [loss, jnp.float32(total)]
         )
+
+    def _smoothed(self, outputs: Any, x: Any, y: Any, weight: Any, *, smoothing: Any) -> jax.Array:
+        """Gives the loss with a traced label smoothing, in which it is linear."""
+        if smoothing is None:
+            return self._objective(outputs, x, y, weight)
+        plain, spread = (one(outputs, x, y, weight) for one in (self._without, self._all))
+        return (1 - smoothing) * plain + smoothing * spread
 
     def _average(self, average: Gradients | None, free: Gradients, step: Any) -> Gradients | None:
         if average is None or self._ema is None:
@@ -280,10 +319,23 @@ class Programs:
                 for i in range(0, rows.shape[0], size)
                 for chosen in (rows[i : i + size],)
             ]
-            now, loss = self._step(now, parts, bounds[2] + number, rates[number])
+            now, loss = self.step(now, parts, bounds[2] + number, rates[number])
             return now, losses.at[number].set(loss)
 
         return jax.lax.fori_loop(bounds[0], bounds[1], body, (training, jnp.zeros((order.shape[0], 2))))
+
+
+def _smoothed_tasks(task: ModelTask) -> tuple[ModelTask, ModelTask]:
+    """Gives the task with no label smoothing, and with nothing but that."""
+    loss = task.loss
+    if not isinstance(loss, CrossEntropy):
+        return task, task
+    trains = (
+        task.train.model_copy(update={"loss": loss.model_copy(update={"label_smoothing": part})})
+        for part in (0.0, 1.0)
+    )
+    none, whole = (replace(task, train=one) for one in trains)
+    return none, whole
 
 
 _PROGRAMS: dict[str, Programs] = {}
