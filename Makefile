@@ -43,7 +43,6 @@ docs: $(VENV)/dev.done  ## write docs/experiment.md and docs/cli.md from the cod
 	$(BIN)/python docs/make_reference.py
 
 bench: $(VENV)/dev.done  ## speed against hand-written peers
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
 	$(BIN)/python benchmarks/training_speed.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/writer_stall.py

@@ -50,6 +50,7 @@ class Recorded:
 
     def __init__(self, run):
         self.id, self.run, self.snapshot, self.version = run.id, run, None, None
+        self.unsaved = None
 
     def save(self, snapshot):
         self.snapshot = snapshot

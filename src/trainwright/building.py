@@ -3,32 +3,50 @@
 from typing import Any
 
 from trainwright.backends import CATALOG as BACKENDS
-from trainwright.base.errors import BackendError
+from trainwright.base.errors import BackendError, SpecError
 from trainwright.models.assemble import build_blueprint
+from trainwright.models.task import ModelTask
 from trainwright.spec.build import find
+from trainwright.spec.losses import spell_out
 from trainwright.spec.model import ModelSpec
+from trainwright.spec.train import TrainSpec
 
 
-def build_model(spec: ModelSpec, *, backend: str = "torch", seed: int = 0) -> Any:
+def build_model(
+    spec: ModelSpec, *, backend: str = "torch", seed: int = 0, train: TrainSpec | None = None
+) -> Any:
     """Builds the network of a spec with the initial values of a seed, as a module of its framework.
 
     Args:
         spec: With `input_shape` (or `input_dim`) and `output_dim`, unless it is resolved.
         backend: `torch` gives a `torch.nn.Module`: `module(x)` are the outputs, its state dict has the neutral names,
             and dropout follows `train()` and `eval()`. `equinox` gives an `equinox.Module`: `module(x)` is the pair
-            of the outputs in evaluation mode and the running statistics.
+            of the outputs in evaluation mode and the running statistics. `keras` gives a `keras.Model` on whichever
+            engine Keras runs in this process, `keras-jax` and `keras-torch` on theirs. `lightning` gives a
+            `LightningModule` that is as torch's.
         seed: Of initial values and dropout.
+        train: By whose loss, optimizer and groups the module trains itself in a `lightning.Trainer`; only with
+            `lightning`. What else it says is not read: that is for the `Trainer`.
 
     Returns:
         The module; it gives raw outputs, shape `(records, *output_shape)`, and has its `blueprint`.
 
     Raises:
-        SpecError: If the spec does not fit together.
+        SpecError: If the spec does not fit together, or the loss is left open.
         BackendError: If there is no such backend, or it is not installed.
     """
     if backend not in BACKENDS:
         raise BackendError(f"backend: there is no {backend!r}; write {' or '.join(map(repr, BACKENDS))}")
-    return find(backend, BACKENDS, where="backend")().module(build_blueprint(spec), seed=seed)
+    made = find(backend, BACKENDS, where="backend")()
+    if train is None:
+        return made.module(build_blueprint(spec), seed=seed)
+    if not hasattr(made, "trainable"):
+        raise BackendError(f"train: a module of {backend!r} does not train itself; write backend='lightning'")
+    if train.loss == "auto":
+        raise SpecError("train.loss: say which, for there are no data to tell; the spec of a run says it")
+    blueprint = build_blueprint(spec, loss=spell_out(train.loss).name)
+    levels = () if spec.quantiles is None or spec.quantiles == "auto" else tuple(spec.quantiles)
+    return made.trainable(ModelTask(blueprint, train, train.epochs, quantiles=levels), seed=seed)
 
 
 def count_parameters(model: Any) -> int:

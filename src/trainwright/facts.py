@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from trainwright.backends.equinox.threads import threads_in_force
+from trainwright.backends.keras.engine import engine_wished
 from trainwright.backends.torch.driver import cuda_is_there
 from trainwright.base.errors import DataError
 from trainwright.base.extras import installed
@@ -61,6 +62,7 @@ def gather_facts(
         class_weights=_balanced(experiment, preparation, y),
         has_target=not (y == NO_CLASS).all(),
         in_memory=not is_lazy(dataset.records.x),
+        keras=engine_wished(),
     )
 
 
@@ -131,4 +133,4 @@ def _array_name(experiment: Experiment) -> str:
 
 def _bound_threads() -> dict[str, int]:
     bound = threads_in_force()
-    return {} if bound is None else {"equinox": bound}
+    return {} if bound is None else {"equinox": bound, "keras-jax": bound}

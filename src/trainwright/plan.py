@@ -9,6 +9,7 @@ from typing import Any
 from trainwright.augmenting import make_augmentations, try_out
 from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.threads import own_threads
+from trainwright.backends.lightning.listeners import check_listeners
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.tree import Array
 from trainwright.callbacks import CATALOG as CALLBACKS
@@ -42,7 +43,7 @@ from trainwright.spec.build import build, find, own_code_from
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
 from trainwright.spec.own_code import check_own_code, has_own_code
-from trainwright.spec.resolve import resolve
+from trainwright.spec.resolve import SERVED_BY, resolve
 from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
 from trainwright.train.feed import AugmentedFeed, Feed, make_feed
@@ -122,7 +123,7 @@ class Plan:
             schema,
             output=output,
             loss=self.task.loss.name,
-            backend=backend,
+            backend=SERVED_BY.get(backend, backend),
             run_on=self.run_on,
         )
 
@@ -156,6 +157,11 @@ class Plan:
     def anew(self) -> "Plan":
         """Gives the plan for one more run: callbacks that heard one remember it, so they are made afresh."""
         return replace(self, callbacks=_callbacks(self.experiment))
+
+    def unheard(self) -> "Plan":
+        """Gives the plan without those who only listen, and may write files."""
+        train = self.task.train.model_copy(update={"lightning": None})
+        return replace(self, callbacks=(), task=replace(self.task, train=train))
 
     def prepare(self) -> Learner:
         """Makes the learner; this is what imports a framework."""
@@ -241,7 +247,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     loss = spell_out(train.loss)
     _check_way_back(resolved.model.head, preparation.targets)
     if has_own_code(train):
-        if train.backend == "equinox":
+        if train.backend in ("equinox", "keras-jax"):
             own_threads(run_on.threads)  # own code may import JAX, after which they cannot change
         check_own_code(train, task_type=resolved.model.task_type)
     blueprint = build_blueprint(resolved.model, loss=loss.name)
@@ -274,6 +280,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         build(one, ROUTINES, where=f"train.routines.{n}", has=ROUTINE) for n, one in enumerate(train.routines)
     ]
     callbacks = _callbacks(resolved)
+    if train.lightning is not None:
+        check_listeners(train.lightning)
     splits = {name: _examples(part) for name, part in encoded.items()}
     seen = count_seen({name: part.x for name, part in encoded.items()})
     why |= explain_seen(seen, {name: len(part) for name, part in encoded.items()})

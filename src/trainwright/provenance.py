@@ -37,8 +37,12 @@ def describe_environment(folder: Path, *, experiment: Experiment) -> dict[str, A
         folder: Of the experiment; its commit is named.
         experiment: Whose own code is named by digest, and the GPUs, if it trains on one.
     """
+    packages = package_versions()
+    for name in ("lightning", "keras"):
+        if not experiment.train.backend.startswith(name):
+            packages.pop(name, None)  # nobody else asks it for anything
     return {
-        "packages": package_versions(),
+        "packages": packages,
         "lock": environment_lock(),
         "hardware": hardware() | {"gpus": ", ".join(gpus()) if experiment.train.device == "cuda" else ""},
         "settings": settings(),
@@ -95,7 +99,7 @@ def write_provenance(run: LocalRun, plan: Plan, version: VersionRow, *, seconds:
     registry = Registry(run.store)
     environment = registry.environment(registry.run(run.id))
     spec, backend = plan.experiment, plan.experiment.train.backend
-    package = {"torch": "torch", "equinox": "jax"}[backend]
+    package = {"equinox": "jax", "keras-jax": "keras", "keras-torch": "keras"}.get(backend, backend)
     record = {
         "training_pipeline": spec.name,
         "dataset_hash": f"sha256:{plan.dataset.content_digest}",

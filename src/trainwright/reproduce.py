@@ -1,7 +1,7 @@
 """The way back: trains again from the record and compares."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +127,7 @@ def reproduce_version(
     found: list[Difference] = []
     try:
         # Without callbacks: the recorded step is replayed, whatever the time says now, and no file is written.
-        plan = replace(make_plan(wanted, folder, home=registry.store.home), callbacks=())
+        plan = make_plan(wanted, folder, home=registry.store.home).unheard()
     except DataError as error:
         return Verdict(
             "different",

@@ -18,6 +18,13 @@ class Asymmetric:
         cost = jnp.maximum(self.steep * error, -error)
         return cost.reshape(cost.shape[0], -1).mean(1)
 
+    def keras(self, outputs, targets):
+        from keras import ops
+
+        error = targets - outputs
+        cost = ops.maximum(self.steep * error, -error)
+        return ops.mean(ops.reshape(cost, (cost.shape[0], -1)), 1)
+
     def numpy(self, outputs, targets):
         import numpy as np
 

@@ -58,6 +58,8 @@ def test_the_lock_names_every_installed_distribution_in_order():
 
     assert list(lock) == sorted(lock)
     assert lock["pytest"] == pytest.__version__
+    for item in importlib.metadata.distributions():
+        assert lock[item.metadata["Name"]] == importlib.metadata.version(item.metadata["Name"])
 
 
 def test_hardware_is_this_machine():

@@ -16,6 +16,7 @@ PAGES = {
     "analysis.md": ["four_verbs.py", "step.py", "ls --dataset", "compare", "pin", "verify --pinned"],
     "studies.md": ["study soil.yaml -q", "--seeds 3"],
     "importing.md": ["theirs.py", "import theirs.ckpt --list", "--map map.yaml", "run blobs.yaml"],
+    "lightning.md": ["run blocks.yaml", "go_on.py"],
     "large-data.md": ["run rows.yaml", "in_memory=true", "predict rows"],
 }
 

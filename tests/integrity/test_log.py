@@ -7,6 +7,7 @@ import sqlite3
 import threading
 import time
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 
 import pytest
@@ -176,6 +177,30 @@ def test_a_cut_log_is_kept_and_told_of_until_somebody_settles_it(logged, caplog)
     store = Store.open(logged.home)
     assert not [one for one in check(store) if one.kind == "log"]
     store.close()
+
+
+def test_on_a_disk_that_cannot_be_written_a_cut_log_is_told_of_and_left_alone(logged, caplog):
+    cut = flipped(logged.log, len(logged.log) // 2, 3)
+    logged.put(cut)
+    keep_cut_log(logged.home, writable=False, turn=None)
+    assert "commits from there on are not read" in caplog.text
+    assert not (logged.home / "quarantine").exists() and logged.path.read_bytes() == cut
+    (said,) = log.cut_logs(logged.home)
+    assert str(logged.path) in said
+
+
+def test_on_a_disk_that_cannot_be_written_old_pages_are_not_laid_over_new_ones(tmp_path):
+    logged = Logged(make(tmp_path / "made", checkpointed=True), tmp_path)
+    refused = 0
+    for place in range(11, len(logged.log), 2999):
+        logged.put(flipped(logged.log, place, place % 8))
+        with suppress(StoreError):
+            keep_cut_log(logged.home, writable=False, turn=None)
+            continue
+        with pytest.raises(StoreError, match="lay old pages over new ones"):
+            keep_cut_log(logged.home, writable=False, turn=None)
+        refused += 1
+    assert refused > 5
 
 
 def test_a_log_that_was_cut_off_while_it_was_written_is_no_fault(logged):

@@ -26,6 +26,28 @@ ROOT = Path(__file__).resolve().parents[2]
 SURVIVORS = Path(__file__).parent / "survivors.txt"
 CPU_S, WALL_S = 40, 400
 _CALM = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+# Files of the store whose own test file does not tell everything, and who else is asked.
+_ALSO = {
+    "artifacts": ["run"],
+    "attempts": ["stale", "run"],
+    "batches": ["metrics", "fsck"],
+    "blobs": ["leftovers", "fsck"],
+    "catalogue": ["disk", "stale"],
+    "checkpoints": ["run", "retention"],
+    "history": ["batches"],
+    "opening": ["attempts", "run"],
+    "retention": ["checkpoints"],
+    "rows": ["tables", "registry"],
+    "store": ["locks", "retention", "readonly"],
+    "structure": ["catalogue"],
+    "tables": ["catalogue"],
+    "versions": ["run"],
+}
+_STORE = {
+    f"store/{path.name}": [f"tests/store/test_{name}.py" for name in (path.stem, *_ALSO.get(path.stem, ()))]
+    for path in sorted((ROOT / "src/trainwright/store").glob("[a-z]*.py"))
+    if path.stem not in ("log", "records")  # records only names fields
+} | {"store/log.py": ["tests/integrity/test_log.py"]}
 # Each file, and the tests that are asked, the quickest first.
 FILES = {
     "base/tensors.py": ["tests/base/test_tensors.py"],
@@ -34,12 +56,7 @@ FILES = {
     "spec/read.py": ["tests/spec/test_read.py"],
     "spec/text.py": ["tests/spec/test_text.py"],
     "data/npy.py": ["tests/data/test_npy.py", "tests/data/test_mapped.py"],
-    "store/blobs.py": [
-        "tests/store/test_blobs.py",
-        "tests/store/test_leftovers.py",
-        "tests/store/test_fsck.py",
-    ],
-    "store/versions.py": ["tests/store/test_versions.py", "tests/store/test_run.py"],
+    **_STORE,
     "foreign/pickled.py": ["tests/foreign/test_pickled.py", "tests/foreign/test_torch_file.py"],
     "foreign/torch_names.py": ["tests/foreign/test_torch_file.py", "tests/foreign/test_pickled.py"],
     "foreign/torch_file.py": ["tests/foreign/test_torch_file.py"],

@@ -131,3 +131,17 @@ def test_full_precision_unless_another_is_asked_for(asked, precision):
 
 def test_torch_lacks_nothing():
     assert lacking("torch", TrainSpec(optimizer=LBFGS_, device="cuda", precision="float32")) is None
+
+
+def test_lightning_is_taken_by_name_only_and_trains_where_torch_does():
+    every = ("torch", "equinox", "lightning")
+    assert decide(installed=every)[0].train.backend == "equinox"
+    with pytest.raises(BackendError, match=r"no backend is installed"):
+        decide(installed=("lightning",))
+    resolved, why = decide(installed=every, backend="lightning", cuda=True, optimizer=LBFGS_)
+    assert (resolved.train.backend, resolved.train.device) == ("lightning", "cuda")
+    assert why["train.device"] == "torch finds a GPU"
+    with pytest.raises(
+        BackendError, match=r"lightning is not installed: pip install 'trainwright\[lightning\]'"
+    ):
+        decide(backend="lightning")

@@ -27,6 +27,12 @@ def test_a_stale_attempt_can_write_nothing(registry, begin, reopen, snapshot, tm
     new.finish("done")
 
 
+def test_models_are_numbered_in_the_order_of_their_first_run(registry, begin):
+    for name in ("b", "a", "b", "c"):
+        begin(name)
+    assert {row.name: row.id for row in registry.models()} == {"b": 1, "a": 2, "c": 3}
+
+
 def test_a_live_run_cannot_be_reopened(begin, reopen, monkeypatch):
     monkeypatch.setattr(live, "_PATIENCE_S", 0.0)
     with pytest.raises(StoreError, match="is being trained by another process"):

@@ -61,6 +61,21 @@ def test_a_missing_object_is_refused_by_name(blobs):
         blobs.get("0" * 64)
 
 
+def test_an_object_that_cannot_be_read_is_refused_with_the_reason(blobs):
+    name = blobs.put([b"content"])
+    blobs.path(name).unlink()
+    blobs.path(name).mkdir()
+    with pytest.raises(StoreError, match=f"object {name} cannot be read: .*Is a directory"):
+        blobs.get(name)
+
+
+def test_only_objects_are_listed(blobs):
+    name = blobs.put([b"content"])
+    for other in ("note", f"{name[:2]}note", "f" * 64 if name[:2] != "ff" else "0" * 64):
+        (blobs.path(name).parent / other).write_bytes(b"")
+    assert list(blobs.all()) == [name]
+
+
 def test_writing_heals_a_damaged_object(blobs):
     digest = blobs.put([b"precious"])
     blobs.path(digest).chmod(0o644)

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import sqlite3
 import subprocess
@@ -14,7 +15,7 @@ from sqlalchemy import insert, select
 
 from trainwright.base.errors import StoreError
 from trainwright.store import catalogue as module
-from trainwright.store.catalogue import Catalogue, create_catalogue
+from trainwright.store.catalogue import Catalogue, create_catalogue, explain
 from trainwright.store.rows import add as insert_row
 from trainwright.store.store import Store
 from trainwright.store.tables import model, note
@@ -80,6 +81,37 @@ def test_a_row_about_a_run_that_does_not_exist_is_refused(path):
         connection.execute(
             insert(note).values(run="nobody", attempt=1, time="", level="", text="", digest="")
         )
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [
+        (sqlite3.SQLITE_CORRUPT, "is damaged .*put back a copy"),
+        (sqlite3.SQLITE_NOTADB, "is damaged .*put back a copy"),
+        (sqlite3.SQLITE_CONSTRAINT, "rows contradict each other"),
+        (sqlite3.SQLITE_READONLY, "cannot be opened or written .*check its permissions"),
+        (sqlite3.SQLITE_FULL, "cannot be written .*free space"),
+        (sqlite3.SQLITE_IOERR_FSYNC, "cannot be written .*free space"),
+        (sqlite3.SQLITE_MISMATCH, "catalogue.db: what SQLite says$"),
+    ],
+)
+def test_a_fault_of_sqlite_names_its_cure(path, code, message):
+    error = sqlite3.Error("what SQLite says")
+    error.sqlite_errorcode = code
+    assert re.search(message, str(explain(path, error)))
+
+
+def test_after_a_failed_sync_the_log_is_begun_anew(path):
+    catalogue = Catalogue(path)
+    add(catalogue, "a")
+    log = path.with_name(f"{path.name}-wal")
+    before = log.stat().st_size
+    catalogue._distrusted = True
+    add(catalogue, "b")
+    assert 0 < log.stat().st_size <= before and not catalogue._distrusted
+    assert names(catalogue) == ["a", "b"]
+    add(catalogue, "c")
+    assert log.stat().st_size > before, "only once"
 
 
 def test_a_writer_waits_its_turn(path):

@@ -1,5 +1,6 @@
 import logging
 
+import numpy as np
 import pytest
 
 from trainwright.base.errors import StoreError
@@ -30,6 +31,28 @@ def test_trouble_while_tidying_up_does_not_undo_a_durable_version(
     run.flush()
     assert [row.number for row in registry.versions()] == [1]
     assert "stay until `trainwright gc`: cannot unlink" in caplog.text
+
+
+def test_objects_of_collected_versions_go_while_the_run_goes_on(store, begin, snapshot):
+    """Several at a time, but not only at the end: a disk holds what is kept and a few more."""
+    run = begin()
+    before = len(list(store.blobs.all()))
+    run.keep(last=1)
+    held = []
+    for step in range(1, 31):
+        run.save(snapshot(step)).wait()
+        held.append(len(list(store.blobs.all())) - before)
+    assert max(held) <= 2 + checkpoints.MANY + 2 and min(held[20:]) < 10
+
+
+def test_much_content_of_collected_versions_goes_at_once(store, begin, snapshot, monkeypatch):
+    monkeypatch.setattr(checkpoints, "MUCH_BYTES", 1000)
+    run = begin()
+    before = len(list(store.blobs.all()))
+    run.keep(last=1)
+    for step in range(1, 6):
+        run.save(snapshot(step, weights={"w": np.full(1000, step, dtype=np.float32)})).wait()
+    assert len(list(store.blobs.all())) - before == 2
 
 
 def test_a_version_needs_at_most_two_new_objects(store, begin, snapshot):

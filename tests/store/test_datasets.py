@@ -3,7 +3,7 @@ import pytest
 
 from trainwright.base.digest import digest_json
 from trainwright.base.errors import SpecError, StoreError
-from trainwright.store.datasets import find, register, rows, splits
+from trainwright.store.datasets import find, name_of, register, rows, splits
 
 DATA = {
     "recipe": {"path": "a.csv"},
@@ -20,6 +20,15 @@ def test_a_dataset_comes_back_as_it_was(store):
     assert row.recipe == {"path": "a.csv"}
     assert {split: count for split, (count, _) in row.splits.items()} == {"train": 3, "val": 1, "test": 0}
     np.testing.assert_equal(splits(store, row), DATA["splits"])
+
+
+def test_content_is_found_by_the_name_it_has(store):
+    register(store, name=None, **DATA)
+    register(store, name="other", **{**DATA, "content_digest": "c" * 64})
+    assert name_of(store, "b" * 64) is None
+    register(store, name="line", **DATA)
+    assert (name_of(store, "b" * 64), name_of(store, "c" * 64)) == ("line", "other")
+    assert name_of(store, "d" * 64) is None
 
 
 def test_registering_again_changes_nothing(store):

@@ -60,6 +60,29 @@ def test_a_path_that_leaves_the_folder_is_refused(store, tmp_path, path):
     assert not (tmp_path / "back").exists()
 
 
+def test_a_name_that_is_not_utf_8_is_refused(registry, begin, folder):
+    (folder / os.fsdecode(b"odd\xff")).write_bytes(b"")
+    with pytest.raises(StoreError, match="its name is not UTF-8; rename it"):
+        begin().save_files(folder, step=1, metrics={})
+    assert registry.versions() == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "message"),
+    [
+        ({"a": None, "a/b": None}, "'a' is a file and a folder"),
+        ({"a": "x"}, "'x' is no digest of an object"),
+        ({"a" * 256: None}, "is too long for a file"),
+        ({"a/" * 2500 + "a": None}, "is too long for a file"),
+    ],
+)
+def test_a_list_that_no_folder_can_have_is_refused(store, listed, message):
+    item = store.blobs.put([b"x"])
+    digest = store.blobs.put([write_json({name: one or item for name, one in listed.items()}).encode()])
+    with pytest.raises(StoreError, match=message):
+        list_files(store.blobs, digest)
+
+
 @pytest.mark.parametrize("content", [b"[]", b'{"a": 1}', b"{"])
 def test_a_broken_list_is_refused(store, content):
     with pytest.raises(StoreError):

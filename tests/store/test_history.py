@@ -2,6 +2,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from trainwright.base.errors import StoreError
 from trainwright.store.history import visible_until
 
 
@@ -17,6 +18,28 @@ from trainwright.store.history import visible_until
 def test_each_attempt_is_seen_up_to_where_a_later_one_began(from_steps, limits):
     attempts = [SimpleNamespace(number=n, from_step=step) for n, step in enumerate(from_steps, start=1)]
     assert visible_until(attempts) == limits
+
+
+def test_an_attempt_that_is_gone_is_told(store, registry, begin, reopen):
+    run = begin()
+    run.close()
+    reopen(run.id, from_step=0).close()
+    with store.catalogue.write() as connection:
+        connection.exec_driver_sql("DELETE FROM attempt WHERE number = 1")
+    with pytest.raises(StoreError, match=f"of the attempts of run {run.id} one is gone"):
+        registry.artifacts(run.id)
+
+
+def test_an_artifact_of_an_attempt_that_is_gone_is_refused(store, registry, begin, reopen):
+    run = begin()
+    run.close()
+    again = reopen(run.id, from_step=0)
+    again.artifact("late", 1.0, step=3)
+    again.close()
+    with store.catalogue.write() as connection:
+        connection.exec_driver_sql("DELETE FROM attempt WHERE number = 2")
+    with pytest.raises(StoreError, match="has rows of attempt 2, but no such attempt"):
+        registry.artifacts(run.id)
 
 
 def test_after_a_resume_what_was_rolled_back_is_not_seen(registry, begin, reopen):

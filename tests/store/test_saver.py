@@ -121,9 +121,13 @@ def test_training_goes_on_while_saves_fail_and_says_since_when(registry, begin, 
     assert note.level == "warning" and "were given up for newer ones; step 8 is saved" in note.text
 
 
-def test_the_newest_state_and_the_best_one_stay_in_memory(registry, begin, snapshot, monkeypatch, quick):
+@pytest.mark.parametrize(("mode", "sign"), [("min", 1.0), ("max", -1.0)])
+def test_the_newest_state_and_the_best_one_stay_in_memory(
+    registry, begin, snapshot, monkeypatch, quick, mode, sign
+):
     losses = {1: 5.0, 2: 4.0, 3: 1.0, 4: None, 5: 2.0, 6: math.nan, 7: 3.0}
-    run, trying, gate = begin(), threading.Event(), threading.Event()
+    losses = {step: None if loss is None else sign * loss for step, loss in losses.items()}
+    run, trying, gate = begin(best=("val/loss", mode)), threading.Event(), threading.Event()
     real = checkpoints.commit_version
 
     def commit(*arguments, **named):

@@ -2,5 +2,9 @@
 
 CATALOG = {
     "equinox": "trainwright.backends.equinox.backend:EquinoxBackend",
+    "keras": "trainwright.backends.keras.backend:KerasModules",
+    "keras-jax": "trainwright.backends.keras.backend:KerasOnJax",
+    "keras-torch": "trainwright.backends.keras.backend:KerasOnTorch",
+    "lightning": "trainwright.backends.lightning.backend:LightningBackend",
     "torch": "trainwright.backends.torch.backend:TorchBackend",
 }

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.heads import PARTS, decode
 from trainwright.spec.losses import FITTING, OF_CLASSES, LossPart, head_of, names_of, spell_out
+from trainwright.spec.resolve import another_backend, lacking
 from trainwright.spec.train import TrainSpec
 
 OUTPUT = {
@@ -94,6 +97,19 @@ class ModelTask:
     def decode(self, raw: Array) -> dict[str, Array]:
         """Names what the network gives when it predicts, shape `(records, outputs, ...)`."""
         return name_outputs(OUTPUT[self.task_type], raw, head=self.head, quantiles=self.quantiles)
+
+
+def model_task(task: Any, *, backend: str) -> ModelTask:
+    """Gives a task back that a backend can train.
+
+    Raises:
+        BackendError: If it names another backend, or asks for what this one has not.
+    """
+    if task.backend != backend or not isinstance(task, ModelTask):
+        raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by {backend!r}")
+    if lacks := lacking(backend, task.train):
+        raise BackendError(f"{lacks}; {another_backend(task.train)}")
+    return task
 
 
 def name_outputs(

@@ -112,6 +112,25 @@ def build(part: Use, catalog: Mapping[str, str], *, where: str, has: Sequence[st
         >>> build(Use(use="fractions:Fraction", args={"numerator": 3}), {}, where="x")
         Fraction(3, 1)
     """
+    return construct(choose(part, catalog, where=where, has=has), part, where=where)
+
+
+def choose(part: Use, catalog: Mapping[str, str], *, where: str, has: Sequence[str] = ()) -> Any:
+    """Imports what a `{use, args}` names, and checks that the arguments fit; nothing is called.
+
+    Args:
+        part: From the spec.
+        catalog: As of `find`.
+        where: Path in the spec, for the error message.
+        has: As of `build`.
+
+    Raises:
+        SpecError: As `build`.
+
+    Example:
+        >>> choose(Use(use="fractions:Fraction", args={"numerator": 3}), {}, where="x")
+        <class 'fractions.Fraction'>
+    """
     # A spec is not trusted to call just anything: what is called is a class with the methods of its role. Nor to
     # import it: some modules of Python do something when they are, and none has such a class.
     refusal = f"{where}.use: {part.use!r} is not a class with {', '.join(has)}; it is not called"
@@ -131,6 +150,20 @@ def build(part: Use, catalog: Mapping[str, str], *, where: str, has: Sequence[st
         raise SpecError(f"{where}.args: {part.use}: {error}{hint}") from error
     except ValueError:
         pass  # a constructor in C shows no signature; calling it is the check
+    return made
+
+
+def construct(made: Any, part: Use, *, where: str) -> Any:
+    """Calls what `choose` gave with the arguments of the spec.
+
+    Raises:
+        SpecError: If it refuses them.
+
+    Example:
+        >>> from fractions import Fraction
+        >>> construct(Fraction, Use(use="fractions:Fraction", args={"numerator": 3}), where="x")
+        Fraction(3, 1)
+    """
     try:
         return made(**part.args)
     except (TypeError, ValueError) as error:

@@ -9,13 +9,16 @@ from trainwright.spec.optimizer import OwnOptimizer
 from trainwright.spec.part import Use
 from trainwright.spec.train import TrainSpec
 
+# What the method for a backend is called where that is not its name: whose arrays it takes.
+LIBRARIES = {"lightning": "torch", "keras-jax": "keras", "keras-torch": "keras"}
+
 
 def make_own_loss(spec: OwnLoss, *, library: str, has: tuple[str, ...] = ()) -> Callable[[Any, Any], Any]:
     """Makes the function that a class of the user's own has for a library.
 
     Args:
         spec: Names the class and the arguments of its constructor.
-        library: A backend, such as `torch`, or `numpy`: what the method is called, and whose arrays it takes.
+        library: `torch`, `equinox`, `keras` or `numpy`: what the method is called, and whose arrays it takes.
         has: Further methods that the class must have.
 
     Returns:
@@ -58,6 +61,7 @@ def check_own_code(train: TrainSpec, *, task_type: str) -> None:
     """
     for one in parts_of(train.loss):
         if isinstance(one, OwnLoss):
-            make_own_loss(one, library=train.backend, has=("numpy",) if task_type == "regression" else ())
+            library = LIBRARIES.get(train.backend, train.backend)
+            make_own_loss(one, library=library, has=("numpy",) if task_type == "regression" else ())
     if isinstance(train.optimizer, OwnOptimizer):
         make_own_optimizer(train.optimizer)

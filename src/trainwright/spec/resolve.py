@@ -13,16 +13,34 @@ from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
 from trainwright.spec.train import TrainSpec
 
-REQUIRED = {"torch": ("torch",), "equinox": ("jax", "equinox", "optax")}
-EXTRA = {"torch": "torch", "equinox": "jax"}
+REQUIRED = {
+    "torch": ("torch",),
+    "equinox": ("jax", "equinox", "optax"),
+    "lightning": ("torch", "lightning"),
+    "keras-jax": ("keras", "jax"),
+    "keras-torch": ("keras", "torch"),
+}
+EXTRA = {
+    "torch": "torch",
+    "equinox": "jax",
+    "lightning": "lightning",
+    "keras-jax": "keras,jax",
+    "keras-torch": "keras,torch",
+}
+SERVED_BY = {"lightning": "torch"}  # whose trained networks are those of another backend
+_OWN: Mapping[str, tuple[str, ...]] = {"train.optimizer.name": ("own",)}
+_PLAIN: dict[str, tuple[str, ...]] = {
+    "train.optimizer.name": ("lbfgs",),
+    "train.precision": ("bfloat16", "float16"),
+    "train.device": ("cuda",),
+}
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "torch": {"train.optimizer.name": ("own",)},
-    "equinox": {
-        "train.optimizer.name": ("lbfgs",),
-        "train.precision": ("bfloat16", "float16"),
-        "train.device": ("cuda",),
-    },
+    "torch": _OWN,
+    "lightning": _OWN,
+    "equinox": _PLAIN,
+    "keras-jax": _PLAIN | {"train.optimizer.name": ("lbfgs", "own")},
+    "keras-torch": _PLAIN | {"train.optimizer.name": ("lbfgs", "own")},
 }
 ROUTINE = {
     "classification": "ClassificationScores",
@@ -52,6 +70,7 @@ class Facts:
         categories: For each input 0 if it is numeric, otherwise the number of its categories.
         installed: Backends that could be used.
         in_memory: Whether the features are in memory, or stay in their file.
+        keras: What Keras runs on in this process or is told to run on, `jax` or `torch`; None where nothing says.
         threads: The number of threads each backend is already bound to, where it is.
         cuda: Whether torch can use a GPU.
         class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
@@ -75,6 +94,7 @@ class Facts:
     class_weights: Sequence[float] = ()
     has_target: bool = True
     in_memory: bool = True
+    keras: str | None = None
 
 
 def resolve(experiment: Experiment, facts: Facts) -> tuple[Experiment, dict[str, str]]:
@@ -128,6 +148,8 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
     backend: str = train.backend
     if backend == "auto":
         backend, why["train.backend"] = _choose_backend(experiment, facts)
+    elif backend == "keras":
+        backend, why["train.backend"] = _choose_engine(experiment, facts)
     elif backend not in facts.installed:
         raise BackendError(
             f"train.backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
@@ -136,7 +158,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         raise SpecError(f"{lacks}; {another_backend(train)}")
     device = train.device
     if device == "auto":
-        device = "cuda" if backend == "torch" and facts.cuda else "cpu"
+        device = "cuda" if SERVED_BY.get(backend, backend) == "torch" and facts.cuda else "cpu"
         if facts.cuda:
             why["train.device"] = "torch finds a GPU" if device == "cuda" else f"{backend} trains on the CPU"
     elif device == "cuda" and not facts.cuda:
@@ -247,6 +269,21 @@ def _weigh_classes(tree: dict[str, Any], facts: Facts, why: dict[str, str]) -> N
             f"train.loss.class_weights: it has {len(given)} numbers, the target has {facts.output_shape[0]} classes; "
             "write one for each, in their sorted order, or 'balanced'"
         )
+
+
+def _choose_engine(experiment: Experiment, facts: Facts) -> tuple[str, str]:
+    """Decides what Keras runs on: what it is told to, otherwise by architecture and by what is installed."""
+    if facts.keras is not None and f"keras-{facts.keras}" in facts.installed:
+        return f"keras-{facts.keras}", f"Keras is told to run on {facts.keras}"
+    spatial = experiment.model.architecture in ("cnn", "unet")
+    reasons = {
+        "keras-torch": "convolutions on a CPU" if spatial else "jax is not installed",
+        "keras-jax": "torch is not installed" if spatial else "dense layers, compiled",
+    }
+    for name in reasons if spatial else reversed(reasons):
+        if name in facts.installed:
+            return name, reasons[name]
+    raise BackendError("train.backend: keras is not installed: pip install 'trainwright[keras,torch]'")
 
 
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:

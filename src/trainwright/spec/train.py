@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from trainwright.spec.lightning import LightningSpec
 from trainwright.spec.losses import Loss
 from trainwright.spec.optimizer import (
     LBFGS,
@@ -107,11 +108,18 @@ def _origin(train: Any) -> Iterator[Broken]:
             yield Broken((name,), "it needs init_from; name the version to begin from, or leave it out")
 
 
+def _heard_by(train: Any) -> Iterator[Broken]:
+    if train.lightning is not None and train.backend != "lightning":
+        yield Broken(("lightning",), "nobody but backend: lightning hears it; write that, or leave it out")
+
+
 class TrainSpec(Part):
     """How a model is trained.
 
     Args:
-        backend: `torch` or `equinox`; `auto` chooses by architecture and by what is installed.
+        backend: `torch`, `equinox`, `lightning`, which makes the steps of `torch` in Lightning's `Trainer`,
+            `keras-jax` or `keras-torch`, which train by `keras.Model.fit`; `auto` chooses `torch` or `equinox`, and
+            `keras` one of its two, by architecture and by what is installed.
         device: Where it runs; `auto` is `cuda` where the backend finds a GPU, otherwise `cpu`.
         precision: Of the forward pass and its gradient; `auto` is `float32`. Weights, optimizer, loss, validation
             and predictions are always `float32`.
@@ -130,6 +138,7 @@ class TrainSpec(Part):
         restore_best: Whether the tag `final` points to the best version instead of the last.
         routines: What is measured while training; `auto` measures the val split after each epoch.
         callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
+        lightning: Callbacks and loggers of Lightning that hear the training; only with `backend: lightning`.
         init_from: A recorded version whose weights the training begins from: `name@best`, `name@7`, a run or the
             beginning of a digest. When the run begins it becomes `name@number`, whatever moves later.
         init_weights: The digest the weights of `init_from` must have; it is filled in when the run begins.
@@ -144,11 +153,12 @@ class TrainSpec(Part):
         _unbent("clip_norm", None, why="needs the gradient as it is"),
         _unbent("precision", "auto", "float32", why="compares losses in their last digits"),
         _one_direction,
+        _heard_by,
         _own_decay,
         _origin,
     )
 
-    backend: Literal["torch", "equinox"] | Auto = "auto"
+    backend: Literal["torch", "equinox", "lightning", "keras", "keras-jax", "keras-torch"] | Auto = "auto"
     device: Literal["cpu", "cuda"] | Auto = "auto"
     precision: Literal["float32", "bfloat16", "float16"] | Auto = "auto"
     threads: Count | Auto = "auto"
@@ -166,6 +176,7 @@ class TrainSpec(Part):
     restore_best: bool = False
     routines: list[Use] | Auto = "auto"
     callbacks: list[Use] = Field(default=[])
+    lightning: LightningSpec | None = None
     init_from: str | None = None
     init_weights: str | None = None
     new_head: bool = False

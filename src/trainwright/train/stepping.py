@@ -21,7 +21,8 @@ from trainwright.train.schedule import rates
 class Stepping(ABC):
     """The half of a learner that no framework changes.
 
-    A subclass makes steps (`_advance`) and hands out and takes back its arrays (`_arrays`, `_load_arrays`).
+    A subclass makes steps (`_advance`; or `train`, where a framework's own loop makes them) and hands out and takes
+    back its arrays (`_arrays`, `_load_arrays`).
 
     Args:
         train: The resolved training spec.
@@ -82,9 +83,9 @@ class Stepping(ABC):
             text = f"{self.backend}: the state lacks {error}; it was not made by this version"
             raise BackendError(text) from error
 
-    @abstractmethod
     def _advance(self, feed: Feed, due: int) -> None:
         """Makes the steps up to `due`."""
+        raise NotImplementedError
 
     @abstractmethod
     def _arrays(self) -> dict[str, Tree]:

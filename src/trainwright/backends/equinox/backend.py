@@ -5,12 +5,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from trainwright.backends.equinox.threads import own_threads, threads_in_force
-from trainwright.base.errors import BackendError
 from trainwright.base.extras import require
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
-from trainwright.models.task import ModelTask, name_outputs
-from trainwright.spec.resolve import another_backend, lacking
+from trainwright.models.task import model_task, name_outputs
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Learner, Predictor, Resolved, Task
 
@@ -25,11 +23,8 @@ class EquinoxBackend:
             BackendError: If the task names another backend or asks for what this one has not, or JAX runs with
                 another number of threads.
         """
-        if task.backend != "equinox" or not isinstance(task, ModelTask):
-            raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'equinox'")
-        if lacks := lacking("equinox", task.train):
-            raise BackendError(f"{lacks}; {another_backend(task.train)}")
-        learner: Learner = _load(run_on).EquinoxLearner(task, feed, seed=seed)
+        trained = model_task(task, backend="equinox")
+        learner: Learner = _load(run_on).EquinoxLearner(trained, feed, seed=seed)
         return learner
 
     def predictor(

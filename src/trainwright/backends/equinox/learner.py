@@ -12,13 +12,11 @@ from trainwright.backends.equinox.network import Network, make_network, turn
 from trainwright.backends.equinox.program import Parts, Training, programs_of
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array, Tree
+from trainwright.models.blueprint import records_at_once
 from trainwright.models.task import ModelTask
 from trainwright.train.feed import Batch, Feed
 from trainwright.train.groups import frozen_layers, settle_groups
 from trainwright.train.stepping import Stepping
-
-PREDICT_BATCH = 1024
-
 
 _evaluate = jax.jit(lambda network, x: network(x)[0])
 _evaluate_whole = jax.jit(lambda network, x: network.whole(x))
@@ -30,13 +28,13 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
     Args:
         network: It is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
-        batch_size: Records at once; 1024 unless given.
+        batch_size: Records at once; as the blueprint says unless given.
         whole: Whether the layers that are there for training alone come after the others.
 
     Returns:
         What the network gives, shape `(records, outputs, ...)`.
     """
-    size = batch_size or PREDICT_BATCH
+    size = batch_size or records_at_once(network.blueprint.layers)
     call = _evaluate_whole if whole else _evaluate
     parts = []
     for i in range(0, len(x), size):

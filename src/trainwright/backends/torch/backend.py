@@ -9,11 +9,9 @@ from trainwright.backends.torch.device import working
 from trainwright.backends.torch.learner import TorchLearner, predict
 from trainwright.backends.torch.module import Module
 from trainwright.backends.torch.network import Network
-from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
-from trainwright.models.task import ModelTask, name_outputs
-from trainwright.spec.resolve import another_backend, lacking
+from trainwright.models.task import model_task, name_outputs
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Predictor, Resolved, Task
 
@@ -29,11 +27,7 @@ class TorchBackend:
         Raises:
             BackendError: If the task names another backend or asks for what this one has not.
         """
-        if task.backend != "torch" or not isinstance(task, ModelTask):
-            raise BackendError(f"train.backend: a task for {task.backend!r} cannot be trained by 'torch'")
-        if lacks := lacking("torch", task.train):
-            raise BackendError(f"{lacks}; {another_backend(task.train)}")
-        return TorchLearner(task, feed, seed=seed, run_on=run_on)
+        return TorchLearner(model_task(task, backend="torch"), feed, seed=seed, run_on=run_on)
 
     def predictor(
         self,

@@ -15,6 +15,7 @@ from trainwright.backends.torch.network import Network
 from trainwright.backends.torch.optimizer import Optimizer, clip_by_norm, clip_by_value
 from trainwright.backends.torch.scaler import LossScale
 from trainwright.base.tree import Array, Tree
+from trainwright.models.blueprint import MANY, records_at_once
 from trainwright.models.task import ModelTask
 from trainwright.spec import optimizer as spec
 from trainwright.train.clock import Clock
@@ -25,7 +26,6 @@ from trainwright.train.schedule import ema_decay
 from trainwright.train.stepping import Stepping
 
 BLOCK_BYTES = 32 * 2**20  # steps whose records are gathered at once, so that a batch is a slice
-PREDICT_BATCH = 1024
 HALVES = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 Part = tuple[Tensor, Tensor, Tensor | None]  # x, y, weight
@@ -37,13 +37,13 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
     Args:
         network: In any state; it is not changed.
         x: Inputs after preprocessing, shape `(records, ...)`.
-        batch_size: Records at once; 1024 unless given.
+        batch_size: Records at once; as the blueprint says unless given, and more on a GPU.
         whole: Whether the layers that are there for training alone come after the others.
 
     Returns:
         What the network gives, shape `(records, outputs, ...)`.
     """
-    size = batch_size or PREDICT_BATCH
+    size = batch_size or (records_at_once(network.blueprint.layers) if network.device.type == "cpu" else MANY)
     call = network.whole if whole else partial(network, training=False)
     with torch.inference_mode():
         parts = [
@@ -148,18 +148,22 @@ class TorchLearner(Stepping):
         return self.averaged
 
     def _advance(self, feed: Feed, due: int) -> None:
-        per_epoch = feed.steps_per_epoch
         while self.step < due:
-            if self.step % per_epoch == 0:
-                self._sum, self._weight = 0.0, 0.0
-            last = min(due, self.step - self.step % per_epoch + per_epoch)
-            scales = (self._rates(self.step, last, per_epoch=per_epoch) * self.rate_scale).tolist()
-            for parts, lr in zip(self._parts(feed, last), scales, strict=True):
-                self._update(parts, lr)
-            self._close()
+            for parts, lr in self.stretch(feed, due):
+                self.update(parts, lr)
+            self.close()
 
-    def _update(self, parts: list[Part], lr: float) -> None:
-        """Makes one step."""
+    def stretch(self, feed: Feed, due: int) -> Iterator[tuple[list[Part], float]]:
+        """Gives the batches and the rate of each step up to `due` or the epoch's end; may begin an epoch."""
+        per_epoch = feed.steps_per_epoch
+        if self.step % per_epoch == 0:
+            self._sum, self._weight = 0.0, 0.0
+        last = min(due, self.step - self.step % per_epoch + per_epoch)
+        scales = (self._rates(self.step, last, per_epoch=per_epoch) * self.rate_scale).tolist()
+        return zip(self._parts(feed, last), scales, strict=True)
+
+    def update(self, parts: list[Part], lr: float) -> Tensor:
+        """Makes one step; gives its mean loss."""
         loss, gradients, total = self._evaluate(parts)
         self._open.append((loss, total))
         if isinstance(self.optimizer, LBFGS):
@@ -173,6 +177,7 @@ class TorchLearner(Stepping):
             share = 1 - ema_decay(self.task.train.ema, self.step)
             with torch.no_grad():
                 torch._foreach_lerp_(self.averaged.trained, self.network.trained, share)
+        return loss
 
     def _descend(self, gradients: Sequence[Tensor], lr: float) -> None:
         train, number = self.task.train, self.step
@@ -222,7 +227,7 @@ class TorchLearner(Stepping):
         scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
         return loss.detach(), torch.autograd.grad(scaled, self.network.trained)
 
-    def _close(self) -> None:
+    def close(self) -> None:
         """Takes the open losses into the sums: once for many steps, because a GPU is waited for each time."""
         if self._open:
             losses = torch.stack([loss for loss, _ in self._open]).tolist()

@@ -52,10 +52,17 @@ class Network:
         self._link(blueprint, tensors, seed, still=frozen_layers(options), device=device)
 
     @classmethod
-    def over(cls, blueprint: Blueprint, tensors: Mapping[str, Tensor], *, seed: int = 0) -> "Network":
-        """Makes a network over tensors that belong to somebody else."""
+    def over(
+        cls,
+        blueprint: Blueprint,
+        tensors: Mapping[str, Tensor],
+        *,
+        seed: int = 0,
+        still: frozenset[str] = frozenset(),
+    ) -> "Network":
+        """Makes a network over tensors that belong to somebody else; layers in `still` are always in evaluation."""
         network = cls.__new__(cls)
-        network._link(blueprint, dict(tensors), seed)
+        network._link(blueprint, dict(tensors), seed, still=still)
         return network
 
     def _link(

@@ -1,0 +1,87 @@
+"""Keras runs on one engine per process, JAX or torch: it is chosen before Keras is imported."""
+
+import importlib
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from trainwright.backends.equinox.threads import own_threads
+from trainwright.base.errors import BackendError
+from trainwright.base.extras import require
+
+ENGINES = ("jax", "torch")
+
+
+def engine_in_force() -> str | None:
+    """Gives what Keras runs on in this process, None while Keras is not imported."""
+    keras = sys.modules.get("keras")
+    return None if keras is None else str(keras.config.backend())
+
+
+def engine_wished() -> str | None:
+    """Gives the engine in force, or the one that KERAS_BACKEND names; None where nothing says."""
+    wished = engine_in_force() or os.environ.get("KERAS_BACKEND")
+    return wished if wished in ENGINES else None
+
+
+def own_engine(engine: str, *, threads: int) -> Any:
+    """Imports Keras on an engine, which reads and writes no file of its own.
+
+    Args:
+        engine: `jax` or `torch`.
+        threads: Of JAX, which has them for good; those of torch are set while it works.
+
+    Raises:
+        BackendError: If something is not installed, Keras already runs on another engine, or JAX with another number
+            of threads.
+    """
+    for package in ("keras", engine):
+        if package not in sys.modules and importlib.util.find_spec(package) is None:
+            raise BackendError(f"{package} is not installed: pip install 'trainwright[keras,{engine}]'")
+    present = engine_in_force()
+    if present not in (None, engine):
+        raise BackendError(
+            f"train.backend: Keras was already imported with {present} and cannot change to {engine}; use a process of "
+            f"its own, set the environment variable KERAS_BACKEND={engine} before Keras is imported, or write "
+            f"train.backend: {_other_words(present)}"
+        )
+    if engine == "jax":
+        own_threads(threads)
+    values = {"KERAS_BACKEND": engine, "KERAS_HOME": os.devnull, "KERAS_NNX_ENABLED": "false"}
+    with _environment(values), _without_jax() if engine == "torch" else nullcontext():
+        return require("keras", extra="keras")
+
+
+def _other_words(present: str | None) -> str:
+    return f"keras-{present}" if present in ENGINES else "torch"
+
+
+@contextmanager
+def _environment(values: Mapping[str, str]) -> Iterator[None]:
+    # Keras makes ~/.keras/keras.json and obeys it, unless its home is no folder at all.
+    before = {name: os.environ.get(name) for name in values}
+    os.environ.update(values)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _without_jax() -> Iterator[None]:
+    # Keras imports JAX on every engine, for a callback that saves in a format of JAX: seconds, and threads that nobody
+    # owns. It does without where JAX is not installed, and that is what None in `sys.modules` says.
+    if "jax" in sys.modules:
+        yield
+        return
+    sys.modules["jax"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules["jax"]

@@ -1,0 +1,80 @@
+"""Keras' steps on JAX: each shape of a step is compiled once per task."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from trainwright.backends.keras.network import run_layers
+from trainwright.backends.keras.program import Program
+from trainwright.base.random import Stream
+from trainwright.base.tree import Array
+from trainwright.models.blueprint import Layer
+from trainwright.train.learner import Resolved
+
+
+def working(run_on: Resolved) -> AbstractContextManager[None]:
+    """Works on the CPU; JAX has its threads for good, see `own_engine`."""
+    del run_on
+    on_cpu: AbstractContextManager[None] = jax.default_device(jax.devices("cpu")[0])
+    return on_cpu
+
+
+def to_array(value: Any) -> Array:
+    """Gives a copy as an array."""
+    return np.array(value)
+
+
+def differentiate(function: Callable[[Any], Any], arrays: Any) -> tuple[Any, Any, Any]:
+    """Gives the loss, what else the function gives, and the gradients."""
+    (loss, more), gradients = jax.value_and_grad(function, has_aux=True)(arrays)
+    return loss, more, gradients
+
+
+def prepare_program(program: Program) -> Callable[..., Any]:
+    """Compiles the step; the memory of weights and moments is used up and used again."""
+    return jax.jit(program.step, donate_argnums=(0, 1, 2))
+
+
+def make_train_function(model: Any) -> Callable[[Any, Any], Any]:
+    """Makes what `fit` calls for each step."""
+    keys = {name: Stream(jnp.int32(one.first), jnp.int32(one.second)) for name, one in model.keys.items()}
+
+    def make_step(state: Any, batches: Any) -> Any:
+        parts = next(batches)
+        weights, rest, moments, metrics = state
+        count, numbers = model.position()
+        *after, loss, mass = model.step(
+            dict(zip(model.free_names, weights, strict=True)),
+            dict(zip(model.rest_names, rest, strict=True)),
+            model.group_moments(moments),
+            parts,
+            keys,
+            np.int32(count),
+            np.array(numbers, dtype=np.float32),
+        )
+        model.heard.append((loss, mass))
+        weights = [after[0][name] for name in model.free_names]
+        rest = [after[1][name] for name in model.rest_names]
+        return {}, (weights, rest, model.list_moments(moments, after[2]), metrics)
+
+    return make_step
+
+
+_EVALUATORS: dict[str, Callable[..., Any]] = {}
+
+
+def evaluate(layers: Sequence[Layer], arrays: Any, x: Any, *, size: int) -> Any:
+    """Gives what layers make of at most `size` records; they are filled up, so that there is one compilation."""
+    call = _EVALUATORS.setdefault(repr(layers), jax.jit(partial(_evaluate, layers)))
+    missing = size - len(x)
+    filled = np.pad(x, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) if missing else x
+    return np.asarray(call(arrays, filled))[: len(x)]
+
+
+def _evaluate(layers: Sequence[Layer], arrays: Any, x: Any) -> Any:
+    return run_layers(layers, arrays, x)[0]

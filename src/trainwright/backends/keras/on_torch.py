@@ -1,0 +1,73 @@
+"""Keras' steps on torch: eager, and in place."""
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+import numpy as np
+import torch
+
+from trainwright.backends.keras.network import run_layers
+from trainwright.backends.keras.program import Program
+from trainwright.backends.torch.device import working as torch_working
+from trainwright.base.tree import Array
+from trainwright.models.blueprint import Layer
+from trainwright.train.learner import Resolved
+
+
+@contextmanager
+def working(run_on: Resolved) -> Iterator[None]:
+    """Owns torch's threads and precision for a while, and works on the CPU."""
+    with torch_working(run_on), keras.device("cpu"):
+        yield
+
+
+def to_array(value: Any) -> Array:
+    """Gives a copy as an array."""
+    return np.array(value.detach().numpy())
+
+
+def differentiate(function: Callable[[Any], Any], arrays: Any) -> tuple[Any, Any, Any]:
+    """Gives the loss, what else the function gives, and the gradients."""
+    with torch.enable_grad():
+        loss, more = function(arrays)
+        gradients = torch.autograd.grad(loss, list(arrays.values()))
+    return loss.detach(), more, dict(zip(arrays, gradients, strict=True))
+
+
+def prepare_program(program: Program) -> Callable[..., Any]:
+    """Gives the step as it is."""
+    return program.step
+
+
+def make_train_function(model: Any) -> Callable[[Any], Any]:
+    """Makes what `fit` calls for each step."""
+    free = {name: model.by_name[name].value for name in model.free_names}
+    rest = {name: model.by_name[name].value for name in model.rest_names if name in model.by_name}
+    moments = {
+        slot: {name: one.value for name, one in found.items()}
+        for slot, found in model.moments.by_slot.items()
+    }
+
+    @torch.no_grad()  # type: ignore[untyped-decorator]
+    def make_step(data: Any) -> dict[str, Any]:
+        count, numbers = model.position()
+        *after, loss, mass = model.step(free, rest, moments, data[0], model.keys, count, numbers)
+        model.heard.append((loss, mass))
+        old = [*free.values(), *rest.values()]
+        new = [*(after[0][name] for name in free), *(after[1][name] for name in rest)]
+        for slot, found in moments.items():
+            old += found.values()
+            new += [after[2][slot][name] for name in found]
+        torch._foreach_copy_(old, new)
+        return {}
+
+    return make_step
+
+
+@torch.no_grad()  # type: ignore[untyped-decorator]
+def evaluate(layers: Sequence[Layer], arrays: Any, x: Any, *, size: int) -> Any:
+    """Gives what layers make of at most `size` records."""
+    del size
+    return run_layers(layers, arrays, torch.from_numpy(np.ascontiguousarray(x)))[0].numpy()

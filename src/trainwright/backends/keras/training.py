@@ -1,0 +1,125 @@
+"""A network that `keras.Model.fit` trains by our step, and the callback that knows the clock."""
+
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import keras
+
+from trainwright.backends.keras.network import Network
+from trainwright.backends.keras.program import Program
+from trainwright.backends.keras.rules import Moments
+from trainwright.models.task import ModelTask
+from trainwright.train.clock import Clock
+from trainwright.train.feed import Feed
+
+Position = Callable[[], tuple[int, tuple[float, ...]]]
+
+
+class Trained(Network):
+    """A network in training.
+
+    Args:
+        task: What is trained.
+        program: What a step does.
+        engine: The module of the engine.
+        step: The step of the program, prepared by the engine.
+        seed: Of initial values and dropout.
+        position: Gives the number of the step that is made next, and its numbers as of `Program.step`.
+
+    Attributes:
+        heard: The mean loss of each step since they were last taken, and what its records weigh.
+    """
+
+    def __init__(
+        self, task: ModelTask, program: Program, *, engine: Any, step: Any, seed: int, position: Position
+    ) -> None:
+        plan = task.blueprint
+        frozen = frozenset(n for n, one in plan.parameters.items() if one.trained) - {*program.free}
+        super().__init__(plan, plan.initial(seed), seed=seed, frozen=frozen)
+        self.engine, self.step, self.position = engine, step, position
+        self.heard: deque[Any] = deque()  # of which Keras makes no copy
+        names = {id(one): name for name, one in self.by_name.items()}
+        self.free_names = tuple(names[id(one)] for one in self.trainable_variables)
+        self.rest_names = tuple(names.get(id(one), "steps") for one in self.non_trainable_variables)
+        self.moments = Moments(
+            program.first, {name: self.by_name[name] for name in program.free}, lr=task.train.optimizer.lr
+        )
+        places = {id(one): place for place, one in enumerate(self.moments.variables)}
+        self._places = MappingProxyType(
+            {
+                slot: {name: places[id(one)] for name, one in found.items()}
+                for slot, found in self.moments.by_slot.items()
+            }
+        )
+        self.compile(optimizer=self.moments)
+
+    def group_moments(self, values: Sequence[Any]) -> dict[str, dict[str, Any]]:
+        """Orders values along the variables of the optimizer by slot and name."""
+        return {
+            slot: {name: values[place] for name, place in found.items()}
+            for slot, found in self._places.items()
+        }
+
+    def list_moments(self, values: Sequence[Any], moved: Mapping[str, Mapping[str, Any]]) -> list[Any]:
+        """Gives the values along the variables of the optimizer, after the moments have moved."""
+        after = list(values)
+        for slot, found in self._places.items():
+            for name, place in found.items():
+                after[place] = moved[slot][name]
+        return after
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Gives `fit` our step."""
+        self.train_function = self.engine.make_train_function(self)
+
+
+class Bridge(keras.callbacks.Callback):
+    """Turns the batches of `fit` into steps of a learner, and tells where the clock says.
+
+    Args:
+        learner: Its `step` counts up, and `close` takes the losses into its sums.
+        clock: Says when to tell.
+        tell: Answers.
+
+    Attributes:
+        stopped: Whether an answer ended the training.
+    """
+
+    def __init__(self, learner: Any, clock: Clock, tell: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.learner, self.clock, self.tell = learner, clock, tell
+        self.due = clock.next(learner.step)
+        self.stopped = False
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Counts a step; at a due one everything is current, and the answer is obeyed."""
+        learner = self.learner
+        learner.step += 1
+        if learner.step < self.due:
+            return
+        # On JAX the weights live outside of the model while `fit` runs; asking for the model brings them back.
+        model = self.model
+        learner.close()
+        answer = self.tell(learner)
+        learner.rate_scale = answer.rate_scale
+        self.stopped = answer.stop is not None
+        if self.stopped or learner.step >= self.clock.end:
+            model.stop_training = True
+        else:
+            self.due = self.clock.next(learner.step)
+
+
+def batches(feed: Feed, first: int, last: int, *, size: int) -> Iterator[tuple[Any, ...]]:
+    """Yields the batches of each step, a tuple of (x, y, weight or None)."""
+    for step in range(first, last):
+        found = feed.batch(step)
+        yield tuple(
+            (
+                found.x[i : i + size],
+                found.y[i : i + size],
+                None if found.weight is None else found.weight[i : i + size],
+            )
+            for i in range(0, len(found.x), size)
+        )

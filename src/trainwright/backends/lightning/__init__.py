@@ -1,0 +1,1 @@
+"""Lightning's Trainer, making the steps of the torch backend."""

@@ -1,0 +1,33 @@
+"""The door of the lightning backend."""
+
+import lightning
+
+from trainwright.backends.lightning.learner import LightningLearner
+from trainwright.backends.lightning.module import Network, Trainable
+from trainwright.backends.torch.backend import TorchBackend
+from trainwright.models.blueprint import Blueprint
+from trainwright.models.task import ModelTask, model_task
+from trainwright.train.feed import Feed
+from trainwright.train.learner import Resolved, Task
+
+
+class LightningBackend(TorchBackend):
+    """Trains spec-built models through `lightning.Trainer.fit`; they are torch's in all else."""
+
+    version = f"lightning {lightning.__version__}"
+
+    def prepare(self, task: Task, feed: Feed, *, seed: int, run_on: Resolved) -> LightningLearner:
+        """Makes a learner with initial values by the seed.
+
+        Raises:
+            BackendError: If the task names another backend or asks for what this one has not.
+        """
+        return LightningLearner(model_task(task, backend="lightning"), feed, seed=seed, run_on=run_on)
+
+    def module(self, blueprint: Blueprint, *, seed: int = 0) -> Network:
+        """Makes a LightningModule with initial values by the seed; it predicts only."""
+        return Network(blueprint, seed=seed)
+
+    def trainable(self, task: ModelTask, *, seed: int = 0) -> Trainable:
+        """Makes a LightningModule with initial values by the seed, which plain Lightning can train."""
+        return Trainable(task, seed=seed)

@@ -1,0 +1,76 @@
+"""The user's own callbacks and loggers, made from a spec without importing Lightning before they do."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from trainwright.base.errors import SpecError
+from trainwright.spec.build import choose, construct
+from trainwright.spec.lightning import LightningSpec
+from trainwright.spec.part import Use
+
+CALLBACK = ("setup", "on_train_batch_end", "on_train_epoch_end", "state_dict", "load_state_dict")
+LOGGER = ("log_metrics", "log_hyperparams", "save", "finalize")
+# Lightning's callbacks that change a training or end it, or that read what it has not here; and what to write instead.
+INSTEAD = {
+    "EarlyStopping": "`EarlyStopping` in train.callbacks",
+    "Timer": "`TimeLimit` in train.callbacks",
+    "WeightAveraging": "train.ema",
+    "StochasticWeightAveraging": "train.ema",
+    "GradientAccumulationScheduler": "train.accumulate",
+    "BaseFinetuning": "train.groups, which can freeze",
+    "LearningRateMonitor": "a logger alone, which is told `lr`",
+    "LearningRateFinder": "train.optimizer.lr",
+    "BatchSizeFinder": "train.batch_size",
+    "ModelPruning": "nothing; weights are trained as the spec says",
+}
+
+
+class Listeners(NamedTuple):
+    """Who hears a training within Lightning.
+
+    Args:
+        callbacks: In the order of the spec.
+        loggers: In the order of the spec.
+        log_every: Steps between two losses of single steps for the loggers.
+    """
+
+    callbacks: list[Any]
+    loggers: list[Any]
+    log_every: int
+
+
+def check_listeners(spec: LightningSpec) -> None:
+    """Imports what a spec names; makes nothing yet.
+
+    Raises:
+        SpecError: If a name or an argument is wrong, or a callback would do what a field of the spec does.
+    """
+    for _ in _chosen(spec):
+        pass
+
+
+def make_listeners(spec: LightningSpec | None) -> Listeners:
+    """Makes the callbacks and loggers of a spec.
+
+    Raises:
+        SpecError: As `check_listeners`; or if a constructor refuses its arguments.
+    """
+    if spec is None:
+        return Listeners([], [], 0)
+    made = [construct(one, part, where=where) for where, part, one in _chosen(spec)]
+    count = len(spec.callbacks)
+    return Listeners(made[:count], made[count:], spec.log_every)
+
+
+def _chosen(spec: LightningSpec) -> Iterator[tuple[str, Use, Any]]:
+    for name, parts, has in (("callbacks", spec.callbacks, CALLBACK), ("loggers", spec.loggers, LOGGER)):
+        for number, part in enumerate(parts):
+            where = f"train.lightning.{name}.{number}"
+            one = choose(part, {}, where=where, has=has)
+            for base in one.__mro__:
+                if base.__name__ in INSTEAD and base.__module__.startswith(
+                    ("lightning.", "pytorch_lightning.")
+                ):
+                    cure = INSTEAD[base.__name__]
+                    raise SpecError(f"{where}.use: {base.__name__} decides about the training; write {cure}")
+            yield where, part, one

@@ -1,0 +1,58 @@
+"""The states of Lightning's callbacks as trees that a checkpoint can keep."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from trainwright.base.errors import BackendError
+from trainwright.base.tree import Tree
+
+
+def keep_states(callbacks: Sequence[Any]) -> list[Tree]:
+    """Gives what each callback wants to find again after a resume.
+
+    Raises:
+        BackendError: If one wants to keep what is neither number, text, tensor, list nor mapping.
+    """
+    return [[type(one).__name__, _keep(one.state_dict(), where=type(one).__name__)] for one in callbacks]
+
+
+def give_back(callbacks: Sequence[Any], kept: Any) -> None:
+    """Gives each callback what `keep_states` kept of it.
+
+    Raises:
+        BackendError: If it was kept of other callbacks.
+    """
+    names, found = [type(one).__name__ for one in callbacks], [name for name, _ in kept]
+    if found != names:
+        raise BackendError(f"train.lightning.callbacks: the state was made with {found}, not {names}")
+    for callback, (_, state) in zip(callbacks, kept, strict=True):
+        if state:  # as Lightning itself does
+            callback.load_state_dict(_find(state))
+
+
+def _keep(value: Any, *, where: str) -> Tree:
+    if isinstance(value, Tensor):
+        return value.detach().cpu().numpy().copy()
+    if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
+        return {key: _keep(one, where=f"{where}.{key}") for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_keep(one, where=f"{where}.{number}") for number, one in enumerate(value)]
+    if value is None or type(value) in (bool, int, float, str):
+        kept: Tree = value
+        return kept
+    raise BackendError(
+        f"train.lightning.callbacks: {where} of state_dict() is a {type(value).__name__}, which a checkpoint cannot "
+        "keep; give numbers, text, tensors, lists, and mappings with text as keys"
+    )
+
+
+def _find(kept: Any) -> Any:
+    if isinstance(kept, np.ndarray):
+        return torch.tensor(kept)
+    if isinstance(kept, dict):
+        return {key: _find(one) for key, one in kept.items()}
+    return [_find(one) for one in kept] if isinstance(kept, list) else kept

@@ -1,0 +1,22 @@
+"""What a user says about their own parts of Lightning."""
+
+from pydantic import Field
+
+from trainwright.spec.optimizer import Count
+from trainwright.spec.part import Part, Use
+
+
+class LightningSpec(Part):
+    """What hears a training by `backend: lightning`, besides the package's own callbacks.
+
+    It listens and decides nothing: what changes a training is a field of `train`. `reproduce` trains without it.
+
+    Args:
+        callbacks: Callbacks of Lightning, `module:Name` with the arguments of their constructors.
+        loggers: Loggers of Lightning, likewise; they get every metric of the run, exactly as it is recorded.
+        log_every: Steps between two records of `train/loss_step` and `lr` for the loggers.
+    """
+
+    callbacks: list[Use] = Field(default=[])
+    loggers: list[Use] = Field(default=[])
+    log_every: Count = 50

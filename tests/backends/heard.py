@@ -1,0 +1,66 @@
+"""Callbacks and loggers of Lightning for the tests, named by specs as `backends.heard:Name`."""
+
+import json
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback
+from lightning.pytorch.loggers.logger import Logger
+
+
+class Batches(Callback):
+    """Counts batches, over resumes too, and writes the count to a file."""
+
+    def __init__(self, path=None):
+        self.count, self.path, self.seen = torch.tensor(0), path, {}
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.count += 1
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        self.seen[str(trainer.current_epoch)] = {n: float(v) for n, v in trainer.callback_metrics.items()}
+        if self.path is not None:
+            Path(self.path).write_text(str(int(self.count)))
+
+    def state_dict(self):
+        return {"count": self.count, "seen": self.seen}
+
+    def load_state_dict(self, state_dict):
+        self.count, self.seen = state_dict["count"], state_dict["seen"]
+
+
+class Odd(Batches):
+    """Wants to keep what no checkpoint keeps."""
+
+    def state_dict(self):
+        return {"deep": [{1, 2}]}
+
+
+class Ends(Callback):
+    """Ends the training."""
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        trainer.should_stop = True
+
+
+class Lines(Logger):
+    """Writes what it is told into a folder, as JSON lines."""
+
+    def __init__(self, folder):
+        super().__init__()
+        self.file = Path(folder) / "lines.jsonl"
+
+    name, version = "lines", 0
+
+    def log_metrics(self, metrics, step=None):
+        self.write({"step": step, **metrics})
+
+    def log_hyperparams(self, params, *args, **kwargs):
+        self.write({"params": params})
+
+    def finalize(self, status):
+        self.write({"status": status})
+
+    def write(self, line):
+        with self.file.open("a") as file:
+            print(json.dumps(line), file=file)

@@ -1,0 +1,18 @@
+"""On which engine these tests run Keras: there is one per process, and `test_on_jax.py` starts the other."""
+
+import os
+
+import pytest
+
+from trainwright.backends.keras import backend
+from trainwright.base.extras import installed
+
+ENGINE = os.environ.get("TRAINWRIGHT_TEST_KERAS", "torch")
+NAME = f"keras-{ENGINE}"
+# Not by `importorskip`, which would import Keras on an engine of its own choice.
+if not (installed("keras") and installed(ENGINE)):
+    pytest.skip(f"Keras on {ENGINE} is not installed", allow_module_level=True)
+
+
+def make_backend():
+    return {"jax": backend.KerasOnJax, "torch": backend.KerasOnTorch}[ENGINE]()
