@@ -4,7 +4,7 @@ from trainwright.base.errors import BackendError, SpecError
 from trainwright.spec.data import DataSpec
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.model import ModelSpec
-from trainwright.spec.optimizer import LBFGS
+from trainwright.spec.optimizer import LBFGS, OwnOptimizer
 from trainwright.spec.resolve import Facts, lacking, resolve
 from trainwright.spec.train import TrainSpec
 
@@ -34,6 +34,7 @@ def decide(*, installed=BOTH, cuda=False, architecture="mlp", keras=None, **trai
 
 
 LBFGS_ = LBFGS(name="lbfgs")
+OWN = OwnOptimizer(name="own", use="a:B")
 
 
 @pytest.mark.parametrize(
@@ -47,6 +48,11 @@ LBFGS_ = LBFGS(name="lbfgs")
         ({"precision": "bfloat16"}, "torch", "train.precision: equinox has no 'bfloat16'"),
         ({"precision": "float16"}, "torch", "train.precision: equinox has no 'float16'"),
         ({"device": "cuda", "cuda": True}, "torch", "train.device: equinox has no 'cuda'"),
+        (
+            {"optimizer": OWN, "architecture": "cnn"},
+            "equinox",
+            "train.optimizer.name: torch has no 'own'",
+        ),
     ],
     ids=str,
 )
@@ -76,6 +82,19 @@ def test_a_backend_is_chosen_that_has_what_is_asked_for(asked, backend, reason):
 def test_a_backend_that_is_asked_for_what_it_has_not_is_refused(asked, said):
     with pytest.raises(SpecError, match=said):
         decide(backend="equinox", **asked)
+
+
+def test_what_only_one_of_them_has_names_the_one_to_install_or_that_there_is_none():
+    with pytest.raises(SpecError, match=r"torch has no 'own'; write train\.backend: equinox"):
+        decide(backend="torch", optimizer=OWN)
+    with pytest.raises(BackendError, match=r"torch has no 'own': pip install 'trainwright\[jax\]'"):
+        decide(installed=("torch",), optimizer=OWN)
+    with pytest.raises(
+        BackendError, match=r"no 'float16'; .* no 'own': no backend has both"
+    ):
+        decide(optimizer=OWN, precision="float16")
+    with pytest.raises(SpecError, match="no backend has all that train asks for"):
+        decide(backend="equinox", optimizer=OWN, precision="float16")
 
 
 def test_when_no_backend_has_it_the_missing_one_is_named():

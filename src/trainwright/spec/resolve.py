@@ -322,4 +322,7 @@ def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     if second in facts.installed and lacks[second] is None:
         return second, lacks[first] or f"{first} is not installed"
     missing = next((text for text in lacks.values() if text), "train.backend: no backend is installed")
-    raise BackendError(f"{missing}: pip install 'trainwright[torch]'")
+    whole = [name for name in REQUIRED if lacking(name, experiment.train) is None]
+    if not whole:
+        raise BackendError(f"{'; '.join(text for text in lacks.values() if text)}: no backend has both")
+    raise BackendError(f"{missing}: pip install 'trainwright[{EXTRA[whole[0]]}]'")
