@@ -13,7 +13,7 @@ BOTH = ("torch", "equinox")
 
 def decide(*, installed=BOTH, cuda=False, architecture="mlp", **train):
     facts = Facts(
-        input_shape=(3,) if architecture == "mlp" else (1, 8, 8),
+        input_shape={"mlp": (3,), "gnn": (1,)}.get(architecture, (1, 8, 8)),
         output_shape=(2,),
         task_type="regression",
         content_digest="0" * 64,
@@ -22,10 +22,12 @@ def decide(*, installed=BOTH, cuda=False, architecture="mlp", **train):
         installed=installed,
         threads={},
         cuda=cuda,
+        **({"graph": "node", "node_features": 4} if architecture == "gnn" else {}),
     )
+    graph = {"graph": {}} if architecture == "gnn" else {}
     experiment = Experiment(
         name="a",
-        data=DataSpec(path="a.csv"),
+        data=DataSpec(path="a.csv", **graph),
         model=ModelSpec(architecture=architecture),
         train=TrainSpec(**train),
     )
@@ -40,6 +42,8 @@ LBFGS_ = LBFGS(name="lbfgs")
     [
         ({}, "equinox", "dense layers as one compiled program"),
         ({"architecture": "cnn"}, "torch", "convolutions on a CPU"),
+        ({"architecture": "gnn"}, "equinox", "sums over edges as one compiled program"),
+        ({"architecture": "gnn", "installed": ("torch",)}, "torch", "equinox is not installed"),
         ({"installed": ("torch",)}, "torch", "equinox is not installed"),
         ({"architecture": "cnn", "installed": ("equinox",)}, "equinox", "torch is not installed"),
         ({"optimizer": LBFGS_}, "torch", "train.optimizer.name: equinox has no 'lbfgs'"),
