@@ -32,7 +32,13 @@ def test_each_node_is_a_record_of_one_graph(tmp_path):
     assert isinstance(part.x, Nodes) and part.x.numbers.tolist() == [4, 5] and part.y.tolist() == [0, 1]
     assert len(part.x.graph.arrows) == 8
     assert len(open_with(tmp_path, NODES, graph={"directed": True}).records.x.graph.arrows) == 4
-    assert found.recipe["graph"] == {"edges": "edges", "graphs": None, "directed": False}
+    assert found.recipe["graph"] == {
+        "edges": "edges",
+        "ends": None,
+        "nodes": None,
+        "graphs": None,
+        "directed": False,
+    }
     moved = {**NODES, "edges": NODES["edges"][:3]}
     assert open_with(tmp_path, moved).content_digest != found.content_digest
 
@@ -67,10 +73,101 @@ def test_what_does_not_belong_together_is_refused(tmp_path, arrays, spec, says):
         open_with(tmp_path, arrays, **spec)
 
 
-def test_only_arrays_hold_graphs(tmp_path):
-    (tmp_path / "a.csv").write_text("x,y\n1,2\n3,4\n")
-    with pytest.raises(DataError, match=r"data.graph: a.csv is no .npz file"):
-        open_dataset(DataSpec(path="a.csv", target="y", graph={}), folder=tmp_path)
+NODE_ROWS = "name,group,a,b,y\nn0,g2,3,u,0\nn1,g1,9,v,1\nn2,g2,2,u,0\nn3,g1,5,v,1\nn4,g1,4,u,1\nn5,g2,8,v,0\n"
+EDGE_ROWS = "from,to,since\nn0,n2,1990\nn1,n3,1991\nn4,n3,1992\n"
+TABLE = {"path": "nodes.csv", "target": "y"}
+
+
+def open_tables(folder, graph, *, nodes=NODE_ROWS, edges=EDGE_ROWS, **spec):
+    (folder / "nodes.csv").write_text(nodes)
+    (folder / "edges.csv").write_text(edges)
+    return open_dataset(
+        DataSpec(**{**TABLE, "graph": {"edges": "edges.csv", **graph}, "split": SPLIT, **spec}),
+        folder=folder,
+        task_type="classification",
+    )
+
+
+def test_nodes_are_rows_of_a_table_and_edges_of_another(tmp_path):
+    found = open_tables(tmp_path, {"nodes": "name"})
+    nodes = found.records.x
+    assert found.features == ("group", "a", "b")
+    assert isinstance(nodes, Nodes) and nodes.rows().columns["b"].tolist() == list("uvuvuv")
+    assert nodes.graph.arrows.tolist() == [[2, 0], [3, 1], [0, 2], [1, 3], [4, 3], [3, 4]]
+    turned = open_tables(tmp_path, {"nodes": "name", "ends": ["to", "from"], "directed": True})
+    assert turned.records.x.graph.arrows.tolist() == [[2, 0], [3, 1], [3, 4]]
+    by_row = EDGE_ROWS.replace("n", "")
+    rows = open_tables(tmp_path, {}, edges=by_row).records.x
+    assert rows.graph.arrows.tolist() == nodes.graph.arrows.tolist()
+    numbered = open_tables(tmp_path, {"nodes": "a"}, edges="from,to\n3,2\n9,5\n4,5\n")
+    assert numbered.features == ("group", "b")  # a name of nodes is no feature, not even a number
+    assert numbered.records.x.graph.arrows.tolist() == nodes.graph.arrows.tolist()
+
+
+def test_parquet_does_as_well(tmp_path):
+    import pyarrow.csv as arrow_csv
+    import pyarrow.parquet as parquet
+
+    plain = open_tables(tmp_path, {"nodes": "name"})
+    for name in ("nodes", "edges"):
+        parquet.write_table(arrow_csv.read_csv(tmp_path / f"{name}.csv"), tmp_path / f"{name}.parquet")
+    graph = {"edges": "edges.parquet", "nodes": "name"}
+    found = open_tables(tmp_path, graph, path="nodes.parquet")
+    assert found.content_digest == plain.content_digest
+
+
+def test_rows_of_one_graph_make_one_record(tmp_path):
+    more = "n6,g3,7,u,1\n"
+    split = {"method": "given", "train": [0, 1], "val": [2]}
+    found = open_tables(tmp_path, {"nodes": "name", "graphs": "group"}, nodes=NODE_ROWS + more, split=split)
+    graphs = found.records.x
+    assert (
+        isinstance(graphs, Graphs)
+        and graphs.nodes.tolist() == [3, 3, 1]
+        and found.records.y.tolist() == [1, 0, 1]
+    )
+    assert graphs.values.columns["a"].tolist() == [9, 5, 4, 3, 2, 8, 7] and found.features == ("a", "b")
+    assert graphs.arrows.tolist() == [[1, 0], [0, 1], [2, 1], [1, 2], [1, 0], [0, 1]]
+
+
+@pytest.mark.parametrize(
+    ("graph", "change", "says"),
+    [
+        ({"edges": "edge.csv"}, {}, r"data.graph.edges: there is no file 'edge.csv'.*nearest: 'edges.csv'"),
+        ({"edges": "a.npz"}, {}, "data.graph.edges: a.npz is no table"),
+        ({"nodes": "nam"}, {}, "data.graph.nodes: no column 'nam' in nodes.csv, nearest: 'name'"),
+        ({"nodes": "name", "ends": ["from", "into"]}, {}, "data.graph.ends: no column 'into'"),
+        ({}, {}, "data.graph.edges: edges.csv names nodes by <U2, not by their row; say data.graph.nodes"),
+        ({"nodes": "group"}, {}, "data.graph.nodes: 'g1' names 3 nodes"),
+        ({"nodes": "a"}, {}, "data.graph.ends: 'from' and the names of the nodes are not both text"),
+        ({"nodes": "name"}, {"edges": "from,to\nn0,n9\n"}, "edge 0 of edges.csv names the node 'n9'"),
+        ({"nodes": "name"}, {"edges": "from\nn0\n"}, "edges.csv has one column; an edge has two ends"),
+        (
+            {"nodes": "name", "graphs": "b"},
+            {},
+            "data.target: it differs among the nodes of one graph, in row 4",
+        ),
+        (
+            {"nodes": "name"},
+            {"nodes": NODE_ROWS.replace("n1,g1,9", "n1,g1,"), "missing": "drop"},
+            "data.missing: 1 nodes lack a value, and a node cannot be left out",
+        ),
+    ],
+)
+def test_tables_that_make_no_graph_are_refused(tmp_path, graph, change, says):
+    np.savez(tmp_path / "a.npz", **NODES)
+    with pytest.raises(DataError, match=says):
+        open_tables(tmp_path, graph, **change)
+
+
+def test_what_holds_no_graph_is_refused(tmp_path):
+    np.save(tmp_path / "a.npy", np.ones((3, 2)))
+    with pytest.raises(DataError, match=r"data.graph: a.npy holds no graph"):
+        open_dataset(DataSpec(path="a.npy", target=None, graph={}), folder=tmp_path)
+    with pytest.raises(
+        DataError, match=r"data.graph.nodes: a.npz holds arrays of node numbers; leave it out"
+    ):
+        open_with(tmp_path, NODES, graph={"nodes": "y"})
 
 
 def test_operators_are_fitted_on_the_nodes_of_train_and_applied_to_all(tmp_path):

@@ -13,7 +13,7 @@ BOTH = ("torch", "equinox")
 
 def decide(*, installed=BOTH, cuda=False, architecture="mlp", keras=None, **train):
     facts = Facts(
-        input_shape=(3,) if architecture == "mlp" else (1, 8, 8),
+        input_shape={"mlp": (3,), "gnn": (1,)}.get(architecture, (1, 8, 8)),
         output_shape=(2,),
         task_type="regression",
         content_digest="0" * 64,
@@ -23,10 +23,12 @@ def decide(*, installed=BOTH, cuda=False, architecture="mlp", keras=None, **trai
         threads={},
         cuda=cuda,
         keras=keras,
+        **({"graph": "node", "node_features": 4} if architecture == "gnn" else {}),
     )
+    graph = {"graph": {}} if architecture == "gnn" else {}
     experiment = Experiment(
         name="a",
-        data=DataSpec(path="a.csv"),
+        data=DataSpec(path="a.csv", **graph),
         model=ModelSpec(architecture=architecture),
         train=TrainSpec(**train),
     )
@@ -42,6 +44,8 @@ OWN = OwnOptimizer(name="own", use="a:B")
     [
         ({}, "equinox", "dense layers as one compiled program"),
         ({"architecture": "cnn"}, "torch", "convolutions on a CPU"),
+        ({"architecture": "gnn"}, "equinox", "sums over edges as one compiled program"),
+        ({"architecture": "gnn", "installed": ("torch",)}, "torch", "equinox is not installed"),
         ({"installed": ("torch",)}, "torch", "equinox is not installed"),
         ({"architecture": "cnn", "installed": ("equinox",)}, "equinox", "torch is not installed"),
         ({"optimizer": LBFGS_}, "torch", "train.optimizer.name: equinox has no 'lbfgs'"),
@@ -89,9 +93,7 @@ def test_what_only_one_of_them_has_names_the_one_to_install_or_that_there_is_non
         decide(backend="torch", optimizer=OWN)
     with pytest.raises(BackendError, match=r"torch has no 'own': pip install 'trainwright\[jax\]'"):
         decide(installed=("torch",), optimizer=OWN)
-    with pytest.raises(
-        BackendError, match=r"no 'float16'; .* no 'own': no backend has both"
-    ):
+    with pytest.raises(BackendError, match=r"no 'float16'; .* no 'own': no backend has both"):
         decide(optimizer=OWN, precision="float16")
     with pytest.raises(SpecError, match="no backend has all that train asks for"):
         decide(backend="equinox", optimizer=OWN, precision="float16")

@@ -8,11 +8,12 @@ import numpy as np
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
+from trainwright.data.frame import Frame
 from trainwright.data.graph import Graph, Graphs, Nodes, join_graphs, make_arrows, split_graphs
 from trainwright.data.npy import list_npz, read_npz
 from trainwright.data.roles import Raw, Roles, nearest
 from trainwright.data.sequences import Sequences
-from trainwright.data.source import read_source
+from trainwright.data.source import TABLES, find_file, open_table, read_source
 from trainwright.spec.data import GraphSpec
 
 
@@ -20,30 +21,132 @@ def read_graph(path: Path, roles: Roles, graph: GraphSpec) -> Raw:
     """Reads nodes and the edges between them.
 
     Args:
-        path: An .npz file.
-        roles: Which array plays which part.
-        graph: Which arrays hold the edges and, where each graph is a record, the graph of each node.
+        path: An .npz file, or the table of the nodes.
+        roles: Which array or column plays which part.
+        graph: Where the edges are and, where each graph is a record, the graph of each node.
 
     Raises:
         DataError: If the file or one of its parts is not there, or they do not belong together.
     """
-    at = roles.at("graph")
-    if path.is_dir() or path.suffix.lower() != ".npz":
+    at = roles.at("graph").removesuffix(": ")
+    where = f"{at}." if at else ""
+    if path.is_dir() or path.suffix.lower() not in (".npz", *TABLES):
         raise DataError(
-            f"{at}{path.name} is no .npz file; graphs are read from arrays of features and of edges in one"
+            f"{roles.at('graph')}{path.name} holds no graph; bring an .npz file, or a table of the nodes"
         )
+    if path.suffix.lower() == ".npz":
+        return _read_arrays(path, roles, graph, where)
+    return _read_tables(path, roles, graph, where)
+
+
+def _read_arrays(path: Path, roles: Roles, graph: GraphSpec, where: str) -> Raw:
+    for name in ("ends", "nodes"):
+        if getattr(graph, name) is not None:
+            raise DataError(f"{where}{name}: {path.name} holds arrays of node numbers; leave it out")
     raw = read_source(path, roles)
     if isinstance(raw.x, Sequences | Nodes | Graphs) or len(raw.x.shape) != 2:
         found = "sequences" if isinstance(raw.x, Sequences) else f"of shape {raw.x.shape}"
         raise DataError(f"{roles.at('features')}the features of nodes are a matrix, these are {found}")
-    inner = at.removesuffix(": ")
-    dot = f"{inner}." if inner else ""
-    pairs = _array(path, graph.edges, at=f"{dot}edges: ")
-    arrows = make_arrows(pairs, len(raw.x), directed=graph.directed, at=f"{dot}edges: ")
+    pairs = _array(path, graph.edges, at=f"{where}edges: ")
+    arrows = make_arrows(pairs, len(raw.x), directed=graph.directed, at=f"{where}edges: ")
     if graph.graphs is None:
         return replace(raw, x=Nodes(Graph(raw.x, arrows), np.arange(len(raw.x))))
-    owner = _array(path, graph.graphs, at=f"{dot}graphs: ")
-    return replace(raw, x=split_graphs(raw.x, owner, arrows, at=f"{dot}graphs: "))
+    owner = _array(path, graph.graphs, at=f"{where}graphs: ")
+    return replace(raw, x=split_graphs(raw.x, owner, arrows, at=f"{where}graphs: "))
+
+
+def _read_tables(path: Path, roles: Roles, graph: GraphSpec, where: str) -> Raw:
+    from trainwright.data.tabular import read_table
+
+    table = open_table(path, roles)
+    names, owner = (
+        _column(table, getattr(graph, role), at=f"{where}{role}: ") for role in ("nodes", "graphs")
+    )
+    others = {*roles.targets, roles.weight, roles.id, roles.by}
+    own = [name for name in (graph.nodes, graph.graphs) if name is not None and name not in others]
+    raw = read_table(replace(table, arrow=table.arrow.drop_columns(own)), roles)
+    if not isinstance(raw.x, Frame):
+        raise DataError(f"{roles.at('features')}the features of nodes are columns, one value for each node")
+    if raw.numbers is not None:
+        raise DataError(
+            f"{where.replace('graph.', '') or ''}missing: {raw.left_out} nodes lack a value, and a node cannot be "
+            "left out, for its edges would lead nowhere; fill the values in"
+        )
+    pairs = _read_edges(find_file(graph.edges, path.parent, at=f"{where}edges: "), graph, names, where)
+    arrows = make_arrows(pairs, len(raw.x), directed=graph.directed, at=f"{where}edges: ")
+    if owner is None:
+        return replace(raw, x=Nodes(Graph(raw.x, arrows), np.arange(len(raw.x))))
+    numbers = np.unique(owner, return_inverse=True)[1].reshape(-1)
+    of_graphs = {
+        role: _one_per_graph(getattr(raw, role), numbers, at=f"{roles.at(said)}")
+        for role, said in (("y", "target"), ("weight", "weight"), ("ids", "id"), ("by", "by"))
+    }
+    return replace(raw, x=split_graphs(raw.x, numbers, arrows, at=f"{where}graphs: "), **of_graphs)
+
+
+def _read_edges(path: Path, graph: GraphSpec, names: Array | None, where: str) -> Array:
+    """Gives pairs of node numbers from a table of edges."""
+    if path.suffix.lower() not in TABLES:
+        raise DataError(f"{where}edges: {path.name} is no table; known types: {', '.join(TABLES)}")
+    table = open_table(path)
+    ends = graph.ends or list(table.columns[:2])
+    if len(ends) < 2:
+        raise DataError(f"{where}edges: {path.name} has one column; an edge has two ends")
+    columns = [_column(table, one, at=f"{where}ends: ") for one in ends]
+    if names is None:
+        return np.stack([_numbers(one, f"{where}edges: {path.name}") for one in columns], axis=1)
+    known, count = np.unique(names, return_counts=True)
+    if len(known) < len(names):
+        twice: Any = known[count > 1][0]
+        raise DataError(
+            f"{where}nodes: {twice.item()!r} names {count[count > 1][0]} nodes; names are different"
+        )
+    order, found = np.argsort(names, kind="stable"), []
+    for name, column in zip(ends, columns, strict=True):
+        if (column is not None and column.dtype.kind == "U") != (known.dtype.kind == "U"):
+            raise DataError(
+                f"{where}ends: {name!r} and the names of the nodes are not both text, or both numbers"
+            )
+        values: Any = column
+        places = np.searchsorted(known, values).clip(max=len(known) - 1)
+        absent = np.flatnonzero(known[places] != values)
+        if len(absent):
+            text = f"edge {absent[0]} of {path.name} names the node {values[absent[0]].item()!r}, which is not there"
+            raise DataError(f"{where}edges: {text} ({len(absent)} such ends in {name!r})")
+        found.append(order[places])
+    return np.stack(found, axis=1)
+
+
+def _numbers(column: Any, what: str) -> Any:
+    whole = column.dtype.kind in "iu" or (column.dtype.kind == "f" and (column == np.rint(column)).all())
+    if not whole:
+        raise DataError(f"{what} names nodes by {column.dtype}, not by their row; say data.graph.nodes")
+    return column.astype(np.int64)
+
+
+def _one_per_graph(values: Any, owner: Any, *, at: str) -> Any:
+    """Gives the value that all nodes of a graph share."""
+    if values is None:
+        return None
+    first = np.unique(owner, return_index=True)[1]
+    found = values[first]
+    differs = np.flatnonzero((found[owner] != values).reshape(len(values), -1).any(axis=1))
+    if len(differs):
+        raise DataError(
+            f"{at}it differs among the nodes of one graph, in row {differs[0]} of the nodes; each graph has one value"
+        )
+    return found
+
+
+def _column(table: Any, name: str | None, *, at: str) -> Any:
+    if name is None:
+        return None
+    if name not in table.columns:
+        raise DataError(f"{at}no column {name!r} in {table.name}, {nearest(name, table.columns)}")
+    try:
+        return table.names(name)
+    except DataError as error:
+        raise DataError(f"{at}{error}") from error
 
 
 def graphs_of(value: Any, *, directed: bool) -> Graphs:

@@ -77,10 +77,11 @@ def read_inputs(
     """
     path = path.absolute()  # the name of `.` is blank
     found = find_place(path.name, path.parent, at="")
-    if not schema.ragged and (found.suffix.lower() in TABLES) == (schema.kinds is None):
+    by_number = schema.graph is not None and found.suffix.lower() == ".npy"
+    if not schema.ragged and not by_number and (found.suffix.lower() in TABLES) == (schema.kinds is None):
         took = f"the array {schema.features!r}" if schema.kinds is None else "columns of a table"
         raise DataError(f"{found.name}: the model was trained on {took}; bring them in a file of that kind")
-    if schema.graph is not None and found.suffix.lower() != ".npy":
+    if schema.graph is not None and not by_number:
         roles = _roles(schema, schema.features, target, weight, id)
         return _records(read_graph(found, roles, schema.graph), found.name, schema)
     features = "x" if found.suffix.lower() == ".npy" else schema.features

@@ -18,9 +18,10 @@ MOST_COLUMNS = 100  # each costs some 20 ms, and nobody reads thousands of parts
 
 def columns_to_cut(records: Records) -> dict[str, Array]:
     """Gives the columns of a table by whose values the scores are looked at, part by part: the first 100."""
-    if not isinstance(records.x, Frame):
+    frame = records.x.rows() if isinstance(records.x, Nodes) else records.x
+    if not isinstance(frame, Frame):
         return {}
-    cut = ((name, column) for name, column in records.x.columns.items() if column.dtype.kind in "fU")
+    cut = ((name, column) for name, column in frame.columns.items() if column.dtype.kind in "fU")
     return dict(islice(cut, MOST_COLUMNS))
 
 
@@ -42,8 +43,9 @@ def sample_artifacts(model: ModelOp, records: Records, found: Judgement) -> dict
         return {}
     some = records.take(rows)
     kept: dict[str, Any] = {"sample_records": rows}
-    if isinstance(some.x, Frame):
-        table = {name: [str(value) for value in column.tolist()] for name, column in some.x.columns.items()}
+    frame = some.x.rows() if isinstance(some.x, Nodes) else some.x
+    if isinstance(frame, Frame):
+        table = {name: [str(value) for value in column.tolist()] for name, column in frame.columns.items()}
         return kept | {"sample_rows": table}
     if isinstance(some.x, Sequences | Nodes | Graphs):
         return kept  # of different lengths, or with edges: there is no one array of them

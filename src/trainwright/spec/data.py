@@ -194,6 +194,11 @@ class TestRecords(Part):
     target: str | None = None
 
 
+def _two_ends(graph: Any) -> Iterator[Broken]:
+    if graph.ends is not None and (len(graph.ends) != 2 or graph.ends[0] == graph.ends[1]):
+        yield Broken(("ends",), "an edge has two ends; write the names of two columns")
+
+
 class GraphSpec(Part):
     """Edges between nodes: the records are the nodes of one graph, or each record is a graph of its own.
 
@@ -201,12 +206,20 @@ class GraphSpec(Part):
 
     Args:
         edges: .npz: name of the array of pairs of node numbers, shape `(edges, 2)`, counted from 0 over all graphs.
-        graphs: .npz: name of the array that says of each node which graph it belongs to, numbered from 0. Each graph
-            is then a record, and target, weight and id hold one value per graph. Left out, each node is a record.
+            Tables: another table beside that of the nodes, with a row for each edge.
+        ends: Tables: the two columns of `edges` that name the nodes; its first two unless given.
+        nodes: Tables: the column that names each node as `edges` does; left out, nodes are named by their row, from 0.
+        graphs: The array or column that says of each node which graph it belongs to; .npz: numbers from 0. Each graph
+            is then a record: arrays of target, weight and id hold one value per graph, and columns the same value in
+            all its rows. Left out, each node is a record.
         directed: Whether an edge leads from its first node to its second only. Otherwise it leads both ways.
     """
 
+    rules: ClassVar[tuple[Rule, ...]] = (_two_ends,)
+
     edges: str = "edges"
+    ends: list[str] | None = None
+    nodes: str | None = None
     graphs: str | None = None
     directed: bool = False
 
