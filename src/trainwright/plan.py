@@ -8,7 +8,6 @@ from typing import Any
 
 from trainwright.augmenting import make_augmentations, try_out
 from trainwright.backends import CATALOG as BACKENDS
-from trainwright.backends.equinox.likeness import likeness, why_alone
 from trainwright.backends.equinox.threads import own_threads
 from trainwright.backends.lightning.listeners import check_listeners
 from trainwright.base.errors import DataError, SpecError
@@ -49,10 +48,9 @@ from trainwright.spec.own_code import check_own_code, has_own_code
 from trainwright.spec.resolve import SERVED_BY, resolve
 from trainwright.spec.schedule import Plateau
 from trainwright.train.callback import Callback
-from trainwright.train.company import Company
 from trainwright.train.feed import AugmentedFeed, Feed, make_feed
 from trainwright.train.groups import settle_groups
-from trainwright.train.learner import Learner, Resolved, Seat
+from trainwright.train.learner import Learner, Resolved
 from trainwright.train.loop import TrainingLoop, check_metrics
 from trainwright.train.plateau import RateScale
 from trainwright.train.routine import Examples, Routine, View
@@ -178,17 +176,19 @@ class Plan:
         return replace(self, callbacks=(), task=replace(self.task, train=train))
 
     def prepare(self) -> Learner:
-        """Makes the learner, unless it was made together with others; this is what imports a framework."""
+        """Makes the learner, unless it was made together with others."""
         if self.seated is not None:
             return self.seated
-        made = self._backend()
+        made = self.backend()
         learner: Learner = made.prepare(self.task, self.feed, seed=self.experiment.seed, run_on=self.run_on)
-        return self._begin(learner)
+        return self.begin(learner)
 
-    def _backend(self) -> Any:
+    def backend(self) -> Any:
+        """Makes the backend; this is what imports a framework."""
         return find(self.experiment.train.backend, BACKENDS, where="train.backend")()
 
-    def _begin(self, learner: Learner) -> Learner:
+    def begin(self, learner: Learner) -> Learner:
+        """Gives a learner the weights that are taken from elsewhere."""
         if self.taken:
             learner.load_weights({**learner.weights(), **self.taken})
         return learner
@@ -220,41 +220,6 @@ class Plan:
             end=end,
             folder=self.folder,
         )
-
-
-def why_not_together(plan: Plan) -> str | None:
-    """Says why the steps of a plan cannot be made together with those of others; None if they can.
-
-    The plan may have been made for a run of its own.
-    """
-    backend = plan.experiment.train.backend
-    if backend != "equinox":
-        return f"the backend {backend} trains one run at a time"
-    return why_alone(plan.task, plan.feed)
-
-
-def group_plans(plans: Sequence[Plan]) -> list[list[int]]:
-    """Gives the places of the plans that one program can train, for each program."""
-    groups: dict[str, list[int]] = {}
-    for place, plan in enumerate(plans):
-        groups.setdefault(likeness(plan.task, plan.feed), []).append(place)
-    return list(groups.values())
-
-
-def seat_together(plans: Sequence[Plan]) -> tuple[Company, list[Plan]]:
-    """Makes the learners of plans that one program trains; a single plan gets a twin that no loop trains.
-
-    Returns:
-        The company, and the plans with their learners.
-
-    Raises:
-        BackendError: If one program cannot train them.
-    """
-    seats = [Seat(one.task, one.feed, one.experiment.seed) for one in plans]
-    backend = plans[0]._backend()
-    company: Company = backend.company(seats * 2 if len(seats) == 1 else seats, run_on=plans[0].run_on)
-    seated = zip(plans, company.learners, strict=False)
-    return company, [replace(plan, seated=plan._begin(learner)) for plan, learner in seated]
 
 
 def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:

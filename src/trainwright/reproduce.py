@@ -12,8 +12,9 @@ from trainwright.base.errors import DataError, StoreError
 from trainwright.base.home import home_of
 from trainwright.base.tensors import dump_tensors
 from trainwright.base.tree import Array
-from trainwright.plan import Plan, make_plan, seat_together
+from trainwright.plan import Plan, make_plan
 from trainwright.provenance import describe_environment, inexact_fields
+from trainwright.seating import seat_together
 from trainwright.spec.differences import differences
 from trainwright.spec.edit import edit, parse_change
 from trainwright.spec.experiment import Experiment

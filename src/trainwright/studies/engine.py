@@ -11,8 +11,9 @@ from trainwright.base.errors import SpecError
 from trainwright.base.home import home_of
 from trainwright.data.dataset import Dataset
 from trainwright.experiment import Trained
-from trainwright.plan import Plan, group_plans, make_plan, seat_together, why_not_together
+from trainwright.plan import Plan, make_plan
 from trainwright.registering import find_recorded
+from trainwright.seating import group_plans, seat_together, why_not_together
 from trainwright.spec.edit import edit
 from trainwright.store.overview import COMPANY, STUDY
 from trainwright.store.registry import Registry
