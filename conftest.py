@@ -9,17 +9,7 @@ os.environ.pop("TRAINWRIGHT_HOME", None)
 
 import pytest
 
-# Collecting the examples of docstrings imports every module: Keras is told on what it runs, and to write no file.
-_KERAS = {"KERAS_BACKEND": "torch", "KERAS_HOME": os.devnull}
-os.environ |= _KERAS
-
 
 @pytest.fixture(autouse=True)
 def _in_a_folder_of_its_own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-
-
-def pytest_collection_finish():
-    """Forgets it again: tests and their children say on what Keras runs."""
-    for name in _KERAS:
-        os.environ.pop(name, None)
