@@ -34,7 +34,7 @@ from trainwright.train.company import Meeting
 from trainwright.train.feed import ArrayFeed
 from trainwright.train.learner import Answer, Resolved, Seat
 
-SOME = ["groups", "frozen norm", "all at once"]
+SOME = ["all at once"]
 
 
 class TestMember(LearnerContract):
@@ -231,7 +231,7 @@ def test_a_member_that_stops_is_frozen_and_the_others_go_on_without_a_new_progra
         return forward(self, *args, **kwargs)
 
     monkeypatch.setattr(network.Network, "__call__", count)
-    # Six whole batches of four, so that there is one shape of a step.
+    # Five whole batches, so that there is one shape of a step; an optimizer with moments, which must freeze too.
     arrays = {name: array[:20] for name, array in make_arrays().items()}
     stops = {0: 3, 4: 7, 9: 11}
     kept = {}
@@ -246,7 +246,10 @@ def test_a_member_that_stops_is_frozen_and_the_others_go_on_without_a_new_progra
     def seats():
         return [
             seat(
-                n % 2, arrays=arrays, model={"hidden_dims": [9]}, optimizer=SGD(name="sgd", lr=0.01 * (n + 1))
+                n % 2,
+                arrays=arrays,
+                model={"hidden_dims": [9]},
+                optimizer=AdamW(name="adamw", lr=1e-3 * (n + 1)),
             )
             for n in range(16)
         ]
