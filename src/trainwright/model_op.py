@@ -25,7 +25,7 @@ from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Sequential
 from trainwright.spec.build import find, own_code_from
 from trainwright.spec.model import ModelSpec
-from trainwright.spec.resolve import EXTRA, LACKING, REQUIRED
+from trainwright.spec.resolve import EXTRA, LACKING, REQUIRED, SERVED_BY
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
@@ -70,6 +70,8 @@ def describe(
 def served_by(description: Mapping[str, Any], backend: str) -> dict[str, Any]:
     """Gives the description of a model as another backend serves it; on the CPU where that is all the backend has.
 
+    A model of `lightning` is one of `torch`.
+
     Args:
         description: From `describe`.
         backend: Its name.
@@ -84,8 +86,9 @@ def served_by(description: Mapping[str, Any], backend: str) -> dict[str, Any]:
         raise BackendError(
             f"backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
         )
+    backend = SERVED_BY.get(backend, backend)
     cpu_only = description["device"] in LACKING.get(backend, {}).get("train.device", ())
-    bound = threads_in_force() if backend == "equinox" else None
+    bound = threads_in_force() if "jax" in REQUIRED[backend] else None
     changes = {"backend": backend} | ({"device": "cpu"} if cpu_only else {})
     return {**description, **changes, "threads": bound or description["threads"]}
 

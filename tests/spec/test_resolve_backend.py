@@ -88,9 +88,7 @@ def test_what_only_one_of_them_has_names_the_one_to_install_or_that_there_is_non
         decide(backend="torch", optimizer=OWN)
     with pytest.raises(BackendError, match=r"torch has no 'own': pip install 'trainwright\[jax\]'"):
         decide(installed=("torch",), optimizer=OWN)
-    with pytest.raises(
-        BackendError, match=r"no 'float16'; .* no 'own': no backend has both"
-    ):
+    with pytest.raises(BackendError, match=r"no 'float16'; .* no 'own': no backend has both"):
         decide(optimizer=OWN, precision="float16")
     with pytest.raises(SpecError, match="no backend has all that train asks for"):
         decide(backend="equinox", optimizer=OWN, precision="float16")
