@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from trainwright.base.errors import BackendError, SpecError
+from trainwright.base.extras import installed
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.graph import Graphs, make_arrows, pad_graphs
@@ -15,6 +16,7 @@ from trainwright.provenance import describe_environment
 from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.model import ModelSpec
+from trainwright.spec.resolve import REQUIRED
 from trainwright.store.lineage import CONVERTED
 from trainwright.store.records import Snapshot, VersionRow
 from trainwright.store.registry import Registry
@@ -69,9 +71,10 @@ def convert_model(
     before = registry.run(version.run)
     source, weights = f"{version.model}@{version.number}", registry.weights(version)
     old: Any = registry.operator(version)
+    new = served_by(old, backend)
+    backend = new["backend"]
     if old["backend"] == backend:
         raise SpecError(f"backend: {source} is a model of {backend} already; name another backend")
-    new = served_by(old, backend)
     difference = _compare(old, new, weights, source=source)
     changes = {
         "name": name or f"{version.model}-{backend}",
@@ -161,10 +164,9 @@ def _compare(
 ) -> float | None:
     """Gives the largest difference of two backends' outputs over the largest output, if both are there."""
     theirs = _outputs(new, weights)
-    try:
-        ours = _outputs(served_by(old, old["backend"]), weights)
-    except BackendError:
+    if not all(installed(package) for package in REQUIRED[old["backend"]]):
         return None
+    ours = _outputs(served_by(old, old["backend"]), weights)
     largest = 0.0
     for name, array in ours.items():
         exact = array.astype(np.float64)

@@ -77,6 +77,8 @@ def describe(
 def served_by(description: Mapping[str, Any], backend: str) -> dict[str, Any]:
     """Gives the description of a model as another backend serves it; on the CPU where that is all the backend has.
 
+    A model of `lightning` is one of `torch`.
+
     Args:
         description: From `describe`.
         backend: Its name.
