@@ -199,13 +199,15 @@ def test_each_pair_of_nodes_is_a_record(tmp_path):
 def test_pairs_are_rows_of_a_table_with_a_target_of_their_own(tmp_path):
     (tmp_path / "who.csv").write_text("from,to,how,w\nn0,n5,u,1\nn1,n1,v,2\nn2,n4,u,3\n")
     graph = {"nodes": "name", "pairs": "who.csv"}
-    found = open_tables(tmp_path, graph, target="how", weight="w", split=THREE)
+    found = open_tables(
+        tmp_path, graph, target="how", weight="w", split={**THREE, "train": [0, 1], "val": [2]}
+    )
     assert found.records.x.numbers.tolist() == [[0, 5], [1, 1], [2, 4]]
     assert found.records.y.tolist() == ["u", "v", "u"] and found.records.weight.tolist() == [1, 2, 3]
     assert found.features == ("group", "a", "b", "y") and found.target == "how"
     (tmp_path / "who.csv").write_text("from,to,how\nn0,n9,u\n")
     with pytest.raises(DataError, match=r"data.graph.pairs: row 0 of who.csv names the node 'n9'"):
-        open_tables(tmp_path, graph, target="how", split=THREE)
+        open_tables(tmp_path, graph, target="how", split={**THREE, "train": [0, 1], "val": [2]})
 
 
 def test_operators_are_fitted_on_the_nodes_of_train_and_applied_to_all(tmp_path):
