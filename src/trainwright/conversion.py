@@ -121,17 +121,17 @@ def draw_probes(model: ModelSpec, *, count: int = PROBES, nodes: int | None = No
     Args:
         model: Decided.
         count: How many; those with a mask have all lengths.
-        nodes: Of the one graph whose nodes are the records; all of them are probes.
+        nodes: Of the one graph of whose nodes the records are numbers.
 
     Returns:
         Shape `(count, *input_shape)`, float32; numbers of nodes are int32.
     """
     numbers = np.random.default_rng(0)
+    shape: Any = model.input_shape
     if nodes is not None:
-        return np.arange(nodes, dtype=np.int32)[:, None]
+        return numbers.integers(0, nodes, (count, *shape), dtype=np.int32)
     if model.input == "graph":
         return _draw_graphs(model, numbers, count)
-    shape: Any = model.input_shape
     ids: Any = model.vocabulary_size
     categories: Any = model.categories or []
     x = numbers.normal(size=(count, *shape))

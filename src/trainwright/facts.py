@@ -10,7 +10,7 @@ from trainwright.base.extras import installed
 from trainwright.base.tree import Array
 from trainwright.data.balance import balance_classes, balance_labels
 from trainwright.data.check import NO_CLASS
-from trainwright.data.dataset import Dataset, Records
+from trainwright.data.dataset import Dataset, Features, Records
 from trainwright.data.encoding import settle_columns
 from trainwright.data.frame import Frame
 from trainwright.data.graph import Graphs, Nodes
@@ -67,9 +67,21 @@ def gather_facts(
         has_target=not (y == NO_CLASS).all(),
         in_memory=not is_lazy(x),
         keras=engine_wished(),
-        graph="node" if isinstance(x, Nodes) else "graph" if isinstance(x, Graphs) else None,
+        graph=_kind(x, experiment),
         node_features=node_features,
     )
+
+
+def _kind(x: Features, experiment: Experiment) -> str | None:
+    """Says what a record is where there are edges."""
+    if isinstance(x, Graphs):
+        return "graph"
+    if not isinstance(x, Nodes):
+        return None
+    if x.numbers.ndim == 1:
+        return "node"
+    directed = experiment.data.graph is not None and experiment.data.graph.directed
+    return "arrow" if directed else "pair"
 
 
 def holds_tokens(experiment: Experiment, dataset: Dataset) -> bool:

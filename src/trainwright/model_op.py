@@ -232,7 +232,8 @@ class ModelOp:
                 predictor = predictor_of(self.description, self._weights, graph=graph)
         if len(taken) and taken.max() >= len(graph.features):
             raise DataError(f"there is no node {taken.max()}, they count from 0 to {len(graph.features) - 1}")
-        return predictor(np.ascontiguousarray(taken[:, None], dtype=np.int32), batch_size=batch_size)
+        numbers = np.ascontiguousarray(taken.reshape(len(taken), -1), dtype=np.int32)
+        return predictor(numbers, batch_size=batch_size)
 
     def decode(self, outputs: Mapping[str, Array]) -> Array:
         """Turns outputs of the network into what a user asks for; see `__call__`."""

@@ -8,7 +8,9 @@ from trainwright.spec.model import ModelSpec
 
 
 def make_blueprint(model, *, loss=None):
-    constants = make_constants(model["convolution"]) if model.get("input") == "node" else None
+    constants = (
+        make_constants(model["convolution"]) if model.get("input") in ("node", "pair", "arrow") else None
+    )
     return build_blueprint(ModelSpec(**model), loss=loss, constants=constants)
 
 

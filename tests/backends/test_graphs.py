@@ -119,6 +119,28 @@ def test_two_layers_over_many_graphs_are_those_of_torch_geometric_over_each_alon
         np.testing.assert_allclose(ours[number], wanted, rtol=5e-5, atol=5e-6)
 
 
+@pytest.mark.parametrize("kind", ["pair", "arrow"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_pair_is_answered_by_what_its_two_nodes_have_become(backend, kind):
+    graph = make_graph()
+    model = {**NODE, "input": kind, "input_shape": [2], "convolution": "sage", "hidden_dims": [6]}
+    blueprint = build_blueprint(
+        ModelSpec(**model, output_dim=3, activation="identity"), constants=make_constants("sage", graph)
+    )
+    weights = make_weights(blueprint)
+    arrows = torch.from_numpy(np.stack([graph.source, graph.target])).long()
+    with torch.no_grad():
+        nodes = geometric("sage", weights, name="graph_0")(torch.from_numpy(graph.features), arrows).numpy()
+    pairs = np.array([[0, 1], [8, 3], [2, 2]], dtype=np.int32)
+    one, other = nodes[pairs[:, 0]], nodes[pairs[:, 1]]
+    joined = np.concatenate([one, other] if kind == "arrow" else [one * other, np.abs(one - other)], axis=1)
+    wanted = joined @ weights["output.weight"].T + weights["output.bias"]
+    found = run(backend, blueprint, weights, pairs)
+    np.testing.assert_allclose(found, wanted, rtol=2e-5, atol=2e-6)
+    turned = run(backend, blueprint, weights, pairs[:, ::-1].copy())
+    assert (np.abs(turned - found).max() < 1e-6) == (kind == "pair")
+
+
 @pytest.mark.parametrize("pooling", ["mean", "sum", "max"])
 @pytest.mark.parametrize("convolution", CONVOLUTIONS)
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -34,6 +34,8 @@ TRAINED = [
     "residual sage of nodes",
     "gat of nodes",
     "gin of nodes with batch norm",
+    "gcn of pairs",
+    "sage of arrows",
     "gcn of graphs",
     "gat of graphs",
     "gin of graphs with batch norm",

@@ -37,6 +37,7 @@ def test_each_node_is_a_record_of_one_graph(tmp_path):
         "ends": None,
         "nodes": None,
         "graphs": None,
+        "pairs": None,
         "directed": False,
     }
     moved = {**NODES, "edges": NODES["edges"][:3]}
@@ -140,7 +141,7 @@ def test_rows_of_one_graph_make_one_record(tmp_path):
         ({}, {}, "data.graph.edges: edges.csv names nodes by <U2, not by their row; say data.graph.nodes"),
         ({"nodes": "group"}, {}, "data.graph.nodes: 'g1' names 3 nodes"),
         ({"nodes": "a"}, {}, "data.graph.ends: 'from' and the names of the nodes are not both text"),
-        ({"nodes": "name"}, {"edges": "from,to\nn0,n9\n"}, "edge 0 of edges.csv names the node 'n9'"),
+        ({"nodes": "name"}, {"edges": "from,to\nn0,n9\n"}, "row 0 of edges.csv names the node 'n9'"),
         ({"nodes": "name"}, {"edges": "from\nn0\n"}, "edges.csv has one column; an edge has two ends"),
         (
             {"nodes": "name", "graphs": "b"},
@@ -168,6 +169,45 @@ def test_what_holds_no_graph_is_refused(tmp_path):
         DataError, match=r"data.graph.nodes: a.npz holds arrays of node numbers; leave it out"
     ):
         open_with(tmp_path, NODES, graph={"nodes": "y"})
+
+
+PAIRS = {**NODES, "who": np.array([[0, 5], [1, 1], [2, 4]]), "y": np.array([0.5, 1.5, 2.5])}
+THREE = {"method": "given", "train": [0, 2], "val": [1]}
+
+
+def test_each_pair_of_nodes_is_a_record(tmp_path):
+    found = open_with(
+        tmp_path, PAIRS, graph={"pairs": "who"}, split=THREE, operators=[{"use": "Standardize"}]
+    )
+    part = found.part("train")
+    assert part.x.numbers.tolist() == [[0, 5], [2, 4]] and part.y.tolist() == [0.5, 2.5]
+    assert part.x.rows().tolist() == NODES["x"][[0, 2, 4, 5]].tolist() and part.x.shape == (2, 2)
+    spec = DataSpec(path="a.npz", graph={"pairs": "who"}, operators=[{"use": "Standardize"}])
+    fitted = fit_preparation(found, spec, catalog=CATALOG)
+    assert fitted.encode(part).x.tolist() == [[0, 5], [2, 4]]
+    np.testing.assert_allclose(fitted.inputs.steps[0].mean, NODES["x"][[0, 2, 4, 5]].mean(0))
+    schema = InputSchema("x", (2,), "y", "regression", graph=GraphSpec(pairs="who"))
+    assert read_inputs(tmp_path / "a.npz", schema=schema).x.numbers.tolist() == PAIRS["who"].tolist()
+    assert take_inputs([[3, 1]], schema=schema).tolist() == [[3, 1]]
+    for wrong in ([3], [[1, 2, 3]], [[0.5, 1.0]], [[-1, 2]]):
+        with pytest.raises(DataError, match="pairs of nodes of the graph that lies with the model"):
+            take_inputs(wrong, schema=schema)
+    with pytest.raises(DataError, match=r"data.graph.pairs: edge 0 names node 9"):
+        open_with(tmp_path, {**PAIRS, "who": PAIRS["who"] + 9}, graph={"pairs": "who"}, split=THREE)
+
+
+def test_pairs_are_rows_of_a_table_with_a_target_of_their_own(tmp_path):
+    (tmp_path / "who.csv").write_text("from,to,how,w\nn0,n5,u,1\nn1,n1,v,2\nn2,n4,u,3\n")
+    graph = {"nodes": "name", "pairs": "who.csv"}
+    found = open_tables(
+        tmp_path, graph, target="how", weight="w", split={**THREE, "train": [0, 1], "val": [2]}
+    )
+    assert found.records.x.numbers.tolist() == [[0, 5], [1, 1], [2, 4]]
+    assert found.records.y.tolist() == ["u", "v", "u"] and found.records.weight.tolist() == [1, 2, 3]
+    assert found.features == ("group", "a", "b", "y") and found.target == "how"
+    (tmp_path / "who.csv").write_text("from,to,how\nn0,n9,u\n")
+    with pytest.raises(DataError, match=r"data.graph.pairs: row 0 of who.csv names the node 'n9'"):
+        open_tables(tmp_path, graph, target="how", split={**THREE, "train": [0, 1], "val": [2]})
 
 
 def test_operators_are_fitted_on_the_nodes_of_train_and_applied_to_all(tmp_path):

@@ -146,6 +146,8 @@ MODELS = {
     "sage of graphs": {**GRAPH, "convolution": "sage", "normalization": "layer"},
     "gat of graphs": {**GRAPH, "convolution": "gat", "heads": 4},
     "gin of graphs with batch norm": {**GRAPH, "convolution": "gin", "normalization": "batch"},
+    "gcn of pairs": {**NODE, "input": "pair", "input_shape": [2], "convolution": "gcn"},
+    "sage of arrows": {**NODE, "input": "arrow", "input_shape": [2], "convolution": "sage"},
     "embedding of nodes": {
         **NODE,
         "convolution": "sage",
@@ -162,6 +164,8 @@ def make_records(model, count=6, seed=0):
     shape = model["input_shape"]
     if model.get("input") == "node":
         return numbers.permutation(NODES)[:count, None].astype(np.int32)
+    if model.get("input") in ("pair", "arrow"):
+        return numbers.permuted(np.tile(np.arange(NODES), (count, 1)), axis=1)[:, :2].astype(np.int32)
     if model.get("input") == "graph":
         return pad(make_graphs(count, seed=seed))
     if "vocabulary_size" in model:

@@ -12,6 +12,7 @@ from trainwright.spec.model_settle import settle_model
 
 GNN = {"architecture": "gnn"}
 NODE = {"graph": "node", "node_features": 5, "input_shape": (1,)}
+PAIR = {**NODE, "graph": "pair", "input_shape": (2,)}
 GRAPH = {"graph": "graph", "node_features": 5, "input_shape": (9, 10)}
 
 
@@ -28,6 +29,8 @@ def settle(model, facts):
             {"input": "node", "convolution": "gcn", "pooling": None, "node_features": 5, "heads": None},
         ),
         ({}, GRAPH, {"input": "graph", "convolution": "gin", "pooling": "sum", "heads": None}),
+        ({}, PAIR, {"input": "pair", "convolution": "gcn", "pooling": None}),
+        ({}, {**PAIR, "graph": "arrow"}, {"input": "arrow"}),
         ({"convolution": "sage"}, GRAPH, {"convolution": "sage", "pooling": "mean"}),
         ({"convolution": "gin", "pooling": "max"}, GRAPH, {"pooling": "max"}),
         ({"convolution": "gat"}, NODE, {"heads": 8}),
@@ -52,7 +55,10 @@ def test_what_is_open_is_decided_by_what_a_record_is(model, facts, decided):
         ({"node_features": 4}, NODE, "model.node_features: 4 contradicts the data, whose nodes have 5"),
         ({}, {"input_shape": (1,)}, "model.input: it is not known"),
         ({"input": "node"}, {"input_shape": (1,)}, "model.node_features: it is not known"),
-        ({"input": "node"}, {**NODE, "input_shape": (2, 3)}, "model.input_shape: 'node' has 1 axes"),
+        ({"input": "node"}, {**NODE, "input_shape": (2, 3)}, r"model.input_shape: 'node' has \[1\]"),
+        ({}, {**GRAPH, "input_shape": (3,)}, "model.input_shape: 'graph' has two axes"),
+        ({"pooling": "max"}, PAIR, "pooling: it has no meaning for input 'pair'"),
+        ({"hidden_dims": []}, PAIR, "hidden_dims: it has no layers"),
         ({"pooling": "max"}, NODE, "pooling: it has no meaning for input 'node'"),
         ({"hidden_dims": []}, GRAPH, "hidden_dims: it has no layers"),
         ({"heads": 2}, NODE, "heads: it has no meaning for convolution 'gcn'"),
@@ -95,6 +101,7 @@ def test_what_cannot_work_is_a_fault_of_the_model(model, line):
         (GNN, {"graph": {}, "max_length": 3}, "data.max_length: it does not go with data.graph"),
         (GNN, {"graph": {}, "test": {"path": "b.npz"}}, "data.test: it does not go with data.graph; name"),
         (GNN, {"graph": {"ends": ["a"]}}, "data.graph.ends: an edge has two ends"),
+        (GNN, {"graph": {"pairs": "p", "graphs": "g"}}, "data.graph.pairs: with `graphs` each graph is"),
         (GNN, {"graph": {"ends": ["a", "a"]}}, "data.graph.ends: an edge has two ends"),
         (
             GNN,

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from trainwright.base.errors import DataError
 from trainwright.data.inputs import read_inputs
 from trainwright.experiment import resume_run, run_experiment
 from trainwright.model_op import load_model
@@ -13,6 +14,7 @@ from trainwright.spec.read import check_tree
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 
+KINDS = {"nodes": "node", "tables": "node", "pairs": "pair", "graphs": "graph"}
 TRAIN = {"epochs": 4, "batch_size": 64, "optimizer": {"name": "adam", "lr": 0.02}}
 
 
@@ -30,6 +32,17 @@ def nodes(tmp_path):
     x, edges, y = people()
     np.savez(tmp_path / "people.npz", x=x, edges=edges, y=y)
     data = {"path": "people.npz", "graph": {}, "split": {"val": 0.3, "test": 0.3}}
+    return {"name": "people", "data": data, "model": {"architecture": "gnn", "task_type": "classification"}}
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    x, edges, group = people()
+    numbers = np.random.default_rng(4)
+    who = numbers.integers(0, 60, (80, 2))
+    alike = (group[who[:, 0]] == group[who[:, 1]]).astype(int)
+    np.savez(tmp_path / "people.npz", x=x, edges=edges, who=who, y=alike)
+    data = {"path": "people.npz", "graph": {"pairs": "who"}, "split": {"val": 0.3, "test": 0.3}}
     return {"name": "people", "data": data, "model": {"architecture": "gnn", "task_type": "classification"}}
 
 
@@ -71,7 +84,7 @@ def run(tree, folder, backend, **train):
 
 
 @pytest.mark.parametrize("backend", ["torch", "equinox"])
-@pytest.mark.parametrize("kind", ["nodes", "tables", "graphs"])
+@pytest.mark.parametrize("kind", ["nodes", "tables", "pairs", "graphs"])
 def test_a_run_is_recorded_judged_repeated_and_predicts_from_the_store_alone(
     request, tmp_path, kind, backend
 ):
@@ -80,8 +93,8 @@ def test_a_run_is_recorded_judged_repeated_and_predicts_from_the_store_alone(
     assert trained.outcome.kind == "done" and trained.warnings == 0 and trained.scores
     home = tmp_path / "store"
     spec = Registry(Store.open(home)).spec(Registry(Store.open(home)).run(trained.run))
-    assert spec["model"]["input"] == ("graph" if kind == "graphs" else "node")
-    assert spec["model"]["node_features"] == {"nodes": 4, "tables": 4, "graphs": 3}[kind]
+    assert spec["model"]["input"] == KINDS[kind]
+    assert spec["model"]["node_features"] == (3 if kind == "graphs" else 4)
     verdict = reproduce_version(f"{tree['name']}@final", home=home)
     assert verdict.word == "identical", verdict.text()
 
@@ -93,11 +106,17 @@ def test_a_run_is_recorded_judged_repeated_and_predicts_from_the_store_alone(
         found = model([small, large])
         assert found.shape == (2, 1) and np.isfinite(found).all()
         np.testing.assert_allclose(model([small]), found[:1], rtol=1e-5)
+    elif kind == "pairs":
+        who = np.array([[3, 6], [6, 3], [0, 59]])
+        chances = model.outputs(who)["logits"]
+        np.testing.assert_allclose(chances[0], chances[1], rtol=1e-5)
+        with pytest.raises(DataError, match="there is no node 60"):
+            model([[0, 60]])
     else:
         found = model(np.arange(60))
         assert len(np.unique(found)) > 1
         assert (model([7, 3]) == found[[7, 3]]).all()
-        with pytest.raises(Exception, match="there is no node 60, they count from 0 to 59"):
+        with pytest.raises(DataError, match="there is no node 60, they count from 0 to 59"):
             model([60])
 
 

@@ -43,10 +43,9 @@ def predict(
     model = ModelOp.load(open_registry(store), ref, backend=backend)
     records = read_inputs(data, schema=model.schema)
     columns = model.columns(records.x)
-    if isinstance(records.x, Nodes):
-        columns = {"node": records.x.numbers, **columns}
-    elif model.schema.graph is not None and model.schema.graph.graphs is None:
-        columns = {"node": np.asarray(records.x), **columns}
+    if model.schema.graph is not None and model.schema.graph.graphs is None:
+        numbers = np.asarray(records.x.numbers if isinstance(records.x, Nodes) else records.x)
+        columns = {"node": numbers, **columns}  # of a pair, node[0] and node[1]
     if data.is_dir():
         columns = {"file": records.ids, **columns}
     for name, count in model.unseen(records.x).items():

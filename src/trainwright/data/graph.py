@@ -40,11 +40,11 @@ class Graph:
 
 @dataclass(frozen=True, eq=False)
 class Nodes:
-    """Some nodes of one graph, each a record.
+    """Some nodes of one graph, or pairs of its nodes, each a record.
 
     Args:
         graph: The whole of it.
-        numbers: Which nodes, shape `(records,)`.
+        numbers: Which nodes, shape `(records,)`, or which pairs of nodes, shape `(records, 2)`.
 
     Example:
         >>> graph = Graph(np.eye(3), make_arrows(np.array([[0, 1]]), 3))
@@ -78,8 +78,9 @@ class Nodes:
         return len(self) * self.shape[1]
 
     def rows(self) -> Features:
-        """Gives the features of the records, shape `(records, features)`."""
-        found: Features = self.graph.features[self.numbers]
+        """Gives the features of the nodes of the records, of each node of a pair once, shape `(nodes, features)`."""
+        numbers = self.numbers if self.numbers.ndim == 1 else np.unique(self.numbers)
+        found: Features = self.graph.features[numbers]
         return found
 
     def digest(self) -> str:
@@ -205,6 +206,33 @@ class EncodedGraph:
         return all(np.array_equal(one, two) for one, two in pairs)
 
 
+def check_pairs(pairs: Array, count: int, *, at: str = "") -> Numbers:
+    """Gives pairs of node numbers.
+
+    Args:
+        pairs: Shape `(pairs, 2)`.
+        count: How many nodes there are.
+        at: With which messages begin.
+
+    Raises:
+        DataError: If these are no pairs, or name nodes that are not there.
+    """
+    numbers: Any = pairs
+    if numbers.ndim != 2 or numbers.shape[1] != 2 or numbers.dtype.kind not in "iu":
+        raise DataError(
+            f"{at}edges are pairs of node numbers, integers of shape (edges, 2), not {numbers.dtype} of shape "
+            f"{numbers.shape}"
+        )
+    outside = np.argwhere((numbers < 0) | (numbers >= count))
+    if len(outside):
+        edge, end = outside[0].tolist()
+        raise DataError(
+            f"{at}edge {edge} names node {numbers[edge, end]}, nodes are counted from 0 to {count - 1}"
+        )
+    found: Numbers = numbers.astype(np.int64)
+    return found
+
+
 def make_arrows(pairs: Array, count: int, *, directed: bool = False, at: str = "") -> Numbers:
     """Gives the arrows of a graph: each once, without those from a node to itself, sorted by target, then source.
 
@@ -221,19 +249,7 @@ def make_arrows(pairs: Array, count: int, *, directed: bool = False, at: str = "
         >>> make_arrows(np.array([[0, 1], [1, 0], [2, 2]]), 3).tolist()
         [[1, 0], [0, 1]]
     """
-    numbers: Any = pairs
-    if numbers.ndim != 2 or numbers.shape[1] != 2 or numbers.dtype.kind not in "iu":
-        raise DataError(
-            f"{at}edges are pairs of node numbers, integers of shape (edges, 2), not {numbers.dtype} of shape "
-            f"{numbers.shape}"
-        )
-    outside = np.argwhere((numbers < 0) | (numbers >= count))
-    if len(outside):
-        edge, end = outside[0].tolist()
-        raise DataError(
-            f"{at}edge {edge} names node {numbers[edge, end]}, nodes are counted from 0 to {count - 1}"
-        )
-    found = numbers.astype(np.int64)
+    found = check_pairs(pairs, count, at=at)
     if not directed:
         found = np.concatenate([found, found[:, ::-1]])
     found = np.unique(found[found[:, 0] != found[:, 1]][:, ::-1], axis=0)  # sorted by target, then by source

@@ -9,12 +9,12 @@ import numpy as np
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.frame import Frame
-from trainwright.data.graph import Graph, Graphs, Nodes, join_graphs, make_arrows, split_graphs
+from trainwright.data.graph import Graph, Graphs, Nodes, check_pairs, join_graphs, make_arrows, split_graphs
 from trainwright.data.npy import list_npz, read_npz
 from trainwright.data.roles import Raw, Roles, nearest
 from trainwright.data.sequences import Sequences
 from trainwright.data.source import TABLES, find_file, open_table, read_source
-from trainwright.spec.data import GraphSpec
+from trainwright.spec.data import ColumnSpec, GraphSpec
 
 
 def read_graph(path: Path, roles: Roles, graph: GraphSpec) -> Raw:
@@ -49,6 +49,11 @@ def _read_arrays(path: Path, roles: Roles, graph: GraphSpec, where: str) -> Raw:
         raise DataError(f"{roles.at('features')}the features of nodes are a matrix, these are {found}")
     pairs = _array(path, graph.edges, at=f"{where}edges: ")
     arrows = make_arrows(pairs, len(raw.x), directed=graph.directed, at=f"{where}edges: ")
+    if graph.pairs is not None:
+        chosen = _array(path, graph.pairs, at=f"{where}pairs: ")
+        return replace(
+            raw, x=Nodes(Graph(raw.x, arrows), check_pairs(chosen, len(raw.x), at=f"{where}pairs: "))
+        )
     if graph.graphs is None:
         return replace(raw, x=Nodes(Graph(raw.x, arrows), np.arange(len(raw.x))))
     owner = _array(path, graph.graphs, at=f"{where}graphs: ")
@@ -62,6 +67,9 @@ def _read_tables(path: Path, roles: Roles, graph: GraphSpec, where: str) -> Raw:
     names, owner = (
         _column(table, getattr(graph, role), at=f"{where}{role}: ") for role in ("nodes", "graphs")
     )
+    of_pairs = roles
+    if graph.pairs is not None:  # whose own table has all but the features
+        roles = replace(roles, target=None, weight=None, id=None, by=None)
     others = {*roles.targets, roles.weight, roles.id, roles.by}
     own = [name for name in (graph.nodes, graph.graphs) if name is not None and name not in others]
     raw = read_table(replace(table, arrow=table.arrow.drop_columns(own)), roles)
@@ -72,8 +80,24 @@ def _read_tables(path: Path, roles: Roles, graph: GraphSpec, where: str) -> Raw:
             f"{where.replace('graph.', '') or ''}missing: {raw.left_out} nodes lack a value, and a node cannot be "
             "left out, for its edges would lead nowhere; fill the values in"
         )
-    pairs = _read_edges(find_file(graph.edges, path.parent, at=f"{where}edges: "), graph, names, where)
+    pairs = _read_ends(
+        open_table(_beside(path, graph.edges, f"{where}edges: ")), graph, names, where, "edges"
+    )
     arrows = make_arrows(pairs, len(raw.x), directed=graph.directed, at=f"{where}edges: ")
+    if graph.pairs is not None:
+        asked = open_table(_beside(path, graph.pairs, f"{where}pairs: "), of_pairs)
+        chosen = _read_ends(asked, graph, names, where, "pairs")
+        chosen = check_pairs(chosen, len(raw.x), at=f"{where}pairs: ")
+        ends = graph.ends or list(asked.columns[:2])
+        # Names of nodes are features of no kind; any that reads every name will do.
+        plain = [ColumnSpec(name=one, role="feature", kind="categorical") for one in ends]
+        said = read_table(asked, replace(of_pairs, features=ends, columns=plain))
+        if said.numbers is not None:
+            raise DataError(
+                f"{where}pairs: {said.left_out} pairs lack a value; leave them out of {asked.name}"
+            )
+        parts = {name: getattr(said, name) for name in ("y", "weight", "ids", "by", "target")}
+        return replace(raw, x=Nodes(Graph(raw.x, arrows), chosen), **parts)
     if owner is None:
         return replace(raw, x=Nodes(Graph(raw.x, arrows), np.arange(len(raw.x))))
     numbers = np.unique(owner, return_inverse=True)[1].reshape(-1)
@@ -84,17 +108,21 @@ def _read_tables(path: Path, roles: Roles, graph: GraphSpec, where: str) -> Raw:
     return replace(raw, x=split_graphs(raw.x, numbers, arrows, at=f"{where}graphs: "), **of_graphs)
 
 
-def _read_edges(path: Path, graph: GraphSpec, names: Array | None, where: str) -> Array:
-    """Gives pairs of node numbers from a table of edges."""
-    if path.suffix.lower() not in TABLES:
-        raise DataError(f"{where}edges: {path.name} is no table; known types: {', '.join(TABLES)}")
-    table = open_table(path)
+def _beside(path: Path, name: str, at: str) -> Path:
+    found = find_file(name, path.parent, at=at)
+    if found.suffix.lower() not in TABLES:
+        raise DataError(f"{at}{found.name} is no table; known types: {', '.join(TABLES)}")
+    return found
+
+
+def _read_ends(table: Any, graph: GraphSpec, names: Array | None, where: str, role: str) -> Array:
+    """Gives pairs of node numbers from a table of edges, or of the pairs that are records."""
     ends = graph.ends or list(table.columns[:2])
     if len(ends) < 2:
-        raise DataError(f"{where}edges: {path.name} has one column; an edge has two ends")
+        raise DataError(f"{where}{role}: {table.name} has one column; an edge has two ends")
     columns = [_column(table, one, at=f"{where}ends: ") for one in ends]
     if names is None:
-        return np.stack([_numbers(one, f"{where}edges: {path.name}") for one in columns], axis=1)
+        return np.stack([_numbers(one, f"{where}{role}: {table.name}") for one in columns], axis=1)
     known, count = np.unique(names, return_counts=True)
     if len(known) < len(names):
         twice: Any = known[count > 1][0]
@@ -111,8 +139,8 @@ def _read_edges(path: Path, graph: GraphSpec, names: Array | None, where: str) -
         places = np.searchsorted(known, values).clip(max=len(known) - 1)
         absent = np.flatnonzero(known[places] != values)
         if len(absent):
-            text = f"edge {absent[0]} of {path.name} names the node {values[absent[0]].item()!r}, which is not there"
-            raise DataError(f"{where}edges: {text} ({len(absent)} such ends in {name!r})")
+            text = f"row {absent[0]} of {table.name} names the node {values[absent[0]].item()!r}, which is not there"
+            raise DataError(f"{where}{role}: {text} ({len(absent)} such ends in {name!r})")
         found.append(order[places])
     return np.stack(found, axis=1)
 

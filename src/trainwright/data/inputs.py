@@ -154,11 +154,18 @@ def _node_numbers(value: Any, schema: InputSchema, *, at: str = "") -> Array:
     numbers = np.asarray(value)
     if schema.graph is None or schema.graph.graphs is not None:
         raise DataError(f"{at}each record is a graph, with edges; bring features and edges")
-    if numbers.ndim == 2 and numbers.shape[1] == 1:
+    axes = 1 if schema.graph.pairs is None else 2
+    if numbers.ndim == 2 and axes == 1 and numbers.shape[1] == 1:
         numbers = numbers[:, 0]
-    if numbers.ndim != 1 or numbers.dtype.kind not in "iu" or (len(numbers) and numbers.min() < 0):
+    if (
+        numbers.ndim != axes
+        or numbers.shape[1:] != (2,) * (axes - 1)
+        or numbers.dtype.kind not in "iu"
+        or (len(numbers) and numbers.min() < 0)
+    ):
         raise DataError(
-            f"{at}nodes of the graph that lies with the model are asked for by their numbers, integers from 0, not "
+            f"{at}{'pairs of nodes' if axes == 2 else 'nodes'} of the graph that lies with the model are asked for by "
+            f"their numbers, integers from 0, not "
             f"{numbers.dtype} of shape {numbers.shape}"
         )
     return numbers

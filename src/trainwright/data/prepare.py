@@ -127,7 +127,7 @@ class Preparation:
 
     def _features(self, x: Features) -> Array:
         if isinstance(x, Nodes):
-            return np.ascontiguousarray(x.numbers[:, None], dtype=np.int32)
+            return np.ascontiguousarray(x.numbers.reshape(len(x), -1), dtype=np.int32)
         if isinstance(x, Graphs):
             assert self.length is not None and self.slots is not None
             largest = max(self.length, x.largest)

@@ -73,7 +73,7 @@ def _check_can_be_rebuilt(design: Design) -> None:
     why = {
         "token ids are no quantities": design.input == "tokens",
         "category codes are no quantities": any(design.categories),
-        "the edges of a graph are no quantities": design.input in ("node", "graph"),
+        "the edges of a graph are no quantities": design.node_features > 0,
         "the padding of ragged records would be rebuilt too": design.ragged,
     }
     for reason, holds in why.items():

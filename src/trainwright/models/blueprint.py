@@ -56,6 +56,7 @@ Kind = Literal[
     "node_norm",
     "pool_nodes",
     "pick",
+    "join_pair",
 ]
 
 

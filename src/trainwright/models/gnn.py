@@ -13,14 +13,14 @@ from trainwright.models.draft import Draft
 
 
 def draw_gnn(draft: Draft, design: Design) -> None:
-    """Draws convolutions over edges; then one more for the answer of each node, or the answer of each graph.
+    """Draws convolutions over edges; then one more for the answer of each node, or a dense layer for a pair or graph.
 
     Source:
         Kipf and Welling, Semi-Supervised Classification with Graph Convolutional Networks, 2017 (`gcn`); Hamilton et
         al., Inductive Representation Learning on Large Graphs, 2017 (`sage`, its mean); Velickovic et al., Graph
         Attention Networks, 2018 (`gat`); Xu et al., How Powerful are Graph Neural Networks?, 2019 (`gin`).
     """
-    nodes = design.input == "node"
+    nodes = design.input != "graph"
     options = {"features": design.node_features, "convolution": design.convolution}
     if nodes:
         draft.add("nodes", "nodes", **options)
@@ -31,12 +31,16 @@ def draw_gnn(draft: Draft, design: Design) -> None:
     for number, width in enumerate(design.hidden_dims):
         _draw_stage(draft, design, number=number, width=width)
     draft.drop("dropout_output", design.dropout, shared=nodes)
-    if nodes:
+    if design.input == "node":
         _convolve(draft, design, name="output", width=design.outputs, heads=1, bias=True)
         draft.add("pick", "pick")
         return
-    draft.add("pool_nodes", "pool", how=design.pooling)
-    draft.shape = (draft.shape[-1],)
+    if nodes:
+        draft.add("join_pair", "join", ordered=design.input == "arrow")
+        draft.shape = (2 * draft.shape[-1],)
+    else:
+        draft.add("pool_nodes", "pool", how=design.pooling)
+        draft.shape = (draft.shape[-1],)
     draft.dense("output", design.outputs, bias=True)
 
 
@@ -87,7 +91,7 @@ def weigh_arrows(source: Array, target: Array, count: int, *, convolution: str) 
 
 
 def _draw_stage(draft: Draft, design: Design, *, number: int, width: int) -> None:
-    before, nodes = draft.shape, design.input == "node"
+    before, nodes = draft.shape, design.input != "graph"
     bias = design.normalization != "batch"
     if design.residual:
         draft.add("keep", f"skip_{number}")

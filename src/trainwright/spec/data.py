@@ -199,6 +199,13 @@ def _two_ends(graph: Any) -> Iterator[Broken]:
         yield Broken(("ends",), "an edge has two ends; write the names of two columns")
 
 
+def _one_kind_of_record(graph: Any) -> Iterator[Broken]:
+    if graph.pairs is not None and graph.graphs is not None:
+        yield Broken(
+            ("pairs",), "with `graphs` each graph is a record, with `pairs` each pair; keep one of the two"
+        )
+
+
 class GraphSpec(Part):
     """Edges between nodes: the records are the nodes of one graph, or each record is a graph of its own.
 
@@ -212,15 +219,20 @@ class GraphSpec(Part):
         graphs: The array or column that says of each node which graph it belongs to; .npz: numbers from 0. Each graph
             is then a record: arrays of target, weight and id hold one value per graph, and columns the same value in
             all its rows. Left out, each node is a record.
-        directed: Whether an edge leads from its first node to its second only. Otherwise it leads both ways.
+        pairs: Where each record is a pair of nodes: .npz: name of the array of pairs, shape `(records, 2)`; tables:
+            another table beside that of the nodes, with `ends` and a row for each record, whose columns are the target,
+            weight and id. They need not be edges, and edges that tell the answer must not be among `edges`.
+        directed: Whether an edge leads from its first node to its second only, and whether the order of the two nodes
+            of a record counts. Otherwise edges lead both ways.
     """
 
-    rules: ClassVar[tuple[Rule, ...]] = (_two_ends,)
+    rules: ClassVar[tuple[Rule, ...]] = (_two_ends, _one_kind_of_record)
 
     edges: str = "edges"
     ends: list[str] | None = None
     nodes: str | None = None
     graphs: str | None = None
+    pairs: str | None = None
     directed: bool = False
 
 

@@ -29,8 +29,9 @@ class ModelSpec(Part):
             the target's values.
         input: What a record is. `vector`: features without order. `sequence`: (length,) or (channels, length).
             `image`: (height, width) or (channels, height, width). `tokens`: ids (length,), 0 is padding. `columns`: a
-            table's row, each column a token. `node`: a node of one graph. `graph`: a graph. `auto` goes by the data and
-            the shape: two axes are taken for (channels, length) when the first is at most 16, otherwise for an image.
+            table's row, each column a token. `node`: a node of one graph. `pair`, `arrow`: two of its nodes,
+            in either order or in theirs. `graph`: a graph. `auto` goes by the data and the shape: two axes are taken
+            for (channels, length) when the first is at most 16, otherwise for an image.
         input_shape: Shape of one record without the batch axis. Left out, it is taken from the data.
         input_dim: For tables, instead of `input_shape`: the number of features.
         output_dim: Number of classes, of labels, of regression targets or of output channels; for an embedding its
@@ -53,7 +54,7 @@ class ModelSpec(Part):
             other fields, and is `patch` without them.
         patch_size: Positions of a patch along each axis; `auto` is the least power of two that leaves at most 64.
         stride: Of the stem's convolution; 2 unless given.
-        convolution: Of a gnn: `gcn`, `sage`, `gat` or `gin`; `auto` is `gcn` for nodes and `gin` for graphs.
+        convolution: Of a gnn: `gcn`, `sage`, `gat` or `gin`; `auto` is `gin` for graphs, otherwise `gcn`.
         pooling: How a gnn makes one vector of the nodes of a graph: `mean`, `sum` or `max`; `auto` is `sum` with
             `gin`, otherwise `mean`.
         node_features: Features of each node of a graph; taken from the data.
@@ -71,7 +72,9 @@ class ModelSpec(Part):
     task_type: Literal["classification", "multi_label", "segmentation", "regression", "embedding"] | Auto = (
         "auto"
     )
-    input: Literal["vector", "sequence", "image", "tokens", "columns", "node", "graph"] | Auto = "auto"
+    input: (
+        Literal["vector", "sequence", "image", "tokens", "columns", "node", "pair", "arrow", "graph"] | Auto
+    ) = "auto"
     input_shape: list[Count] | Auto = "auto"
     input_dim: Count | None = None
     output_dim: Count | Auto = "auto"

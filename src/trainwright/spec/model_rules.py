@@ -26,7 +26,7 @@ MEANT_FOR: Mapping[str, tuple[str, ...]] = {
 }
 
 
-GRAPHS = ("node", "graph")
+GRAPHS = ("node", "pair", "arrow", "graph")
 
 
 def is_given(value: Any) -> bool:
@@ -168,7 +168,7 @@ def style_goes_with_architecture(model: Any) -> Iterator[Broken]:
             yield Broken(("residual",), "a transformer's blocks are residual; leave it out")
     if model.architecture == "unet" and model.residual is True:
         yield Broken(("residual",), "a unet has skips of its own, between its halves; leave it out")
-    needs_layers = model.architecture in ("transformer", "unet") or model.input == "graph"
+    needs_layers = model.architecture in ("transformer", "unet") or model.input in ("pair", "arrow", "graph")
     if widths == [] and (needs_layers or model.residual is True):
         yield Broken(("hidden_dims",), "it has no layers; write at least one width")
     if is_given(widths) and 1 in widths and model.normalization == "layer":
@@ -185,10 +185,9 @@ def fields_go_with_convolution(model: Any) -> Iterator[Broken]:
     if is_given(model.heads) and model.convolution not in ("gat", "auto"):
         text = f"it has no meaning for convolution {model.convolution!r}; leave it out, or write convolution: gat"
         yield Broken(("heads",), text)
-    if is_given(model.pooling) and model.input == "node":
-        yield Broken(
-            ("pooling",), "it has no meaning for input 'node', each node has its answer; leave it out"
-        )
+    if is_given(model.pooling) and model.input in ("node", "pair", "arrow"):
+        text = f"it has no meaning for input {model.input!r}, only graphs are pooled; leave it out"
+        yield Broken(("pooling",), text)
 
 
 def heads_divide_widths(model: Any) -> Iterator[Broken]:

@@ -42,7 +42,7 @@ def settle_model(
         vocabulary_size: The largest token id of the data plus one.
         categories: For each column 0 if it is numeric, otherwise the number of its categories.
         task_type: What the data say; without it, the spec's own.
-        graph: What a record is, `node` or `graph`, where there are edges.
+        graph: What a record is, `node`, `pair`, `arrow` or `graph`, where there are edges.
         node_features: Of each node, where there are edges.
 
     Raises:
@@ -157,9 +157,9 @@ def _graph_kind(spec: ModelSpec, shape: list[int], found: str | None) -> str | N
         text = f"{spec.input!r} contradicts the data, where each record is a {found}"
         raise SpecError(f"model.input: {text}; leave it out to take it from the data")
     kind = found or spec.input
-    axes = {"node": 1, "graph": 2}.get(kind)
-    if axes is not None and len(shape) != axes:
-        text = f"{kind!r} has {axes} axes, the records have shape {shape}"
+    expected = {"node": [1], "pair": [2], "arrow": [2]}.get(kind)
+    if (shape != expected) if expected is not None else len(shape) != 2:
+        text = f"{kind!r} has {expected or 'two axes'}, the records have shape {shape}"
         raise SpecError(f"model.input_shape: {text}; leave it out to take it from the data")
     return kind
 
@@ -172,7 +172,7 @@ def _graph_fields(spec: ModelSpec, kind: str, found: int | None, widths: list[in
         return {name: None if value == "auto" else value for name, value in given.items()}
     convolution = given["convolution"]
     if not is_given(convolution):
-        convolution = "gcn" if kind == "node" else "gin"
+        convolution = "gin" if kind == "graph" else "gcn"
     pooling = given["pooling"] if is_given(given["pooling"]) else None
     if kind == "graph" and pooling is None:
         pooling = "sum" if convolution == "gin" else "mean"

@@ -77,7 +77,7 @@ class Facts:
         cuda: Whether torch can use a GPU.
         class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
         has_target: Whether there is a target; only an embedding can do without.
-        graph: What a record is where there are edges: `node` or `graph`.
+        graph: What a record is where there are edges: `node`, `pair`, `arrow` or `graph`.
         node_features: Of each node after preprocessing, where there are edges.
     """
 

@@ -145,6 +145,11 @@ def _pick(x: jax.Array, name: str, options: Options, arrays: Arrays, kept: Kept)
     return x[0][kept["numbers"][:, 0]]
 
 
+def _join_pair(x: jax.Array, name: str, options: Options, arrays: Arrays, kept: Kept) -> jax.Array:
+    one, other = (x[0][kept["numbers"][:, end]] for end in (0, 1))
+    return jnp.concatenate((one, other) if options["ordered"] else (one * other, jnp.abs(one - other)), 1)
+
+
 FUNCTIONS: Mapping[Kind, Function] = {
     "nodes": _nodes,
     "graphs": _graphs,
@@ -154,4 +159,5 @@ FUNCTIONS: Mapping[Kind, Function] = {
     "gin": _gin,
     "pool_nodes": _pool_nodes,
     "pick": _pick,
+    "join_pair": _join_pair,
 }

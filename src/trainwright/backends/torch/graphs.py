@@ -182,6 +182,16 @@ def _pick(name: str, options: Options, tensors: Tensors) -> Step:
     return lambda x, _, kept: x[0].index_select(0, kept["numbers"][:, 0].long())
 
 
+def _join_pair(name: str, options: Options, tensors: Tensors) -> Step:
+    ordered = options["ordered"]
+
+    def join(x: Tensor, training: bool, kept: Kept) -> Tensor:
+        one, other = (x[0].index_select(0, kept["numbers"][:, end].long()) for end in (0, 1))
+        return torch.cat((one, other) if ordered else (one * other, (one - other).abs()), 1)
+
+    return join
+
+
 MAKERS: Mapping[Kind, Callable[[str, Options, Tensors], Step]] = {
     "nodes": _nodes,
     "graphs": _graphs,
@@ -192,4 +202,5 @@ MAKERS: Mapping[Kind, Callable[[str, Options, Tensors], Step]] = {
     "node_norm": _node_norm,
     "pool_nodes": _pool_nodes,
     "pick": _pick,
+    "join_pair": _join_pair,
 }
