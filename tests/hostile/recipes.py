@@ -128,7 +128,11 @@ def make_zip(members, method="stored", comment="", patch=()):
 def make_zip_of(member, size, method="deflated", header="array", name="x.npy"):
     """One member that unpacks to zeros."""
     made = io.BytesIO()
-    with zipfile.ZipFile(made, "w", METHODS[method]) as archive, archive.open(name, "w") as file:
+    large = size >= zipfile.ZIP64_LIMIT
+    with (
+        zipfile.ZipFile(made, "w", METHODS[method]) as archive,
+        archive.open(name, "w", force_zip64=large) as file,
+    ):
         if header == "array":
             fields = {"descr": "<f8", "fortran_order": False, "shape": (size // 8,)}
             np.lib.format.write_array_header_1_0(file, fields)
