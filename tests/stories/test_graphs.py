@@ -149,7 +149,7 @@ def test_the_edges_are_what_it_learns_from(nodes, tmp_path):
     scores = {}
     for name, some in (("right", edges), ("wrong", np.random.default_rng(3).permutation(edges.ravel()))):
         np.savez(tmp_path / "people.npz", x=np.eye(60), edges=some.reshape(-1, 2), y=y)
-        found = run({**nodes, "name": name}, tmp_path, "equinox", epochs=40)
+        found = run({**nodes, "name": name}, tmp_path, "equinox", epochs=25)
         scores[name] = found.scores["test/accuracy"]["value"]
     assert scores["right"] > 0.8 and scores["wrong"] < 0.6
 
