@@ -270,6 +270,16 @@ def test_records_of_one_time_are_on_one_side_of_every_boundary(times, val, test)
     assert sum(map(len, order)) == len(times)
 
 
+def test_each_split_gets_a_time_where_there_are_enough():
+    times = np.repeat([0, 1, 2], [8, 1, 1])  # the last two times would be nearer to the fraction of test
+    splits = split_by(times, method="time", val=0.2, test=0.4)
+    assert {name: times[part].tolist() for name, part in splits.items()} == {
+        "test": [2],
+        "val": [1],
+        "train": [0] * 8,
+    }
+
+
 def test_a_tie_goes_to_the_side_that_is_nearer_to_the_fraction():
     times = np.repeat([1, 2, 3], [5, 3, 2])  # the last 2 or the last 5 of 10
     assert len(split_by(times, method="time", val=0.3)["val"]) == 2

@@ -94,20 +94,23 @@ def choose_groups(groups: Indices, fraction: float, *, order: Indices, leave: in
     return np.isin(groups, taken)
 
 
-def choose_latest(times: Array, fraction: float) -> Chosen:
+def choose_latest(times: Array, fraction: float, *, leave: int = 1) -> Chosen:
     """Marks the latest records; records of one time are on one side of the boundary, whichever is nearer.
 
     Args:
         times: When each record was made, in any unit.
-        fraction: Of all records; at least one time is chosen and at least one is left.
+        fraction: Of all records; at least one time is chosen.
+        leave: How many times are left at least, if there are as many; one in any case.
 
     Example:
         >>> choose_latest(np.array([3, 1, 3, 2]), 0.25)
         array([ True, False,  True, False])
     """
     place, counts = np.unique(times, return_inverse=True, return_counts=True)[1:]
-    after = np.cumsum(counts[::-1])[:-1]  # records chosen if the last 1, 2, ... times are
-    if not len(after):
+    after = np.cumsum(counts[::-1])[
+        : max(1, len(counts) - leave)
+    ]  # records chosen if the last 1, 2, ... times are
+    if len(counts) == 1:
         return np.zeros(len(times), dtype=np.bool_)
     last = 1 + int(np.argmin(np.abs(after - _rounded(fraction * len(times)))))
     chosen: Chosen = place.reshape(-1) >= len(counts) - last

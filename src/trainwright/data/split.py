@@ -186,7 +186,7 @@ def _times(by: Array, name: str) -> Array:
 
 def _choose(spec: SplitSpec, keys: Indices, fraction: float, task_type: str, *, leave: int) -> Chosen:
     if spec.method == "time":
-        return choose_latest(keys, fraction)
+        return choose_latest(keys, fraction, leave=leave)
     if spec.method in ("grouped", "grouped_kfold"):
         return choose_groups(keys, fraction, order=random_groups(keys, seed=spec.seed), leave=leave)
     return choose_records(keys, fraction, keep=1 if task_type in CLASSES else 0)
