@@ -144,7 +144,13 @@ KINDS = {
 COMPANIES = [[3, 3], [3, 0], [0, 3], [5, 1, 3], [3, 5, 1], [*range(15, -1, -1)]]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param(kind, marks=pytest.mark.slow if kind in ("attention", "64 wide") else [])
+        for kind in KINDS
+    ],
+)
 def test_a_member_has_the_same_bits_in_any_company_of_two_or_more(kind):
     make, clock = KINDS[kind], EverySteps(5, end=8)
     states = []

@@ -98,7 +98,11 @@ def small(lab):
 
 @pytest.mark.parametrize(
     ("path", "target", "backend"),
-    [("x.npy", "y.npy", "torch"), ("d.npz", "y", "equinox"), ("t.parquet", "y", "torch")],
+    [
+        pytest.param("x.npy", "y.npy", "torch", marks=pytest.mark.slow),
+        ("d.npz", "y", "equinox"),
+        ("t.parquet", "y", "torch"),
+    ],
 )
 def test_a_run_ends_in_the_same_weights_and_scores_whether_its_data_are_in_memory_or_not(
     small, run, path, target, backend

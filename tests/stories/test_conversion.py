@@ -9,12 +9,13 @@ from stories.conftest import Lab
 from trainwright import conversion, model_op
 from trainwright.base.errors import BackendError, SpecError, StoreError
 from trainwright.conversion import DIFFERENCE, convert_model
-from trainwright.experiment import resume_run
+from trainwright.experiment import resume_run, run_experiment
 from trainwright.model_op import load_model
 from trainwright.registering import find_recorded
 from trainwright.report.page import render_run
 from trainwright.reproduce import reproduce_version
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.read import read_experiment
 from trainwright.store.fsck import check
 from trainwright.store.lineage import lineage, prov_json
 from trainwright.store.registry import Registry
@@ -136,3 +137,34 @@ def test_without_the_backend_that_trained_it_nothing_is_compared_and_that_is_sai
     assert made.difference is None
     (note,) = lab.registry.notes(made.run)
     assert note.level == "warning" and "were not compared" in note.text
+
+
+GRAPHS = """
+name: people
+data: {{path: people.npz, graph: {{{graph}}}, split: {{val: 0.3}}}}
+model: {{architecture: gnn, task_type: classification, hidden_dims: [6]}}
+train: {{backend: torch, epochs: 2, optimizer: {{name: adam, lr: 1e-2}}}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("graph", "arrays"),
+    [
+        ("edges: edges", {"y": np.arange(40) % 2}),
+        ("edges: edges, graphs: g", {"y": np.arange(10) % 2, "g": np.repeat(np.arange(10), 4)}),
+    ],
+    ids=["nodes", "graphs"],
+)
+def test_a_graph_network_is_converted_with_its_graph(tmp_path, graph, arrays):
+    numbers = np.random.default_rng(0)
+    first = np.arange(40)
+    edges = np.stack([first, first // 4 * 4 + (first + 1) % 4], axis=1)
+    np.savez(tmp_path / "people.npz", x=numbers.normal(size=(40, 3)), edges=edges, **arrays)
+    (tmp_path / "people.yaml").write_text(GRAPHS.format(graph=graph))
+    document = read_experiment(tmp_path / "people.yaml")
+    home = tmp_path / "store"
+    run_experiment(document.experiment, folder=tmp_path, home=home)
+    made = convert_model("people@final", backend="equinox", home=home)
+    assert 0.0 < made.difference < 1e-5
+    with pytest.raises(BackendError, match="keras-torch has no 'gnn'; name another backend"):
+        convert_model("people@final", backend="keras-torch", home=home)

@@ -37,7 +37,7 @@ def test_early_stopping_stops_and_says_why(lab):
     assert lab.json("reproduce", trained["run"], "-q")["verdict"] == "identical"
 
 
-@pytest.mark.parametrize("backend", ["torch", "equinox"])
+@pytest.mark.parametrize("backend", ["torch", pytest.param("equinox", marks=pytest.mark.slow)])
 def test_a_plateau_cuts_the_rate_and_is_resumed_exactly(lab, backend):
     lab.write(backend=backend, epochs=20)
     plateau = "train.schedule={name: plateau, patience: 2, factor: 0.3}"

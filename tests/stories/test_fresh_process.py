@@ -40,7 +40,8 @@ print(*(name for name in ("torch", "jax") if name in sys.modules))
 
 
 @pytest.mark.parametrize(
-    ("backend", "other"), [("torch", "jax"), ("equinox", "torch"), ("keras-jax", "torch")]
+    ("backend", "other"),
+    [("torch", "jax"), ("equinox", "torch"), pytest.param("keras-jax", "torch", marks=pytest.mark.slow)],
 )
 def test_predictions_are_equal_bit_for_bit(lab, tmp_path, backend, other):
     if backend.startswith("keras") and not installed("keras"):

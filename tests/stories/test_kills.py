@@ -1,11 +1,10 @@
-"""A training run killed 50 times loses nothing it acknowledged and ends where it would have ended."""
+"""A training run killed again and again loses nothing it acknowledged and ends where it would have ended."""
 
 import random
 import re
 
 import pytest
 
-KILLS = 50
 EPOCHS, EVERY = 400, 4  # 3200 steps, 800 checkpoints
 
 # Each way dies at the n-th checkpoint of its process, inside the named act.
@@ -63,7 +62,8 @@ main()
 
 
 @pytest.mark.timeout(900)
-def test_fifty_kills_lose_no_acknowledged_checkpoint(lab, monkeypatch):
+@pytest.mark.parametrize("kills", [15, pytest.param(50, marks=pytest.mark.slow)])
+def test_kills_lose_no_acknowledged_checkpoint(lab, monkeypatch, kills):
     more = f"  callbacks:\n    - {{use: Checkpoint, args: {{every_n_steps: {EVERY}, keep_last: null}}}}\n"
     lab.write(epochs=EPOCHS, more=more)
     # In a store of its own: equal objects would be there already and never be written again.
@@ -71,7 +71,7 @@ def test_fifty_kills_lose_no_acknowledged_checkpoint(lab, monkeypatch):
     undisturbed = lab.run("--store", apart)
     dice = random.Random(0)
     acknowledged, inside, after_first, run = set(), dict.fromkeys(WAYS, 0), 0, None
-    for number in range(KILLS):
+    for number in range(kills):
         way = list(WAYS)[number % len(WAYS)]
         later = dice.randint(2, 12)
         monkeypatch.setenv("LATER", str(later))
@@ -97,7 +97,7 @@ def test_fifty_kills_lose_no_acknowledged_checkpoint(lab, monkeypatch):
         if number % 10 == 0:
             assert [one for one in lab.json("fsck") if one["kind"] != "leftover"] == []
 
-    assert after_first >= 30 and min(inside.values()) >= 1, inside
+    assert after_first >= 0.6 * kills and min(inside.values()) >= 1, inside
     finished = lab.json("resume", run, "-q")
     assert finished["weights"] == undisturbed["weights"] and finished["outcome"] == "done"
     faults = [one for one in lab.json("fsck") if one["kind"] != "leftover"]
@@ -119,4 +119,4 @@ def test_fifty_kills_lose_no_acknowledged_checkpoint(lab, monkeypatch):
         for place, one in ((other, undisturbed["run"]), (registry, run))
     ]
     assert history[0] == history[1]
-    print(f"kills {KILLS}, after the first acknowledged checkpoint {after_first}, inside {inside}")
+    print(f"kills {kills}, after the first acknowledged checkpoint {after_first}, inside {inside}")

@@ -49,8 +49,15 @@ train:
 """
 
 
-@pytest.mark.parametrize("backend", ["torch", "equinox"])
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize(
+    ("suffix", "backend"),
+    [
+        ("csv", "torch"),
+        ("parquet", "equinox"),
+        pytest.param("parquet", "torch", marks=pytest.mark.slow),
+        pytest.param("csv", "equinox", marks=pytest.mark.slow),
+    ],
+)
 def test_a_regression_is_measured_in_the_unit_of_its_target_and_weighted(lab, suffix, backend):
     columns = make_columns()
     path = lab.folder / f"table.{suffix}"

@@ -127,7 +127,13 @@ def _check_branch(trial, begin):
         assert trial.json(trial.first, "reproduce", longer["run"], "-q")["verdict"] == "identical"
 
 
-@pytest.mark.parametrize(("name", "backend"), [*zip(MIXED, ["torch", "equinox", "torch"], strict=True)])
+@pytest.mark.parametrize(
+    ("name", "backend"),
+    [
+        pytest.param(name, backend, marks=pytest.mark.slow if backend == "equinox" else [])
+        for name, backend in zip(MIXED, ["torch", "equinox", "torch"], strict=True)
+    ],
+)
 def test_options_together_are_exact(trial, backend, name):
     check(trial(MIXED[name], backend), branches=False)
 

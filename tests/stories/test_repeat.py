@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 
-@pytest.mark.parametrize("backend", ["torch", "equinox"])
+@pytest.mark.parametrize("backend", ["torch", pytest.param("equinox", marks=pytest.mark.slow)])
 def test_every_way_of_running_gives_the_same_weights(lab, backend):
     lab.write(backend=backend)
     first = lab.run()

@@ -20,8 +20,15 @@ def wait_for(process, pattern, count=1):
     raise AssertionError(f"it ended before {pattern!r} was seen {count} times")
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-@pytest.mark.parametrize("backend", ["torch", "equinox"])
+@pytest.mark.parametrize(
+    ("backend", "number"),
+    [
+        ("torch", signal.SIGINT),
+        ("equinox", signal.SIGTERM),
+        pytest.param("torch", signal.SIGTERM, marks=pytest.mark.slow),
+        pytest.param("equinox", signal.SIGINT, marks=pytest.mark.slow),
+    ],
+)
 def test_a_signal_checkpoints_and_exits_130_and_resume_goes_on_exactly(lab, backend, number):
     lab.write(backend=backend, epochs=LONG)
     whole = lab.run()
