@@ -21,10 +21,10 @@ demo: $(VENV)/demo.done  ## train examples/mnist1d/cnn.yaml and show what came o
 	$(BIN)/trainwright run examples/mnist1d/cnn.yaml
 
 test: $(VENV)/dev.done  ## all tests but the slow ones
-	$(BIN)/python -m pytest -m "not slow and not faults" -n $(CPUS)
+	$(BIN)/python -m pytest -m "not slow and not faults" -n $(CPUS) --dist worksteal
 
 test-all: $(VENV)/dev.done  ## the published numbers too
-	$(BIN)/python -m pytest -m "not faults" -n $(CPUS)
+	$(BIN)/python -m pytest -m "not faults" -n $(CPUS) --dist worksteal
 
 test-faults: $(VENV)/dev.done  ## the long campaigns of planted faults: every I/O call, kills, power cuts
 	$(BIN)/python -m pytest -m faults -n $(CPUS)

@@ -297,7 +297,9 @@ class TestLearner:
         np.testing.assert_allclose(alone, learner.predict(x)["logits"], rtol=1e-5, atol=1e-6)
         assert learner.predict(x[:0])["logits"].shape == (0, 3)
 
-    @pytest.mark.parametrize("variant", ["gcn of nodes", "gat of graphs"])
+    @pytest.mark.parametrize(
+        "variant", ["gcn of nodes", pytest.param("gat of graphs", marks=pytest.mark.slow)]
+    )
     def test_accumulated_batches_drop_the_same_and_make_the_step_of_one_large_batch(self, backend, variant):
         plain = {"optimizer": SGD(name="sgd", lr=0.5)}
         small, feed = self.make(backend, variant, batch_size=2, accumulate=2, **plain)

@@ -87,7 +87,12 @@ FILES = {
 LARGER_IS_BETTER = {"accuracy"}
 
 
-@pytest.mark.parametrize("name", FILES)
+SLOW = ("rents.csv", "sensors.csv")  # what they hold, the other three hold too
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow if name in SLOW else []) for name in FILES]
+)
 def test_a_file_becomes_a_model_that_beats_the_answer_without_features(lab, name):
     make, more, metric = FILES[name]
     make(lab.folder / name)

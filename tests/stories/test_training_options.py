@@ -23,7 +23,7 @@ OPTIONS = {
 }
 
 
-@pytest.mark.parametrize("backend", OPTIONS)
+@pytest.mark.parametrize("backend", ["torch", pytest.param("equinox", marks=pytest.mark.slow)])
 def test_a_run_with_many_options_is_repeated_exactly(lab, backend):
     lab.write(backend=backend, more=OPTIONS[backend])
     trained = lab.run()
