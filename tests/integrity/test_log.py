@@ -203,6 +203,12 @@ def test_on_a_disk_that_cannot_be_written_old_pages_are_not_laid_over_new_ones(t
     assert refused > 5
 
 
+def test_a_log_that_cannot_be_read_is_told(tmp_path):
+    (tmp_path / "catalogue.db-wal").mkdir()
+    with pytest.raises(StoreError, match="cannot be read: .*Is a directory.*mend the disk"):
+        find_cut(tmp_path / "catalogue.db-wal")
+
+
 def test_a_log_that_was_cut_off_while_it_was_written_is_no_fault(logged):
     for length in (0, 20, HEADER, HEADER + 10, len(logged.log) - 5, len(logged.log) - WHOLE - 5):
         logged.put(logged.log[:length])

@@ -51,6 +51,9 @@ def find_cut(path: Path) -> Cut | None:
 
     Args:
         path: The log, `catalogue.db-wal`; there may be none.
+
+    Raises:
+        StoreError: If it cannot be read.
     """
     try:
         with path.open("rb") as file:
@@ -58,6 +61,8 @@ def find_cut(path: Path) -> Cut | None:
             return _find_cut(file, header) if len(header) == HEADER else None
     except FileNotFoundError:
         return None
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error}; mend the disk, or put back a copy") from error
 
 
 def _find_cut(file: BinaryIO, header: bytes) -> Cut | None:
