@@ -205,7 +205,7 @@ def test_on_a_disk_that_cannot_be_written_old_pages_are_not_laid_over_new_ones(t
 
 def test_a_log_that_cannot_be_read_is_told(tmp_path):
     (tmp_path / "catalogue.db-wal").mkdir()
-    with pytest.raises(StoreError, match="cannot be read: .*Is a directory.*mend the disk"):
+    with pytest.raises(StoreError, match=r"cannot be read: .*Is a directory.*mend the disk"):
         find_cut(tmp_path / "catalogue.db-wal")
 
 
