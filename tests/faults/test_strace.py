@@ -63,7 +63,9 @@ def inject(matrix, tmp_path, what, number):
     stage = matrix.stage
     stage.clear()
     calls = what.partition(":")[0]
-    played, _ = traced(stage, tmp_path, "-e", f"trace={calls}", "-e", f"inject={what}:when={number}")
+    played, text = traced(stage, tmp_path, "-e", f"trace={calls}", "-e", f"inject={what}:when={number}")
+    # A save is tried again, so a fault may leave no trace but this one.
+    assert "INJECTED" in text or played.code == KILLED, f"{what}: nothing was let fail"
     found = stage.tell()
     wrong = matrix.after_kill(played, found)
     assert wrong == [], (what, number)
@@ -77,5 +79,4 @@ def inject(matrix, tmp_path, what, number):
 @pytest.mark.parametrize("what", INJECTED)
 def test_what_strace_lets_fail_loses_nothing(matrix, tmp_path, what):
     ends = Counter(inject(matrix, tmp_path, what, number) for number in (2, 7, 15))
-    assert set(ends) != {DONE}, "nothing was let fail"
     print(f"STRACE {what}: {dict(ends)}")
