@@ -9,6 +9,7 @@ validates after each epoch; ours run with callbacks, recorded metrics and a chec
 """
 
 import argparse
+import importlib.util
 import json
 import os
 import statistics
@@ -19,8 +20,11 @@ from pathlib import Path
 HERE = Path(__file__).parent
 BASE = "slicing loop"
 SKIPPED = {
-    "cnn": {"bare JAX loop", "trainwright equinox"}
-}  # convolutions in a JAX loop on a CPU: 16 times slower
+    # Convolutions in a JAX loop on a CPU: 16 times slower.
+    "cnn": {"bare JAX loop", "trainwright equinox", "Equinox, step by step"},
+    "transformer": {"Keras, JAX", "Keras, torch"},  # not written by hand
+}
+NEEDS = {"Hugging Face Trainer": "transformers", "skorch": "skorch", "Lightning Trainer": "lightning"}
 ENVIRONMENT = {"NPROC": "1", "OMP_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
 
 
@@ -39,7 +43,8 @@ def measure(workload, contender, core):
 
 def main():
     sys.path.insert(0, str(HERE))
-    from workloads import CONTENDERS, WORKLOADS
+    from contenders import CONTENDERS
+    from workloads import WORKLOADS
 
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -51,7 +56,11 @@ def main():
     core = min(os.sched_getaffinity(0))
     for workload in chosen.workloads:
         names = [
-            n for n in CONTENDERS if n in {BASE, *chosen.contenders} and n not in SKIPPED.get(workload, ())
+            n
+            for n in CONTENDERS
+            if n in {BASE, *chosen.contenders}
+            and n not in SKIPPED.get(workload, ())
+            and (n not in NEEDS or importlib.util.find_spec(NEEDS[n]))
         ]
         found = {name: [] for name in names}
         for number in range(chosen.rounds):

@@ -64,19 +64,21 @@ def inject(matrix, tmp_path, what, number):
     stage.clear()
     calls = what.partition(":")[0]
     played, text = traced(stage, tmp_path, "-e", f"trace={calls}", "-e", f"inject={what}:when={number}")
-    # A save is tried again, so a fault may leave no trace but this one.
-    assert "INJECTED" in text or played.code == KILLED, f"{what}: nothing was let fail"
     found = stage.tell()
     wrong = matrix.after_kill(played, found)
     assert wrong == [], (what, number)
     after = stage.tell(go_on=True)
     assert after == matrix.reference, (what, number)
-    return played.code
+    # A save is tried again, so a fault may leave no trace but strace's own word.
+    return played.code, "INJECTED" in text or played.code == KILLED
 
 
 @pytest.mark.faults
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("what", INJECTED)
 def test_what_strace_lets_fail_loses_nothing(matrix, tmp_path, what):
-    ends = Counter(inject(matrix, tmp_path, what, number) for number in (2, 7, 15))
+    # Calls are counted by thread, and a save has one of its own: the later numbers may never come.
+    tried = [inject(matrix, tmp_path, what, number) for number in (2, 7, 15)]
+    assert any(injected for _, injected in tried), "nothing was let fail"
+    ends = Counter(code for code, _ in tried)
     print(f"STRACE {what}: {dict(ends)}")
