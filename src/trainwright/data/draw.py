@@ -107,9 +107,8 @@ def choose_latest(times: Array, fraction: float, *, leave: int = 1) -> Chosen:
         array([ True, False,  True, False])
     """
     place, counts = np.unique(times, return_inverse=True, return_counts=True)[1:]
-    after = np.cumsum(counts[::-1])[
-        : max(1, len(counts) - leave)
-    ]  # records chosen if the last 1, 2, ... times are
+    most = max(1, len(counts) - leave)
+    after = np.cumsum(counts[::-1])[:most]  # records chosen if the last 1, 2, ... times are
     if len(counts) == 1:
         return np.zeros(len(times), dtype=np.bool_)
     last = 1 + int(np.argmin(np.abs(after - _rounded(fraction * len(times)))))

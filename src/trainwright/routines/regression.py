@@ -11,7 +11,7 @@ from trainwright.base.tree import Array
 from trainwright.routines.period import SplitRoutine, check_extra, check_output
 from trainwright.routines.trained import TrainedOn, trained_on
 from trainwright.spec.losses import OwnLoss
-from trainwright.spec.own_code import make_own_loss
+from trainwright.spec.own_code import make_own_loss, one_per_record
 from trainwright.train.learner import Task
 from trainwright.train.routine import Results, View
 from trainwright.validation.correlation import pearson, spearman
@@ -124,10 +124,7 @@ def _one_loss(outputs: Mapping[str, Array], y: Array, weight: Array | None, trai
 
 def _own_loss(guess: Array, y: Array, weight: Array | None, trained: TrainedOn) -> float:
     each = np.asarray(make_own_loss(OwnLoss.model_validate(trained.options), library="numpy")(guess, y))
-    if each.shape != (len(y),):
-        raise DataError(
-            f"train.loss: the own loss gave numbers of shape {each.shape} for {len(y)} records; give one for each"
-        )
+    one_per_record(each, len(y), error=DataError)
     return float(weighted_mean(each.astype(np.float64), settle_weight(weight, len(y))))
 
 

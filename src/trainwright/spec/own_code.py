@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from trainwright.base.errors import BackendError, TrainwrightError
 from trainwright.spec.build import build
 from trainwright.spec.losses import OwnLoss, parts_of
 from trainwright.spec.optimizer import OwnOptimizer
@@ -30,6 +31,20 @@ def make_own_loss(spec: OwnLoss, *, library: str, has: tuple[str, ...] = ()) -> 
     made = build(Use(use=spec.use, args=spec.args), {}, where="train.loss", has=(library, *has))
     method: Callable[[Any, Any], Any] = getattr(made, library)
     return method
+
+
+def one_per_record(found: Any, count: int, *, error: type[TrainwrightError] = BackendError) -> Any:
+    """Gives back what an own loss said, if it is one number per record.
+
+    Raises:
+        BackendError: Or the `error` asked for, if it is not.
+    """
+    shape = tuple(getattr(found, "shape", ()))
+    if shape != (count,):
+        raise error(
+            f"train.loss: the own loss gave numbers of shape {shape} for {count} records; give one for each"
+        )
+    return found
 
 
 def make_own_optimizer(spec: OwnOptimizer) -> Callable[[Any], Any]:

@@ -11,7 +11,7 @@ from trainwright.base.errors import BackendError
 from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
 from trainwright.models.task import ModelTask
 from trainwright.spec import losses
-from trainwright.spec.own_code import make_own_loss
+from trainwright.spec.own_code import make_own_loss, one_per_record
 
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
 LEAST_MISSED = 1e-12  # a chance, so that its powers have finite gradients
@@ -215,13 +215,7 @@ def own(outputs: Any, y: Any, weight: Weight, *, each: Callable[[Any, Any], Any]
     Raises:
         BackendError: If it does not give one number per record.
     """
-    found, count = each(outputs, y), outputs.shape[0]
-    shape = tuple(getattr(found, "shape", ()))
-    if shape != (count,):
-        raise BackendError(
-            f"train.loss: the own loss gave numbers of shape {shape} for {count} records; give one for each"
-        )
-    return _mean(found, weight)
+    return _mean(one_per_record(each(outputs, y), outputs.shape[0]), weight)
 
 
 def composite(
