@@ -12,6 +12,7 @@ from sqlalchemy import Connection, bindparam, func, select
 from trainwright.base.errors import StaleAttempt, StoreError
 from trainwright.base.jsontext import write_json
 from trainwright.store import tables
+from trainwright.store.prepared import Prepared
 from trainwright.store.records import AttemptRow, ModelRow, RunRow
 from trainwright.store.rows import (
     Values,
@@ -26,7 +27,7 @@ from trainwright.store.rows import (
 )
 
 _LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
-_RUN = select(tables.run).where(tables.run.c.id == bindparam("id"))
+_RUN = Prepared(select(tables.run).where(tables.run.c.id == bindparam("id")))
 
 
 def new_run_id() -> str:
@@ -47,7 +48,7 @@ def require_attempt(connection: Connection, run: str, *, attempt: int) -> None:
         StaleAttempt: If one has.
         StoreError: If the row of the run is damaged or gone.
     """
-    rows = fetch(connection, _RUN, {"id": run})
+    rows = _RUN.rows(connection, {"id": run})
     if not rows:
         raise StoreError(f"the row of run {run} is gone: `trainwright fsck` says what is damaged")
     latest = verify(tables.run, rows[0])["attempt"]

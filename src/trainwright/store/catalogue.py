@@ -16,6 +16,7 @@ from sqlalchemy.pool import QueuePool
 
 from trainwright.base.errors import StoreError
 from trainwright.store.locks import Line
+from trainwright.store.prepared import driver
 from trainwright.store.readonly import ReadOnlyFile
 from trainwright.store.structure import check_structure, record_structure
 from trainwright.store.tables import SCHEMA, metadata
@@ -93,7 +94,7 @@ class Catalogue:
         with (
             self._explained(),
             self._own(self._writers).connect() as connection,
-            self.alone(_driver(connection)),
+            self.alone(driver(connection)),
         ):
             yield connection
 
@@ -356,9 +357,3 @@ def cure_of(error: OSError) -> str:
 
 def _code(error: BaseException) -> int:
     return int(getattr(error, "sqlite_errorcode", 0)) & 0xFF
-
-
-def _driver(connection: Connection) -> sqlite3.Connection:
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    return raw

@@ -12,6 +12,7 @@ from trainwright.base.jsontext import read_json
 from trainwright.store import tables
 from trainwright.store.blobs import Blobs
 from trainwright.store.files import list_files
+from trainwright.store.prepared import Prepared
 from trainwright.store.records import Mode, VersionRow
 from trainwright.store.rows import fetch, overwrite, verify, version_row
 from trainwright.store.store import Store
@@ -37,13 +38,15 @@ class Keep:
 
 _MINE = select(tables.version.c.id).where(tables.version.c.run == bindparam("of"))
 _FINE_TUNED = fine_tunings().subquery()
-_PROTECTED = union(
-    select(tables.tag.c.version).where(tables.tag.c.version.in_(_MINE)),
-    select(tables.run.c.parent).where(tables.run.c.parent.in_(_MINE)),
-    select(_FINE_TUNED.c.id).where(_FINE_TUNED.c.id.in_(_MINE)),
+_PROTECTED = Prepared(
+    union(
+        select(tables.tag.c.version).where(tables.tag.c.version.in_(_MINE)),
+        select(tables.run.c.parent).where(tables.run.c.parent.in_(_MINE)),
+        select(_FINE_TUNED.c.id).where(_FINE_TUNED.c.id.in_(_MINE)),
+    )
 )
-_KEPT = select(tables.version).where(
-    tables.version.c.run == bindparam("of"), tables.version.c.status == "kept"
+_KEPT = Prepared(
+    select(tables.version).where(tables.version.c.run == bindparam("of"), tables.version.c.status == "kept")
 )
 
 
@@ -92,8 +95,8 @@ def leave_tombstones(
     """
     if keep.last is None and keep.best is None:
         return []
-    protected = set(connection.execute(_PROTECTED, {"of": run}).scalars())
-    rows = {row["id"]: row for row in fetch(connection, _KEPT, {"of": run})}
+    protected = {row["version"] for row in _PROTECTED.rows(connection, {"of": run})}
+    rows = {row["id"]: row for row in _KEPT.rows(connection, {"of": run})}
     versions = [version_row(row) for row in rows.values()]
     chosen = choose_collected(versions, keep, metric=metric, mode=mode, protected=protected)
     for row in chosen:

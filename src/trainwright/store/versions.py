@@ -12,22 +12,33 @@ from trainwright.base.errors import StoreError
 from trainwright.base.jsontext import write_json
 from trainwright.store import tables
 from trainwright.store.attempts import require_attempt
+from trainwright.store.prepared import Prepared
 from trainwright.store.records import Mode, RunRow, VersionRow
 from trainwright.store.rows import edge_row, fetch, now_text, seal, tag_row, version_row
 
 _LAST_NUMBER = select(func.max(tables.version.c.number)).where(tables.version.c.model == bindparam("model"))
-_LAST = select(select(func.max(tables.version.c.id)).scalar_subquery(), _LAST_NUMBER.scalar_subquery())
-_TAG = select(tables.tag).where(
-    tables.tag.c.scope == bindparam("scope"), tables.tag.c.name == bindparam("name")
+_LAST = Prepared(
+    select(
+        select(func.max(tables.version.c.id)).scalar_subquery().label("id"),
+        _LAST_NUMBER.scalar_subquery().label("number"),
+    )
 )
-_VERSION = select(tables.version).where(tables.version.c.id == bindparam("id"))
+_TAG = Prepared(
+    select(tables.tag).where(tables.tag.c.scope == bindparam("scope"), tables.tag.c.name == bindparam("name"))
+)
+_VERSION = Prepared(select(tables.version).where(tables.version.c.id == bindparam("id")))
+_NEW_VERSION = Prepared(insert(tables.version))
 _NEW_TAG = insert(tables.tag)
-_MOVE_TAG = _NEW_TAG.on_conflict_do_update(
-    index_elements=["scope", "name"],
-    set_={"version": _NEW_TAG.excluded.version, "digest": _NEW_TAG.excluded.digest},
+_MOVE_TAG = Prepared(
+    _NEW_TAG.on_conflict_do_update(
+        index_elements=["scope", "name"],
+        set_={"version": _NEW_TAG.excluded.version, "digest": _NEW_TAG.excluded.digest},
+    )
 )
-_NUMBERED = select(tables.version).where(
-    tables.version.c.model == bindparam("model"), tables.version.c.number == bindparam("number")
+_NUMBERED = Prepared(
+    select(tables.version).where(
+        tables.version.c.model == bindparam("model"), tables.version.c.number == bindparam("number")
+    )
 )
 _LATEST = (
     select(tables.version)
@@ -70,13 +81,13 @@ def commit_version(connection: Connection, run: RunRow, *, attempt: int, draft: 
         StaleAttempt: If a newer attempt has taken over.
     """
     require_attempt(connection, run.id, attempt=attempt)
-    last_id, last_number = connection.execute(_LAST, {"model": run.model}).one()
+    (last,) = _LAST.rows(connection, {"model": run.model})
     metrics = {name: float(value) for name, value in draft.metrics.items()}
     values = {
-        "id": (last_id or 0) + 1,
+        "id": (last["id"] or 0) + 1,
         "model": run.model,
         # The next of its model: no gaps, and never one used before, collected ones included.
-        "number": (last_number or 0) + 1,
+        "number": (last["number"] or 0) + 1,
         "run": run.id,
         "attempt": attempt,
         "step": draft.step,
@@ -94,7 +105,7 @@ def commit_version(connection: Connection, run: RunRow, *, attempt: int, draft: 
     values = seal(values)
     scope = run_scope(run.id)
     best = tagged_version(connection, scope, name="best")
-    connection.execute(insert(tables.version), values)
+    _NEW_VERSION.rows(connection, values)
     move_tag(connection, scope, name="latest", version=values["id"])
     held = None if best is None else best.metrics[run.best_metric]
     if is_better(metrics.get(run.best_metric), held, mode=run.best_mode):
@@ -116,7 +127,7 @@ def is_better(value: float | None, held: float | None, *, mode: Mode) -> bool:
 
 def move_tag(connection: Connection, scope: str, *, name: str, version: int) -> None:
     """Lets a tag point to a version."""
-    connection.execute(_MOVE_TAG, seal({"scope": scope, "name": name, "version": version}))
+    _MOVE_TAG.rows(connection, seal({"scope": scope, "name": name, "version": version}))
 
 
 def tagged_version(connection: Connection, scope: str, *, name: str) -> VersionRow | None:
@@ -125,7 +136,7 @@ def tagged_version(connection: Connection, scope: str, *, name: str) -> VersionR
     Raises:
         StoreError: If the tag or the version is damaged, or the version is gone.
     """
-    tags = fetch(connection, _TAG, {"scope": scope, "name": name})
+    tags = _TAG.rows(connection, {"scope": scope, "name": name})
     if not tags:
         return None
     number = tag_row(tags[0]).version
@@ -182,6 +193,6 @@ def resume_version(connection: Connection, run: RunRow) -> VersionRow | None:
     return latest
 
 
-def _first(connection: Connection, statement: Any, parameters: Mapping[str, Any]) -> VersionRow | None:
-    rows = fetch(connection, statement, parameters)
+def _first(connection: Connection, statement: Prepared, parameters: Mapping[str, Any]) -> VersionRow | None:
+    rows = statement.rows(connection, parameters)
     return version_row(rows[0]) if rows else None
