@@ -1,3 +1,6 @@
+import sqlite3
+from contextlib import closing
+
 import pytest
 
 from trainwright.base.errors import StaleAttempt, StoreError
@@ -54,3 +57,12 @@ def test_a_reopened_run_says_what_differs(registry, begin, reopen):
     assert (first.inexact, second.inexact) == (None, ["packages.numpy"])
     assert registry.environment(registry.run(run.id)) == {"packages": {}}
     assert (again.attempt, again.id, again.seed) == (2, run.id, 7)
+
+
+def test_a_run_whose_row_is_gone_can_write_nothing(store, begin):
+    run = begin()
+    with closing(sqlite3.connect(store.catalogue.path)) as damaged:
+        damaged.execute("DELETE FROM run")
+        damaged.commit()
+    with pytest.raises(StoreError, match=f"the row of run {run.id} is gone"):
+        run.look("test", "x")

@@ -25,6 +25,7 @@ from trainwright.validation.regression import rmse
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SEEDS = range(5)
 NEIGHBOURS = 5
+BACKENDS = ("torch", "lightning", "equinox", "keras-jax", "keras-torch")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -129,13 +130,26 @@ def test_columns_as_tokens_do_as_well_as_columns_of_numbers(train):
     assert min(reached.values()) >= 0.88
 
 
-def test_concrete_is_predicted_as_well_as_by_monte_carlo_dropout(train):
-    """Gal & Ghahramani, Dropout as a Bayesian Approximation, 2016: 4.93 +- .14 over 20 splits."""
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_backend_reads_mnist1d_as_well_as_published(train, backend):
+    """Greydanus & Kobak, 2024: .94 for their CNN."""
+    scores = [
+        train("mnist1d/cnn.yaml", f"train.backend={backend}", *drawn(seed)).scores["test/accuracy"]["value"]
+        for seed in range(2)
+    ]
+    assert tell(f"mnist1d/cnn.yaml test/accuracy {backend}", scores) >= 0.94
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_backend_predicts_concrete_as_well_as_published(train, backend):
+    """Gal & Ghahramani, 2016: 4.93 over the same 20 splits."""
     errors = [
-        train("concrete/mlp.yaml", f"data.split.seed={split}").scores["test/rmse"]["value"]
+        train("concrete/mlp.yaml", f"train.backend={backend}", f"data.split.seed={split}").scores[
+            "test/rmse"
+        ]["value"]
         for split in range(20)
     ]
-    assert tell("concrete/mlp.yaml RMSE", errors) <= 4.93
+    assert tell(f"concrete/mlp.yaml RMSE {backend}", errors) <= 4.93
 
 
 def test_an_ensemble_is_as_sure_of_concrete_as_it_may_be(train):
