@@ -29,8 +29,8 @@ CPU_S, WALL_S = (
     900,
 )  # well above what the tests of the store take: a mutant that runs out counts as noticed
 _CALM = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
-# A file of the store: its own tests first, then those of the whole room, which a mutant has to pass to survive; not those
-# that look at other processes, which have no mutant, and the longest last.
+# A file of the store: its own tests first, then those of the whole room, which a mutant has to pass to survive, the
+# longest last; not those that look at other processes, which have no mutant.
 _ELSEWHERE, _LONGEST = ("test_readonly", "test_stale", "test_writers"), "test_machine"
 _ROOM = [
     str(path.relative_to(ROOT))
