@@ -178,7 +178,20 @@ def noticed(name: str, file: Path, tree: ast.Module | None, tests: list[str]) ->
             sys.meta_path.insert(0, _Changed(name, file, tree))
         os._exit(
             int(
-                pytest.main(["-x", "-q", "-p", "no:xdist", "-m", "not faults", *_CALM, *dict.fromkeys(tests)])
+                pytest.main(
+                    [
+                        "-x",
+                        "-q",
+                        "-p",
+                        "no:xdist",
+                        "-m",
+                        "not faults",
+                        "-k",
+                        "not process",
+                        *_CALM,
+                        *dict.fromkeys(tests),
+                    ]
+                )
             )
             != 0
         )
