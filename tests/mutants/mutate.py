@@ -28,9 +28,11 @@ CPU_S, WALL_S = (
     200,
     900,
 )  # well above what the tests of the store take: a mutant that runs out counts as noticed
-_CALM = ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
+# What a test sees in another process has no mutant.
+_HOW = ["-x", "-q", "-p", "no:xdist", "-m", "not faults", "-k", "not process"]
+_HOW += ["-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"]
 # A file of the store: its own tests first, then those of the whole room, which a mutant has to pass to survive, the
-# longest last; not those that look at other processes, which have no mutant.
+# longest last; not those that look at other processes.
 _ELSEWHERE, _LONGEST = ("test_readonly", "test_stale", "test_writers"), "test_machine"
 _ROOM = [
     str(path.relative_to(ROOT))
@@ -176,25 +178,7 @@ def noticed(name: str, file: Path, tree: ast.Module | None, tests: list[str]) ->
 
         if tree is not None:
             sys.meta_path.insert(0, _Changed(name, file, tree))
-        os._exit(
-            int(
-                pytest.main(
-                    [
-                        "-x",
-                        "-q",
-                        "-p",
-                        "no:xdist",
-                        "-m",
-                        "not faults",
-                        "-k",
-                        "not process",
-                        *_CALM,
-                        *dict.fromkeys(tests),
-                    ]
-                )
-            )
-            != 0
-        )
+        os._exit(int(pytest.main([*_HOW, *dict.fromkeys(tests)]) != 0))
     end = time.monotonic() + WALL_S
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
