@@ -273,3 +273,11 @@ def test_nothing_is_written_into_a_file_that_is_not_there_any_more(path, fate):
     path.with_name("elsewhere").rename(path)
     add(catalogue, "c")
     assert names(Catalogue(path)) == ["a", "c"]
+
+
+def test_what_python_cannot_decode_is_damage(store):
+    with (
+        pytest.raises(StoreError, match=r"catalogue\.db.*text that is not UTF-8"),
+        store.catalogue.read(),
+    ):
+        b"\xff".decode()
