@@ -123,6 +123,10 @@ def resume_run(
     if epochs is None and row.state in ("done", "stopped"):
         raise StoreError(f"run {row.id} is {row.state}: nothing is left to do; `--epochs N` branches from it")
     recorded = Experiment.model_validate(registry.spec(row))
+    if recorded.ensemble is not None:
+        raise StoreError(
+            f"run {row.id} is an ensemble: run its experiment again; members that are recorded are not trained again"
+        )
     environment = describe_environment(Path(row.folder), experiment=recorded)
     inexact = inexact_fields(registry.environment(row), environment)
     wanted = recorded

@@ -13,7 +13,7 @@ from trainwright.data.dataset import Records
 from trainwright.evaluation.decisions import judge_classes, judge_labels, judge_places
 from trainwright.evaluation.judgement import Judgement
 from trainwright.evaluation.values import judge_embedding, judge_values
-from trainwright.model_op import ModelOp
+from trainwright.ensemble_op import EnsembleOp, Model
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ class Predictions:
         )
 
 
-def predict_records(model: ModelOp, records: Records) -> Predictions:
+def predict_records(model: Model | EnsembleOp, records: Records) -> Predictions:
     """Predicts for records.
 
     Args:
@@ -61,7 +61,7 @@ def predict_records(model: ModelOp, records: Records) -> Predictions:
         DataError: If the records do not fit the model.
     """
     task, outputs = model.schema.task_type, model.outputs(records.x)
-    levels = model.description["model"].get("quantiles")
+    levels = model.levels
     if task != "regression":
         y = model.preparation.encode(records).y
         return Predictions(task, outputs, y, records.weight, model.classes, levels)
