@@ -250,5 +250,7 @@ def _check_together(members: Sequence[Model]) -> Model:
             ("head", first.description["model"]["head"], one.description["model"]["head"]),
         ):
             if mine != other:
-                raise DataError(f"members 0 and {number} do not go together: their {what} are {mine} and {other}")
+                raise DataError(
+                    f"members 0 and {number} do not go together: their {what} are {mine} and {other}"
+                )
     return first

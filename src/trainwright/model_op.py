@@ -368,7 +368,9 @@ def load_version(
     own_code_from(Path(registry.run(version.run).folder))
 
     def load(description: Any, weights: Mapping[str, Array], row: VersionRow) -> ModelOp:
-        return ModelOp(description if backend is None else served_by(description, backend), weights, version=row)
+        return ModelOp(
+            description if backend is None else served_by(description, backend), weights, version=row
+        )
 
     rows = registry.members(version)
     if not rows:

@@ -156,7 +156,9 @@ def test_nan_in_one_member_is_nan(mix):
     assert np.isfinite(np.delete(mixed.logits, 1, axis=0)).all()
 
 
-@pytest.mark.parametrize(("mix", "shape"), [(mix_classes, (3, 4)), (mix_classes, (0, 3, 4)), (mix_labels, (3, 4))])
+@pytest.mark.parametrize(
+    ("mix", "shape"), [(mix_classes, (3, 4)), (mix_classes, (0, 3, 4)), (mix_labels, (3, 4))]
+)
 def test_what_is_no_stack_of_members_is_refused(mix, shape):
     with pytest.raises(DataError, match=r"are not \(members, records"):
         mix(np.zeros(shape))

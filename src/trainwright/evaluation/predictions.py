@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records
+from trainwright.ensemble_op import EnsembleOp, Model
 from trainwright.evaluation.decisions import judge_classes, judge_labels, judge_places
 from trainwright.evaluation.judgement import Judgement
 from trainwright.evaluation.values import judge_embedding, judge_values
-from trainwright.ensemble_op import EnsembleOp, Model
 
 
 @dataclass(frozen=True, slots=True, eq=False)

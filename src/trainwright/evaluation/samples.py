@@ -10,8 +10,8 @@ from trainwright.data.dataset import Records
 from trainwright.data.frame import Frame
 from trainwright.data.graph import Graphs, Nodes
 from trainwright.data.sequences import Sequences
-from trainwright.evaluation.judgement import Judgement
 from trainwright.ensemble_op import EnsembleOp
+from trainwright.evaluation.judgement import Judgement
 from trainwright.model_op import ModelOp
 
 MOST_COLUMNS = 100  # each costs some 20 ms, and nobody reads thousands of parts

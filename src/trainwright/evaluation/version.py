@@ -23,7 +23,9 @@ from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
 
 
-def judge(model: ModelOp | EnsembleOp, records: Records, *, columns: Mapping[str, Array] | None = None) -> Judgement:
+def judge(
+    model: ModelOp | EnsembleOp, records: Records, *, columns: Mapping[str, Array] | None = None
+) -> Judgement:
     """Predicts for records and compares.
 
     Args:

@@ -95,7 +95,9 @@ class Checkpoints:
             listed = list_members(members)
             gone = next((digest for digest in listed.values() if not blobs.has(digest)), None)
             if gone is not None:
-                raise StoreError(f"object {gone} of a member is gone: `trainwright fsck` says what is damaged")
+                raise StoreError(
+                    f"object {gone} of a member is gone: `trainwright fsck` says what is damaged"
+                )
             draft = Draft(
                 step=0,
                 epoch=0,

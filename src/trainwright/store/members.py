@@ -13,6 +13,11 @@ FOLDER = "members"  # in the list: members/0/weights, members/0/operator, member
 KINDS = ("weights", "operator")
 
 
+def weights_path(number: int) -> str:
+    """Says under which path the weights of a member are listed."""
+    return f"{FOLDER}/{number}/weights"
+
+
 def list_members(members: Sequence[VersionRow]) -> dict[str, str]:
     """Names the objects of versions by path, in their order.
 
@@ -40,9 +45,7 @@ def count_members(listed: Mapping[str, str]) -> int:
     return count if wanted == set(listed) else 0
 
 
-def read_members(
-    blobs: Blobs, listed: Mapping[str, str]
-) -> list[tuple[dict[str, Any], dict[str, Array]]]:
+def read_members(blobs: Blobs, listed: Mapping[str, str]) -> list[tuple[dict[str, Any], dict[str, Array]]]:
     """Gives the description and the weights of each member.
 
     Raises:

@@ -13,8 +13,8 @@ from trainwright.store import tables
 from trainwright.store.artifacts import read_artifact, spell_artifact
 from trainwright.store.attempts import find_run
 from trainwright.store.files import list_files, restore_files
-from trainwright.store.members import count_members, read_members
 from trainwright.store.history import attempts_of, visible_artifacts, visible_metrics
+from trainwright.store.members import count_members, read_members
 from trainwright.store.records import (
     ArtifactRow,
     AttemptRow,
@@ -262,9 +262,7 @@ class Registry:
         Their rows say where they came from; what they hold lies with the version itself, so that it stays whatever
         becomes of them.
         """
-        return (
-            [self.version(one) for one in version.parents] if count_members(self.files(version)) else []
-        )
+        return [self.version(one) for one in version.parents] if count_members(self.files(version)) else []
 
     def member_models(self, version: VersionRow) -> list[tuple[dict[str, Any], dict[str, Array]]]:
         """Gives the description and the weights of each member of a version.

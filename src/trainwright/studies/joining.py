@@ -26,7 +26,12 @@ from trainwright.store.store import Store
 from trainwright.studies.members import Finished
 
 OUT_OF_FOLD = "out_of_fold"
-CHOSEN = ("loss", "nll", "pinball", "rmse")  # by which an ensemble is listed where it lacks the metric of its spec
+CHOSEN = (
+    "loss",
+    "nll",
+    "pinball",
+    "rmse",
+)  # by which an ensemble is listed where it lacks the metric of its spec
 
 
 def record_ensemble(
