@@ -71,8 +71,8 @@ def convert_model(
     members = [f"{one.model}@{one.number}" for one in registry.members(version)]
     if members:
         raise StoreError(
-            f"{ref} is an ensemble: load_model and predict take a backend for all its members; converted is each of "
-            f"them by itself: {', '.join(members)}"
+            f"{ref} is an ensemble: load_model and predict take a backend for all its members; else convert each of "
+            f"{', '.join(members)}"
         )
     before = registry.run(version.run)
     source, weights = f"{version.model}@{version.number}", registry.weights(version)

@@ -66,9 +66,10 @@ class EnsembleOp:
     are an evenly weighted mixture, taken for a normal distribution with its mean and variance:
 
     .. math:: m = \frac1M \sum_k m_k, \quad
-        v = \underbrace{\frac1M \sum_k v_k}_{\text{aleatoric}} + \underbrace{\frac1M \sum_k (m_k - m)^2}_{\text{disagreement}}
+        v = \frac1M \sum_k v_k + \frac1M \sum_k (m_k - m)^2
 
-    Quantiles are averaged level by level.
+    The first part is aleatoric, what the members hold for noise; the second is their disagreement. Quantiles are
+    averaged level by level.
 
     Args:
         members: At least one; of one task, with the same inputs, targets and classes, but not of embeddings.
@@ -131,8 +132,8 @@ class EnsembleOp:
         :math:`p` and its variance :math:`p (1 - p)`.
 
         Returns:
-            `mean` and `variance`, shape `(records, outputs, ...)`, or `(records, classes, ...)`; `aleatoric`, the mean of
-            the members' own variances; `disagreement` as `outputs`. Of members that predict a point, the variance is
+            `mean` and `variance`, shape `(records, outputs, ...)`, or `(records, classes, ...)`; `aleatoric`, the mean
+            of the members' own variances; `disagreement` as `outputs`. Of members that predict a point, the variance is
             that of their means, and nothing is said to be aleatoric; of quantiles there is no variance.
 
         Raises:

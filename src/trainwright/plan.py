@@ -238,7 +238,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     """
     if experiment.ensemble is not None:
         raise SpecError(
-            "ensemble: one model is trained here; `trainwright run` and `run_ensemble` train an ensemble, else leave it out"
+            "ensemble: one model is trained here; `trainwright run` and `run_ensemble` train an ensemble, null is none"
         )
     own_code_from(folder)
     experiment = with_registered_data(experiment, home)

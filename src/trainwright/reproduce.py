@@ -98,8 +98,8 @@ def reproduce_version(
 
     The recorded threads are set, not compared; every other decision is read from the record too. What is asked for
     otherwise (`file`, `changes`) and what differs in data or environment is named. A member of a study that was
-    trained as one program is trained again together with the others, unless something else is asked for. Of an ensemble,
-    each member is trained again.
+    trained as one program is trained again together with the others, unless something else is asked for. Of an
+    ensemble, each member is trained again.
 
     Args:
         ref: A version or a run.

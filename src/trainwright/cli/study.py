@@ -52,7 +52,7 @@ def study(
     quiet: QuietOption = False,
     again: Annotated[bool, typer.Option("--again", help="Train anew what was trained before.")] = False,
 ) -> None:
-    """Train all folds of a split, the members of an ensemble, repeats over seeds, or a sweep; nothing is trained twice."""
+    """Train all folds of a split, the members of an ensemble, repeats over seeds, or a sweep; nothing twice."""
     from trainwright.spec.read import read_experiment
     from trainwright.studies.ensemble import run_ensemble
     from trainwright.studies.folds import run_folds

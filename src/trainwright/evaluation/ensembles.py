@@ -17,7 +17,9 @@ def score_members(model: EnsembleOp, records: Records) -> dict[str, Any]:
     Returns:
         `names`, such as `soil@3`, and `scores`: by name, one value for each member in their order.
     """
-    found = [judge_predictions(predict_records(one, records)).scores for one in model.members]
+    found = [
+        judge_predictions(predict_records(one, records), intervals=False).scores for one in model.members
+    ]
     names = [
         str(number) if one.version is None else f"{one.version.model}@{one.version.number}"
         for number, one in enumerate(model.members)

@@ -102,12 +102,15 @@ def join_predictions(parts: Sequence[Predictions]) -> Predictions:
     )
 
 
-def judge_predictions(predictions: Predictions, *, columns: Mapping[str, Array] | None = None) -> Judgement:
+def judge_predictions(
+    predictions: Predictions, *, columns: Mapping[str, Array] | None = None, intervals: bool = True
+) -> Judgement:
     """Compares predictions with what is true.
 
     Args:
         predictions: Of some records.
         columns: Raw columns by name, one value per record; the scores are also taken by their values.
+        intervals: As `add_intervals`; an embedding always has them.
 
     Raises:
         DataError: If a column is not one value per record.
@@ -116,9 +119,10 @@ def judge_predictions(predictions: Predictions, *, columns: Mapping[str, Array] 
     if task == "embedding":
         return judge_embedding(outputs["embedding"], y, weight=weight, columns=columns)
     assert y is not None
+    options: Any = {"weight": weight, "columns": columns, "intervals": intervals}
     if task == "regression":
-        return judge_values(outputs, y, weight=weight, levels=predictions.levels, columns=columns)
+        return judge_values(outputs, y, levels=predictions.levels, **options)
     if task == "multi_label":
-        return judge_labels(outputs["logits"], y, weight=weight, labels=predictions.classes, columns=columns)
+        return judge_labels(outputs["logits"], y, labels=predictions.classes, **options)
     judged = judge_places if task == "segmentation" else judge_classes
-    return judged(outputs["logits"], y, weight=weight, classes=predictions.classes, columns=columns)
+    return judged(outputs["logits"], y, classes=predictions.classes, **options)
