@@ -256,6 +256,7 @@ class Cut(Callback):
             os.kill(os.getpid(), signal.SIGINT)
 
 
+@pytest.mark.slow
 def test_one_that_is_stopped_goes_on_and_ends_in_the_same_members(bench, tmp_path):
     spec = bench.experiment(SPLIT, ensemble=3)
     with pytest.raises(KeyboardInterrupt, match=r"seed 1 is interrupted .*goes on from there"):
@@ -291,6 +292,7 @@ def test_damage_to_a_member_is_found(bench):
         load_model(study.ensemble.run, home=bench.home)
 
 
+@pytest.mark.slow
 def test_members_are_one_program_where_they_can_be(bench):
     pytest.importorskip("equinox")
     spec = bench.experiment(SPLIT, ensemble=3, train={"backend": "equinox", "epochs": 2})
