@@ -234,8 +234,14 @@ def test_the_run_of_a_fold_is_found_though_the_ensemble_came_later(shared_bench,
 
 
 def test_without_a_look_at_test_there_are_no_scores_and_a_later_call_may_look(bench):
-    spec = bench.experiment(SPLIT, ensemble=2, train={"epochs": 1})
+    wild = {"epochs": 12, "optimizer": {"name": "sgd", "lr": 3.0}}
+    spec = bench.experiment(SPLIT, ensemble=2, train=wild)
     unseen = run_ensemble(spec, test=False, **bench.places)
+    assert any(one.version != one.trained.final for one in unseen.members), (
+        "the last epochs are the best ones"
+    )
+    assert unseen.ensemble.final.parents == [one.version.id for one in unseen.members]  # the best ones
+    assert "nobody has looked at the test split" in render_run(bench.registry, unseen.ensemble.run)
     assert unseen.ensemble.scores == {} and bench.registry.looks(unseen.ensemble.run) == []
     seen = run_ensemble(spec, **bench.places)
     assert seen.ensemble.run == unseen.ensemble.run and seen.ensemble.scores["test/loss"]["value"] > 0
