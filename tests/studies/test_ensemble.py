@@ -9,6 +9,7 @@ from scipy import stats
 from scipy.special import softmax
 from sklearn import metrics
 
+from trainwright import reproduce
 from trainwright.base.errors import DataError, SpecError, StoreError
 from trainwright.conversion import convert_model
 from trainwright.data.dataset import open_dataset
@@ -19,7 +20,7 @@ from trainwright.model_op import ModelOp, load_model
 from trainwright.recomputation import recompute_version
 from trainwright.report.comparison import compare_versions
 from trainwright.report.page import render_run
-from trainwright.reproduce import compare_records, reproduce_version
+from trainwright.reproduce import Verdict, compare_records, reproduce_version
 from trainwright.spec.experiment import Experiment
 from trainwright.store.overview import list_runs
 from trainwright.store.retention import collect
@@ -53,8 +54,12 @@ def name_of(row):
     return f"{row.model}@{row.number}"
 
 
+def spec_of(bench, run):
+    return Experiment.model_validate(bench.registry.spec(bench.registry.run(run)))
+
+
 def part_of(bench, run, split):
-    spec = Experiment.model_validate(bench.registry.spec(bench.registry.run(run)))
+    spec = spec_of(bench, run)
     return open_dataset(spec.data, folder=bench.folder, task_type=spec.model.task_type).part(split)
 
 
@@ -121,6 +126,13 @@ def test_a_second_call_records_nothing_and_more_members_train_only_the_new_ones(
     assert [one.recorded for one in more.members] == [True, True, True, False]
     assert more.ensemble.final.parents[:3] == study.ensemble.final.parents
     assert len(shared_bench.registry.runs()) == before + 2
+
+
+@pytest.mark.parametrize("which", ["study", "folds"])
+def test_its_recorded_spec_gives_it_again(shared_bench, request, which):
+    made = request.getfixturevalue(which).ensemble
+    again = run_ensemble(spec_of(shared_bench, made.run), **shared_bench.places)
+    assert again.ensemble.run == made.run and all(one.recorded for one in again.members)
 
 
 def test_repeats_that_were_trained_before_are_its_members(shared_bench, study):
@@ -263,14 +275,22 @@ class Cut(Callback):
 
 
 @pytest.mark.slow
-def test_one_that_is_stopped_goes_on_and_ends_in_the_same_members(bench, tmp_path):
+def test_one_that_is_stopped_goes_on_and_ends_in_the_same_members(bench, tmp_path, monkeypatch):
     spec = bench.experiment(SPLIT, ensemble=3)
     with pytest.raises(KeyboardInterrupt, match=r"seed 1 is interrupted .*goes on from there"):
         run_ensemble(spec, listeners=[Cut()], **bench.places)
-    assert all(not row.parents or bench.registry.members(row) == [] for row in bench.registry.versions())
+    assert not any(bench.registry.members(row) for row in bench.registry.versions())
+    # Stopped again, when its version is in the store and its run is not finished.
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "trainwright.studies.joining.write_provenance", lambda *_, **__: os.kill(os.getpid(), 2)
+        )
+        with pytest.raises(KeyboardInterrupt):
+            run_ensemble(spec, **bench.places)
     study = run_ensemble(spec, **bench.places)
-    assert [one.recorded for one in study.members] == [True, False, False]
-    assert len(bench.registry.runs()) == 4
+    assert all(one.recorded for one in study.members)
+    assert sorted(row.state for row in bench.registry.runs()) == ["done"] * 4 + ["failed"]
+    assert bench.registry.resolve("tiny@best") == study.ensemble.final
     whole = run_ensemble(spec, folder=bench.folder, home=tmp_path / "whole")
     assert study.ensemble.final.files == whole.ensemble.final.files
     assert study.ensemble.scores == whole.ensemble.scores
@@ -342,3 +362,37 @@ def test_who_trains_one_model_refuses_several(bench):
     with pytest.raises(SpecError, match="ensemble: it is null"):
         run_ensemble(bench.experiment(SPLIT), **bench.places)
     assert not bench.home.exists()
+
+
+def test_the_verdict_is_that_of_the_member_that_differs_most(shared_bench, study, monkeypatch):
+    names = [name_of(one.version) for one in study.members]
+    words = dict(zip(names, ("identical", "different", "within tolerance"), strict=True))
+
+    def again(ref, **options):
+        word = words[ref]
+        same = word == "identical"
+        weights = shared_bench.registry.resolve(ref).weights
+        largest = {"identical": 0.0, "different": None, "within tolerance": 1e-7}[word]
+        return Verdict(
+            word, ref, weights, weights if same else "0" * 64, largest, [] if same else [("lr", 1, 2)]
+        )
+
+    ask = reproduce.reproduce_version
+    monkeypatch.setattr(reproduce, "reproduce_version", again)
+    verdict = ask(name_of(study.ensemble.final), home=shared_bench.home)
+    assert verdict.word == "different" and verdict.largest == 1e-7
+    assert verdict.recorded == study.ensemble.final.files != verdict.found
+    assert list(verdict.differences) == [(f"{one}: lr", 1, 2) for one in names[1:]]
+
+
+def test_data_that_have_changed_make_every_member_differ(bench):
+    study = run_ensemble(bench.experiment(SPLIT, ensemble=2, train={"epochs": 1}), **bench.places)
+    bench.x[0] += 1
+    bench.write()
+    verdict = reproduce_version(study.ensemble.run, home=bench.home)
+    assert (verdict.word, verdict.found) == ("different", None)
+    assert [field for field, _, _ in verdict.differences] == [
+        f"{name_of(one.version)}: data" for one in study.members
+    ]
+    with pytest.raises(DataError, match="has changed"):
+        run_ensemble(spec_of(bench, study.ensemble.run), **bench.places)

@@ -19,7 +19,7 @@ from trainwright.report.page import write_report
 from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
 from trainwright.store.overview import STUDY
-from trainwright.store.records import RunRow, VersionRow
+from trainwright.store.records import Mode, RunRow, VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
@@ -78,9 +78,8 @@ def record_ensemble(
     scores = {f"{group}/{name}": score for name, score in pooled.items()}
     kept[f"{group}/scores"] = {name: dict(score) for name, score in scores.items()}
     metrics = {name: score["value"] for name, score in scores.items()}
-    changes = {"ensemble": ensemble, **_best(plan.experiment, metrics, group)}
-    plan = replace(plan, experiment=edit(plan.experiment, changes))
-    run = begin_run(plan, registry.store)
+    plan = replace(plan, experiment=edit(plan.experiment, {"ensemble": ensemble}))
+    run = begin_run(plan, registry.store, best=_best(plan.experiment, metrics, group))
     run.edge("used", STUDY, target=study)
     return _record(registry, run, plan, rows, metrics=metrics, group=group, kept=kept, test=test)
 
@@ -106,12 +105,12 @@ def _take(registry: Registry, found: RunRow, plan: Plan, *, test: bool) -> Train
     return recorded_run(registry, found)
 
 
-def _best(experiment: Experiment, metrics: Mapping[str, float], group: str) -> dict[str, Any]:
+def _best(experiment: Experiment, metrics: Mapping[str, float], group: str) -> tuple[str, Mode]:
     """Says which metric is shown of the ensemble, which has not all that routines measure of its members."""
-    if experiment.train.best.metric in metrics:
-        return {}
-    named = [f"{group}/{name}" for name in CHOSEN if f"{group}/{name}" in metrics]
-    return {"train.best": {"metric": named[0], "mode": "min"}}
+    best = experiment.train.best
+    if best.metric in metrics:
+        return best.metric, best.mode
+    return next(f"{group}/{name}" for name in CHOSEN if f"{group}/{name}" in metrics), "min"
 
 
 def _record(
