@@ -262,7 +262,8 @@ class Registry:
         Their rows say where they came from; what they hold lies with the version itself, so that it stays whatever
         becomes of them.
         """
-        return [self.version(one) for one in version.parents] if count_members(self.files(version)) else []
+        whole = count_members(self.files(version)) == len(version.parents)
+        return [self.version(one) for one in version.parents] if whole else []
 
     def member_models(self, version: VersionRow) -> list[tuple[dict[str, Any], dict[str, Array]]]:
         """Gives the description and the weights of each member of a version.
