@@ -192,6 +192,7 @@ def test_what_goes_on_from_weights_names_the_members(shared_bench, study):
         resume_run(ref, epochs=9, home=home)
 
 
+@pytest.mark.slow
 def test_another_backend_serves_all_members(shared_bench, study):
     pytest.importorskip("equinox")
     here, there = (
@@ -385,6 +386,7 @@ def test_the_verdict_is_that_of_the_member_that_differs_most(shared_bench, study
     assert list(verdict.differences) == [(f"{one}: lr", 1, 2) for one in names[1:]]
 
 
+@pytest.mark.slow
 def test_data_that_have_changed_make_every_member_differ(bench):
     study = run_ensemble(bench.experiment(SPLIT, ensemble=2, train={"epochs": 1}), **bench.places)
     bench.x[0] += 1
