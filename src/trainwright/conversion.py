@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from trainwright.base.errors import BackendError, SpecError
+from trainwright.base.errors import BackendError, SpecError, StoreError
 from trainwright.base.extras import installed
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
@@ -61,13 +61,19 @@ def convert_model(
         home: The store; `$TRAINWRIGHT_HOME` or `.trainwright` unless given.
 
     Raises:
-        StoreError: If there is no such version, or its objects are damaged.
+        StoreError: If there is no such version, its objects are damaged, or it is an ensemble.
         SpecError: If there is no such backend, or it is that of the version, or the name is not allowed.
         BackendError: If the backend is not installed, or its outputs are not the same.
     """
     store = Store.open(home_of(home), create=False)
     registry = Registry(store)
     version = registry.resolve(ref)
+    members = [f"{one.model}@{one.number}" for one in registry.members(version)]
+    if members:
+        raise StoreError(
+            f"{ref} is an ensemble: load_model and predict take a backend for all its members; else convert each of "
+            f"{', '.join(members)}"
+        )
     before = registry.run(version.run)
     source, weights = f"{version.model}@{version.number}", registry.weights(version)
     old: Any = registry.operator(version)

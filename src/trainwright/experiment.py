@@ -17,7 +17,7 @@ from trainwright.report.page import report_path, write_report
 from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
 from trainwright.store.datasets import name_of, register
-from trainwright.store.records import RunRow, VersionRow
+from trainwright.store.records import Mode, RunRow, VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
@@ -123,6 +123,10 @@ def resume_run(
     if epochs is None and row.state in ("done", "stopped"):
         raise StoreError(f"run {row.id} is {row.state}: nothing is left to do; `--epochs N` branches from it")
     recorded = Experiment.model_validate(registry.spec(row))
+    if recorded.ensemble is not None:
+        raise StoreError(
+            f"run {row.id} is an ensemble: run its experiment again; members that are recorded are not trained again"
+        )
     environment = describe_environment(Path(row.folder), experiment=recorded)
     inexact = inexact_fields(registry.environment(row), environment)
     wanted = recorded
@@ -181,7 +185,12 @@ def _table(registry: Registry, run: str, name: str) -> dict[str, Any]:
 
 
 def begin_run(
-    plan: Plan, store: Store, *, parent: VersionRow | None = None, inexact: Sequence[str] = ()
+    plan: Plan,
+    store: Store,
+    *,
+    parent: VersionRow | None = None,
+    inexact: Sequence[str] = (),
+    best: tuple[str, Mode] | None = None,
 ) -> LocalRun:
     """Registers the data of a plan and begins its run.
 
@@ -190,6 +199,8 @@ def begin_run(
         store: Where to.
         parent: The version it goes on from.
         inexact: What differs from how that was made.
+        best: The metric by which its best version is chosen, and whether `min` or `max` is good; that of the spec
+            unless given.
 
     Raises:
         StoreError: If the store cannot be written.
@@ -213,7 +224,7 @@ def begin_run(
         dataset=row.digest,
         operator=plan.operator() | plan.title(name_of(store, data.content_digest)),
         environment=describe_environment(plan.folder, experiment=spec),
-        best=(spec.train.best.metric, spec.train.best.mode),
+        best=best or (spec.train.best.metric, spec.train.best.mode),
         parent=parent,
         inexact=inexact or None,
     )

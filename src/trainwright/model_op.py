@@ -8,7 +8,7 @@ import numpy as np
 
 from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.threads import threads_in_force
-from trainwright.base.errors import BackendError, DataError, SpecError
+from trainwright.base.errors import BackendError, DataError, SpecError, StoreError
 from trainwright.base.extras import installed
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
@@ -17,6 +17,7 @@ from trainwright.data.frame import Frame, is_blank
 from trainwright.data.graph import EncodedGraph, Nodes
 from trainwright.data.inputs import InputSchema, take_inputs
 from trainwright.data.prepare import Preparation
+from trainwright.ensemble_op import EnsembleOp
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.gnn import graph_constants
 from trainwright.ops import CATALOG as OPERATORS
@@ -174,16 +175,14 @@ class ModelOp:
             backend: Predicts instead of the one it was trained by; the outputs agree to 1e-5 of their scale.
 
         Raises:
-            StoreError: If there is no such version, or its objects are damaged.
+            StoreError: If there is no such version, its objects are damaged, or it is an ensemble.
             SpecError: If there is no such backend.
             BackendError: If the backend is not installed.
         """
-        version = registry.resolve(ref)
-        own_code_from(Path(registry.run(version.run).folder))
-        description: Any = registry.operator(version)
-        if backend is not None:
-            description = served_by(description, backend)
-        return cls(description, registry.weights(version), version=version)
+        found = load_version(registry, registry.resolve(ref), backend=backend)
+        if not isinstance(found, ModelOp):
+            raise StoreError(f"{ref} is an ensemble of {len(found.members)} models; load_model gives it")
+        return found
 
     def __call__(self, x: Any, *, batch_size: int | None = None) -> Array:
         """Predicts for raw records.
@@ -292,6 +291,12 @@ class ModelOp:
             return list(targets.names)
         return list(targets.values or ()) if isinstance(targets, Labels) else []
 
+    @property
+    def levels(self) -> list[float] | None:
+        """Gives the levels of the quantiles; None where there are none."""
+        found: list[float] | None = self.description["model"].get("quantiles")
+        return found
+
     def columns(self, x: Any, *, batch_size: int | None = None) -> dict[str, Array]:
         """Gives predictions as named columns.
 
@@ -303,7 +308,13 @@ class ModelOp:
             DataError: As `outputs`, or if two of the columns would have one name.
         """
         outputs = self.outputs(x, batch_size=batch_size)
-        decoded, targets, task = self.decode(outputs), self.schema.targets, self.schema.task_type
+        return self.name_columns(outputs, self.decode(outputs), self.spread(outputs))
+
+    def name_columns(
+        self, outputs: Mapping[str, Array], decoded: Array, spread: Mapping[str, Array]
+    ) -> dict[str, Array]:
+        """Names the columns of outputs, as `decode` and `spread` have put them into the unit of the data."""
+        targets, task = self.schema.targets, self.schema.task_type
         if task == "classification":
             return _join({targets[0]: decoded}, _chances(self.classes, probabilities(outputs["logits"])))
         if task == "multi_label":
@@ -313,7 +324,7 @@ class ModelOp:
             return {"embedding": decoded}
         if task == "segmentation" or decoded.ndim > 2:
             return {targets[0]: decoded}
-        return self._target_columns(decoded, self.spread(outputs))
+        return self._target_columns(decoded, spread)
 
     def _target_columns(self, decoded: Array, spread: Mapping[str, Array]) -> dict[str, Array]:
         targets, count = self.schema.targets, decoded.shape[1]
@@ -329,7 +340,7 @@ class ModelOp:
                 if part in spread:
                     own[f"{name}.{part}"] = spread[part][:, number]
             if "quantiles" in spread:
-                for place, level in enumerate(self.description["model"]["quantiles"]):
+                for place, level in enumerate(self.levels or ()):
                     own[f"{name}.q{level:g}"] = spread["quantiles"][:, place, number]
             found = _join(found, own)
         return found
@@ -350,8 +361,28 @@ def _chances(names: Sequence[Any], chances: Array) -> dict[str, Array]:
     return {f"p({name})": chances[:, number].astype(np.float32) for number, name in enumerate(names)}
 
 
-def load_model(ref: str, *, home: Path | str | None = None, backend: str | None = None) -> ModelOp:
-    """Loads a trained model.
+def load_version(
+    registry: Registry, version: VersionRow, *, backend: str | None = None
+) -> ModelOp | EnsembleOp:
+    """Loads a version from the store alone: one model, or an ensemble of its members; else as `load_model`."""
+    own_code_from(Path(registry.run(version.run).folder))
+
+    def load(description: Any, weights: Mapping[str, Array], row: VersionRow) -> ModelOp:
+        return ModelOp(
+            description if backend is None else served_by(description, backend), weights, version=row
+        )
+
+    rows = registry.members(version)
+    if not rows:
+        return load(registry.operator(version), registry.weights(version), version)
+    pairs = zip(registry.member_models(version), rows, strict=True)
+    return EnsembleOp([load(*parts, row) for parts, row in pairs], version=version)
+
+
+def load_model(
+    ref: str, *, home: Path | str | None = None, backend: str | None = None
+) -> ModelOp | EnsembleOp:
+    """Loads a trained model, or an ensemble of them.
 
     Args:
         ref: Such as `name@best`.
@@ -363,4 +394,5 @@ def load_model(ref: str, *, home: Path | str | None = None, backend: str | None 
         SpecError: If there is no such backend.
         BackendError: If the backend is not installed.
     """
-    return ModelOp.load(Registry(Store.open(home_of(home), create=False)), ref, backend=backend)
+    registry = Registry(Store.open(home_of(home), create=False))
+    return load_version(registry, registry.resolve(ref), backend=backend)

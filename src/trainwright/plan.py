@@ -236,6 +236,10 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         DataError: If the data is not what the spec says.
         BackendError: If a backend is asked for that is not installed.
     """
+    if experiment.ensemble is not None:
+        raise SpecError(
+            "ensemble: one model is trained here; `trainwright run` and `run_ensemble` train an ensemble, null is none"
+        )
     own_code_from(folder)
     experiment = with_registered_data(experiment, home)
     parent = open_parent(experiment, home)

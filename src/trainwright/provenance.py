@@ -105,7 +105,7 @@ def write_provenance(run: LocalRun, plan: Plan, version: VersionRow, *, seconds:
         "dataset_hash": f"sha256:{plan.dataset.content_digest}",
         "training_run_id": run.id,
         "trained_model_uri": f"{run.store.home.resolve().as_uri()}#{spec.name}@{version.number}",
-        "trained_model_hash": f"sha256:{version.weights}",
+        "trained_model_hash": f"sha256:{version.weights or version.files}",
         "backend": backend,
         "backend_version": environment["packages"].get(package),
         "hardware": environment["hardware"],

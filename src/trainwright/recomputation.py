@@ -11,8 +11,9 @@ from trainwright.base.digest import digest_bytes
 from trainwright.base.errors import StoreError, TrainwrightError
 from trainwright.base.tensors import Chunks, dump_tensors, dump_tree
 from trainwright.data.dataset import Dataset, open_dataset
+from trainwright.ensemble_op import EnsembleOp
 from trainwright.evaluation.version import judge
-from trainwright.model_op import ModelOp
+from trainwright.model_op import ModelOp, load_version
 from trainwright.store import datasets
 from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
@@ -90,22 +91,16 @@ def _of_the_version(registry: Registry, version: VersionRow) -> Found:
         _same_bytes(dump_tree(registry.operator(version)), version.operator)
         return "spelled again"
 
-    def files() -> str:
-        objects = registry.files(version).values()
-        return f"{len(objects)} files, {sum(len(registry.store.blobs.get(one)) for one in objects):,} bytes"
-
     if version.weights is not None:
         yield "weights decoded", weights
     if version.state is not None:
         yield "state decoded", state
     yield "operator decoded", operator
-    if version.files is not None:
-        yield "files", files
 
 
 def _of_the_model(registry: Registry, version: VersionRow, run: RunRow) -> Found:
     opened: list[Dataset] = []
-    loaded: list[ModelOp] = []
+    loaded: list[ModelOp | EnsembleOp] = []
 
     def splits() -> str:
         spec = recorded_experiment(registry, run)
@@ -125,13 +120,15 @@ def _of_the_model(registry: Registry, version: VersionRow, run: RunRow) -> Found
         return ", ".join(f"{len(index):,} {name}" for name, index in sorted(kept.items()))
 
     def model() -> str:
-        loaded.append(ModelOp.load(registry, f"{version.model}@{version.number}"))
+        loaded.append(load_version(registry, version))
         return f"rebuilt on {run.backend}"
 
     def samples() -> str:
         return _predict_samples(registry, version, _first(loaded, "model"))
 
     def scores() -> str:
+        if not any(name.startswith("val/") for name in version.metrics):
+            return "none recorded at this step"
         records = _first(opened, "splits").part("val")
         if not len(records):
             return "there are no records for validation"
@@ -140,13 +137,13 @@ def _of_the_model(registry: Registry, version: VersionRow, run: RunRow) -> Found
 
     if run.dataset is not None:
         yield "splits", splits
-    if version.weights is not None and run.dataset is not None:
+    if (version.weights is not None or registry.members(version)) and run.dataset is not None:
         yield "model", model
         yield "samples", samples
         yield "val scores", scores
 
 
-def _predict_samples(registry: Registry, version: VersionRow, model: ModelOp) -> str:
+def _predict_samples(registry: Registry, version: VersionRow, model: ModelOp | EnsembleOp) -> str:
     kept = {row.name: row for row in registry.artifacts(version.run)}
     about: Any = registry.artifact_value(kept["test/about"]) if "test/about" in kept else {}
     if about.get("version") != version.number or "test/sample_inputs" not in kept:

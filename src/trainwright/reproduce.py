@@ -10,6 +10,7 @@ import numpy as np
 from trainwright.base.digest import digest_bytes
 from trainwright.base.errors import DataError, StoreError
 from trainwright.base.home import home_of
+from trainwright.base.jsontext import write_json
 from trainwright.base.tensors import dump_tensors
 from trainwright.base.tree import Array
 from trainwright.plan import Plan, make_plan
@@ -20,6 +21,7 @@ from trainwright.spec.edit import edit, parse_change
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.read import read_experiment
 from trainwright.store.lineage import CONVERTED, FILE
+from trainwright.store.members import weights_path
 from trainwright.store.overview import COMPANY
 from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
@@ -42,7 +44,7 @@ class Verdict:
     Args:
         word: `identical`, `within tolerance` or `different`.
         version: The version that was trained again, as `name@number`.
-        recorded: Weight digest of the record; None for files of a foreign framework.
+        recorded: Weight digest of the record; of an ensemble, that of the list of its members.
         found: Weight digest of the repetition; None if it could not be trained.
         largest: The largest difference of a weight relative to the largest weight of its array.
         differences: `(field, recorded, now)`; the first one is the likely cause.
@@ -96,7 +98,8 @@ def reproduce_version(
 
     The recorded threads are set, not compared; every other decision is read from the record too. What is asked for
     otherwise (`file`, `changes`) and what differs in data or environment is named. A member of a study that was
-    trained as one program is trained again together with the others, unless something else is asked for.
+    trained as one program is trained again together with the others, unless something else is asked for. Of an
+    ensemble, each member is trained again.
 
     Args:
         ref: A version or a run.
@@ -106,13 +109,22 @@ def reproduce_version(
         listeners: Such as a progress bar.
 
     Raises:
-        StoreError: If the version's starting point is not kept, or it was imported or converted, not trained.
+        StoreError: If the version's starting point is not kept, it was imported or converted, not trained, or
+            something else is asked for of an ensemble.
     """
     registry = Registry(Store.open(home_of(home), create=False))
     version = registry.resolve(ref, collected=True)
     run = registry.run(version.run)
     recorded = Experiment.model_validate(registry.spec(run))
     name = f"{version.model}@{version.number}"
+    members = registry.members(version)
+    if members:
+        names = [f"{one.model}@{one.number}" for one in members]
+        if file is not None or changes:
+            raise StoreError(f"{name} is an ensemble; reproduce its members otherwise: {', '.join(names)}")
+        return _together(
+            registry, version, [reproduce_version(one, home=home, listeners=listeners) for one in names]
+        )
     file_used = next((edge.target for edge in registry.edges(run.id) if edge.what == FILE), None)
     if file_used is not None:
         raise StoreError(
@@ -172,6 +184,22 @@ def reproduce_version(
     return Verdict(word, name, version.weights, digest, largest, found)
 
 
+def _together(registry: Registry, version: VersionRow, found: Sequence[Verdict]) -> Verdict:
+    """Gives the verdict about an ensemble: that of the member that differs most."""
+    words = ("identical", "within tolerance", "different")
+    listed = registry.files(version) | {
+        weights_path(number): str(one.found) for number, one in enumerate(found)
+    }
+    return Verdict(
+        max((one.word for one in found), key=words.index),
+        f"{version.model}@{version.number}",
+        version.files,
+        digest_bytes(write_json(listed).encode()) if all(one.found for one in found) else None,
+        max((one.largest for one in found if one.largest is not None), default=None),
+        [(f"{one.version}: {field}", was, now) for one in found for field, was, now in one.differences],
+    )
+
+
 def _company_of(registry: Registry, run: RunRow) -> list[Plan]:
     """Plans the other members of the company in which a run was trained; none if it was trained alone."""
     mine = [edge.target for edge in registry.edges(run.id) if edge.what == COMPANY]
@@ -216,8 +244,9 @@ def compare_records(registry: Registry, left: VersionRow, right: VersionRow) -> 
         one, other = (environment["git"][field] for environment in environments)
         found += [(f"git.{field}", one, other)] if one != other else []
     found += [("step", left.step, right.step)] if left.step != right.step else []
-    if left.weights != right.weights:
-        found.append(("weights", f"sha256:{left.weights}", f"sha256:{right.weights}"))
+    one, other = (row.weights or row.files for row in (left, right))
+    if one != other:
+        found.append(("weights", f"sha256:{one}", f"sha256:{other}"))
     for name in sorted({*left.metrics, *right.metrics}):
         one, other = left.metrics.get(name), right.metrics.get(name)
         found += [(name, one, other)] if not (one == other or (one != one and other != other)) else []

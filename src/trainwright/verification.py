@@ -8,6 +8,7 @@ from pydantic import ValidationError
 from trainwright.base.errors import SpecError, TrainwrightError
 from trainwright.data.dataset import open_dataset
 from trainwright.spec.experiment import Experiment
+from trainwright.store.members import count_members
 from trainwright.store.records import RunRow
 from trainwright.store.registry import Registry
 
@@ -68,6 +69,15 @@ def verify_version(registry: Registry, ref: str) -> list[Check]:
             checks.append(Check(what, True, f"sha256:{digest[:16]}, {size:,} bytes"))
         except TrainwrightError as error:
             checks.append(Check(what, False, str(error)))
+    if version.files is not None:
+        try:
+            listed = registry.files(version)
+            size = sum(len(blobs.get(digest)) for digest in listed.values())
+            count = count_members(listed)
+            told = f"of {count} models" if count else f"{len(listed)} files"
+            checks.append(Check("members" if count else "files", True, f"{told}, {size:,} bytes"))
+        except TrainwrightError as error:
+            checks.append(Check("files", False, str(error)))
     try:
         spec = recorded_experiment(registry, run)
         data = open_dataset(spec.data, folder=Path(run.folder), task_type=spec.model.task_type)

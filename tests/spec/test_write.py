@@ -50,7 +50,7 @@ def test_every_field_is_written_otherwise_in_the_order_of_the_spec():
     found = read_text(write_yaml(example())).value
 
     assert found == example().tree()
-    assert list(found) == ["name", "seed", "data", "model", "train"]
+    assert list(found) == ["name", "seed", "ensemble", "data", "model", "train"]
     assert list(found["train"]) == list(TrainSpec.model_fields)
 
 

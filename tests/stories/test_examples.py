@@ -11,6 +11,7 @@ from trainwright.data.npy import read_npz
 from trainwright.evaluation.version import evaluate_model
 from trainwright.experiment import run_experiment
 from trainwright.spec.read import read_experiment
+from trainwright.studies.ensemble import run_ensemble
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = sorted(EXAMPLES.rglob("*.yaml"))
@@ -50,7 +51,11 @@ def test_an_example_begins_with_its_source_its_command_its_time_and_its_number(f
 def test_an_example_trains_for_an_epoch_and_ends_with_scores_that_beat_chance(file, tmp_path):
     name = str(file.relative_to(EXAMPLES))
     document = read_experiment(file, changes=["train.epochs=1", *SMALLER.get(name, [])])
-    trained = run_experiment(document.experiment, folder=document.folder, home=tmp_path / "store")
+    places = {"folder": document.folder, "home": tmp_path / "store"}
+    if document.experiment.ensemble is None:
+        trained = run_experiment(document.experiment, **places)
+    else:
+        trained = run_ensemble(document.experiment, **places).ensemble
     assert trained.outcome.kind == "done" and trained.warnings == 0 and trained.report.exists()
     scores = trained.scores
     if not document.experiment.data.split.test and document.experiment.data.test is None:

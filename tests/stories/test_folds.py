@@ -33,7 +33,7 @@ def test_a_cross_validation_that_is_interrupted_and_killed_goes_on(lab):
     assert [one["recorded"] for one in found["members"]] == [True, True, False]
     assert found["out_of_fold"]["records"] == 200
     listed = lab.json("ls", "--study", found["study"])
-    assert {one["run"] for one in listed} == {one["run"] for one in found["members"]}
+    assert {one["run"] for one in listed} == {one["run"] for one in (*found["members"], found["ensemble"])}
     assert {one["state"] for one in listed} == {"done"}
     assert lab.json("ls", "--study", "0" * 12) == []
 
@@ -49,6 +49,7 @@ def test_a_cross_validation_that_is_interrupted_and_killed_goes_on(lab):
     pooled = next(line.split() for line in out.splitlines() if line.startswith("accuracy"))
     assert pooled[1] == f"{found['out_of_fold']['scores']['accuracy']['value']:.4f}"
     assert f"study    {found['study']}" in out
+    assert f"ensemble tiny@{found['ensemble']['version']}" in out
 
 
 def test_repeats_over_seeds(lab):

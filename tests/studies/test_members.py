@@ -63,10 +63,10 @@ def test_a_study_that_was_cut_trains_only_what_is_missing(bench):
     assert [one.recorded for one in study.members] == [True, True, False]
     assert [one.trained.run for one in study.members[:2]] == [run for run, _ in first.runs[:2]]
     assert [one.trained.run for one in study.members[2:]] == [run for run, _ in second.runs]
-    # The one that was cut is one of its runs from its first step.
+    # The one that was cut is one of its runs from its first step, and the ensemble of all is the last one.
     linked = {entry.run.id: entry.run.state for entry in list_runs(bench.registry, study=study.id)}
-    assert sorted(linked.values()) == ["done", "done", "done", "failed"]
-    assert set(linked) == {run for run, _ in first.runs + second.runs}
+    assert sorted(linked.values()) == ["done"] * 4 + ["failed"]
+    assert set(linked) == {study.ensemble.run, *(run for run, _ in first.runs + second.runs)}
 
 
 def test_a_run_that_was_interrupted_goes_on_from_its_checkpoint(bench, tmp_path_factory):
@@ -81,7 +81,7 @@ def test_a_run_that_was_interrupted_goes_on_from_its_checkpoint(bench, tmp_path_
     assert [one.recorded for one in study.members] == [True, False, False]
     assert second.runs[0] == (cut, True) and second.runs[1][1] is False
     assert study.members[1].trained.run == cut
-    assert len(bench.registry.runs()) == 3
+    assert len(bench.registry.runs()) == 4  # with the ensemble
 
     whole = run_folds(
         bench.experiment(), folder=bench.folder, home=tmp_path_factory.mktemp("other"), again=True

@@ -1,9 +1,11 @@
 import numpy as np
 import pytest
-from scipy import integrate, stats
+from scipy import integrate, special, stats
+from scipy.spatial.distance import jensenshannon
 
 from trainwright.base.errors import DataError
-from trainwright.validation.mixture import mix_gaussians
+from trainwright.validation.classification import cross_entropy
+from trainwright.validation.mixture import mix_classes, mix_gaussians, mix_labels
 from trainwright.validation.probabilistic import gaussian_nll
 
 RNG = np.random.default_rng(5)
@@ -81,3 +83,82 @@ def test_nan_or_a_negative_variance_in_one_member_never_gives_a_good_score(spoil
 def test_what_is_no_mixture_is_refused(means, variances):
     with pytest.raises(DataError, match="first axis"):
         mix_gaussians(np.zeros(means), np.ones(variances))
+
+
+LOGITS = RNG.normal(0, 3, size=(5, 9, 4))
+
+
+def test_classes_are_mixed_as_probabilities_and_disagreement_is_the_mutual_information():
+    """Against SciPy: softmax, and the entropy of the mean less the mean of the entropies."""
+    chances = special.softmax(LOGITS, axis=2)
+    mixed = mix_classes(LOGITS)
+    np.testing.assert_allclose(np.exp(mixed.logits), chances.mean(0), rtol=1e-12)
+    whole = stats.entropy(chances.mean(0), axis=1) - stats.entropy(chances, axis=2).mean(0)
+    np.testing.assert_allclose(mixed.disagreement, whole, rtol=1e-9)
+    assert (whole > 0).all() and (whole < np.log(5)).all()
+
+
+def test_of_two_members_it_is_the_squared_jensen_shannon_distance():
+    first, second = special.softmax(LOGITS[:2], axis=2)
+    found = mix_classes(LOGITS[:2]).disagreement
+    np.testing.assert_allclose(found, jensenshannon(first, second, axis=1) ** 2, rtol=1e-9)
+
+
+@pytest.mark.parametrize("members", [2, 3, 10])
+def test_members_that_are_sure_of_different_classes_disagree_by_the_logarithm_of_their_number(members):
+    logits = 1e4 * np.eye(members)[:, None, :]  # the others have a probability of nothing
+    assert mix_classes(logits).disagreement[0] == pytest.approx(np.log(members), rel=1e-12)
+    with np.errstate(divide="ignore"):
+        assert mix_classes(np.log(np.eye(members))[:, None]).disagreement[0] == pytest.approx(np.log(members))
+
+
+def test_members_that_are_unsure_alike_do_not_disagree():
+    same = np.stack([LOGITS[0] + shift for shift in (0.0, 100.0, -3.0)])  # the same probabilities
+    mixed = mix_classes(same)
+    assert 0 <= mixed.disagreement.max() < 1e-12
+    np.testing.assert_allclose(mixed.logits, special.log_softmax(LOGITS[0], axis=1), atol=1e-12)
+
+
+def test_the_mixture_is_never_worse_than_its_members_are_on_average():
+    """The logarithm is concave (Jensen)."""
+    y = np.arange(9) % 4
+    alone = [cross_entropy(one, y) for one in LOGITS]
+    assert cross_entropy(mix_classes(LOGITS).logits, y) < np.mean(alone)
+
+
+def test_places_of_a_grid_are_mixed_one_by_one():
+    grid = RNG.normal(size=(3, 2, 4, 5, 6))  # members, records, classes, height, width
+    mixed = mix_classes(grid)
+    assert mixed.logits.shape == (2, 4, 5, 6) and mixed.disagreement.shape == (2, 5, 6)
+    one = mix_classes(grid[:, :, :, 3, 1])
+    np.testing.assert_array_equal(mixed.logits[:, :, 3, 1], one.logits)
+    np.testing.assert_array_equal(mixed.disagreement[:, 3, 1], one.disagreement)
+
+
+def test_a_label_is_mixed_as_two_classes():
+    labels = RNG.normal(0, 3, size=(4, 6, 3))
+    mixed = mix_labels(labels)
+    np.testing.assert_allclose(special.expit(mixed.logits), special.expit(labels).mean(0), rtol=1e-12)
+    for label in range(3):
+        pair = np.stack([labels[:, :, label], np.zeros((4, 6))], axis=2)
+        np.testing.assert_allclose(
+            mixed.disagreement[:, label], mix_classes(pair).disagreement, rtol=1e-9, atol=1e-15
+        )
+    assert mix_labels(np.array([[[1e4]], [[-1e4]]])).disagreement[0, 0] == pytest.approx(np.log(2))
+
+
+@pytest.mark.parametrize("mix", [mix_classes, mix_labels])
+def test_nan_in_one_member_is_nan(mix):
+    spoilt = LOGITS.copy()
+    spoilt[2, 1, 0] = np.nan
+    mixed = mix(spoilt)
+    assert np.isnan(mixed.logits[1, 0]) and np.isnan(mixed.disagreement[1]).any()
+    assert np.isfinite(np.delete(mixed.logits, 1, axis=0)).all()
+
+
+@pytest.mark.parametrize(
+    ("mix", "shape"), [(mix_classes, (3, 4)), (mix_classes, (0, 3, 4)), (mix_labels, (3, 4))]
+)
+def test_what_is_no_stack_of_members_is_refused(mix, shape):
+    with pytest.raises(DataError, match=r"are not \(members, records"):
+        mix(np.zeros(shape))

@@ -133,6 +133,7 @@ def show(
         "parents": version.parents,
         "fine tuned from": source and f"{source.model}@{source.number}",
         "weights": version.weights,
+        "members": [f"{one.model}@{one.number}" for one in registry.members(version)],
         "metrics": dict(version.metrics),
         "scores": scores,
         "looks at test": len(registry.looks(run.id)),
@@ -153,7 +154,14 @@ def show(
     from trainwright.spec.write import write_yaml
 
     spec = found.pop("spec")
-    for name in ("fine tuned from", "went on inexactly", "incomplete"):  # said only of those it is true of
+    if found["members"]:
+        del found["weights"]  # they are those of the members
+    for name in (
+        "fine tuned from",
+        "members",
+        "went on inexactly",
+        "incomplete",
+    ):  # said only of those it is true of
         if not found[name]:
             del found[name]
     for name, value in found.items():

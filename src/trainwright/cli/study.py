@@ -7,10 +7,11 @@ import typer
 
 from trainwright.base.home import home_of
 from trainwright.cli.common import JsonOption, StoreOption, say, tell, write_out, write_table
-from trainwright.cli.train import QuietOption, SetOption
+from trainwright.cli.train import QuietOption, SetOption, goes_on, tell_member
 
 if TYPE_CHECKING:
-    from trainwright.studies.members import Finished, Study
+    from trainwright.experiment import Trained
+    from trainwright.studies.members import Study
     from trainwright.studies.sweep import SweepStudy
 
 
@@ -51,41 +52,41 @@ def study(
     quiet: QuietOption = False,
     again: Annotated[bool, typer.Option("--again", help="Train anew what was trained before.")] = False,
 ) -> None:
-    """Train every fold of a k-fold split, repeats over seeds, or a sweep; what was trained before is not again."""
+    """Train all folds of a split, the members of an ensemble, repeats over seeds, or a sweep; nothing twice."""
     from trainwright.spec.read import read_experiment
+    from trainwright.studies.ensemble import run_ensemble
     from trainwright.studies.folds import run_folds
     from trainwright.studies.repeats import run_repeats
     from trainwright.studies.sweep import run_sweep
 
-    if test and seeds is not None:
-        raise typer.BadParameter(
-            "it is for folds and sweeps; repeats are always scored on it", param_hint="--test"
-        )
     if sweep and seeds is not None:
         raise typer.BadParameter("give one of the two; --sweep seed=0,1 repeats too", param_hint="--seeds")
     if engine not in ENGINES:
         raise typer.BadParameter(f"{engine!r} is none of {', '.join(ENGINES)}", param_hint="--engine")
     values = _values(sweep or [])
     document = read_experiment(file, changes=changes or [])
+    members = isinstance(document.experiment.ensemble, int) and not values
+    if test and (members or seeds is not None):
+        raise typer.BadParameter(
+            "it is for folds and sweeps; repeats and ensembles are always scored on it", param_hint="--test"
+        )
     options: dict[str, Any] = {
         "folder": document.folder,
         "home": home_of(store),
         "listeners": _listeners(quiet),
         "again": again,
         "engine": engine,
-        "tell": None if quiet else _tell,
+        "tell": None if quiet else tell_member,
     }
-    try:
+    with goes_on():
         if values:
             found: Study = run_sweep(document.experiment, values=values, test=test, **options)
-        elif seeds is None:
-            found = run_folds(document.experiment, test=test, **options)
-        else:
+        elif seeds is not None:
             found = run_repeats(document.experiment, seeds=seeds, **options)
-    except KeyboardInterrupt as stop:
-        for text in stop.args:
-            say(f"trainwright: {text}")
-        raise
+        elif members:
+            found = run_ensemble(document.experiment, **options)
+        else:
+            found = run_folds(document.experiment, test=test, **options)
     if as_json:
         write_out(found.tree())
     else:
@@ -111,13 +112,6 @@ def _listeners(quiet: bool) -> list[Any]:
     return [] if quiet else [Progress()]
 
 
-def _tell(done: "Finished") -> None:
-    shown = {name: value for name, value in done.metrics.items() if name.startswith("val/")}
-    numbers = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
-    before = " (trained before)" if done.recorded else ""
-    say(f"{done.member.name}{before}: {done.version.model}@{done.version.number}  {numbers}")
-
-
 def _show(found: "Study") -> None:
     from trainwright.studies.folds import FoldStudy
     from trainwright.studies.sweep import SweepStudy
@@ -133,9 +127,22 @@ def _show(found: "Study") -> None:
             ["out of fold", "value", "95 % interval"],
             [[n, f"{s['value']:.4f}", f"{s['low']:.4f} to {s['high']:.4f}"] for n, s in scores.items()],
         )
+    if found.ensemble is not None:
+        _show_ensemble(found.ensemble)
     tell(f"engine   {found.engine.name}: {found.engine.why}")
     tell(f"study    {found.id}")
     say(f"its runs: trainwright ls --study {found.id}")
+
+
+def _show_ensemble(made: "Trained") -> None:
+    if made.scores:
+        tell("")
+        write_table(
+            ["ensemble", "value", "95 % interval"],
+            [[n, f"{s['value']:.4f}", f"{s['low']:.4f} to {s['high']:.4f}"] for n, s in made.scores.items()],
+        )
+    tell(f"ensemble {made.final.model}@{made.final.number}")
+    tell(f"report   {made.report}")
 
 
 def _show_sweep(found: "SweepStudy") -> None:

@@ -1,5 +1,7 @@
 """Commands that train: run, resume, reproduce."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,6 +13,8 @@ from trainwright.cli.common import JsonOption, StoreOption, say, tell, write_out
 if TYPE_CHECKING:
     from trainwright.experiment import Trained
     from trainwright.plan import Plan
+    from trainwright.spec.read import Document
+    from trainwright.studies.members import Finished
 
 SetOption = Annotated[
     list[str] | None,
@@ -39,15 +43,23 @@ def run(
         bool, typer.Option("--again", help="Train although the same recipe and data were trained before.")
     ] = False,
 ) -> None:
-    """Train the model that an experiment file describes; what was trained before is shown instead."""
+    """Train the model or the ensemble that an experiment file describes; what was trained before is shown instead."""
     from trainwright.plan import make_plan
+    from trainwright.spec.edit import edit
     from trainwright.spec.read import read_experiment
 
     document = read_experiment(file, changes=changes or [])
-    plan = make_plan(document.experiment, document.folder, home=home_of(store))
+    ensemble = document.experiment.ensemble
+    single = document.experiment if ensemble is None else edit(document.experiment, {"ensemble": None})
+    plan = make_plan(single, document.folder, home=home_of(store))
     if dry or not quiet:
         _show_plan(plan)
+        if ensemble is not None:
+            say(f"  ensemble  a model for each {'fold' if ensemble == 'folds' else f'of {ensemble} seeds'}")
     if dry:
+        return
+    if ensemble is not None:
+        _run_ensemble(document, home=home_of(store), again=again, quiet=quiet, as_json=as_json)
         return
     if not again and _show_recorded(plan, home_of(store), as_json=as_json):
         return
@@ -61,6 +73,42 @@ def run(
         plan=plan,
     )
     _finish(trained, as_json)
+
+
+def _run_ensemble(document: "Document", *, home: Path, again: bool, quiet: bool, as_json: bool) -> None:
+    from trainwright.studies.ensemble import run_ensemble
+
+    with goes_on():
+        found = run_ensemble(
+            document.experiment,
+            folder=document.folder,
+            home=home,
+            listeners=_listeners(quiet),
+            again=again,
+            tell=None if quiet else tell_member,
+        )
+    assert found.ensemble is not None
+    members = [f"{one.version.model}@{one.version.number}" for one in found.members]
+    _finish(found.ensemble, as_json, members=members)
+
+
+@contextmanager
+def goes_on() -> Iterator[None]:
+    """Says how a study that is interrupted goes on."""
+    try:
+        yield
+    except KeyboardInterrupt as stop:
+        for text in stop.args:
+            say(f"trainwright: {text}")
+        raise
+
+
+def tell_member(done: "Finished") -> None:
+    """Says what a member of a study has reached."""
+    shown = {name: value for name, value in done.metrics.items() if name.startswith("val/")}
+    numbers = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
+    before = " (trained before)" if done.recorded else ""
+    say(f"{done.member.name}{before}: {done.version.model}@{done.version.number}  {numbers}")
 
 
 def resume(
@@ -193,7 +241,7 @@ def _count(shape: tuple[int, ...]) -> int:
     return found
 
 
-def _finish(trained: "Trained", as_json: bool) -> None:
+def _finish(trained: "Trained", as_json: bool, *, members: Sequence[str] = ()) -> None:
     outcome = trained.outcome
     if as_json:
         write_out(
@@ -208,6 +256,7 @@ def _finish(trained: "Trained", as_json: bool) -> None:
                 "baseline": trained.baseline,
                 "report": trained.report,
                 "warnings": trained.warnings,
+                **({"members": members} if members else {}),
             }
         )
     elif outcome.finished:
@@ -231,7 +280,10 @@ def _finish(trained: "Trained", as_json: bool) -> None:
         tell(f"version  {trained.final.model}@{trained.final.number}{best}")
         if rows and trained.best and trained.best.number != trained.final.number:
             tell(f"scored   {trained.final.model}@{trained.best.number}")
-        tell(f"weights  sha256:{trained.final.weights} (@{trained.final.number})")
+        if members:
+            tell(f"members  {', '.join(members)}")
+        else:
+            tell(f"weights  sha256:{trained.final.weights} (@{trained.final.number})")
         tell(f"report   {trained.report}")
         if trained.warnings:
             say(f"{trained.warnings} warnings were recorded; the report lists them")

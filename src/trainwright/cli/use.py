@@ -38,9 +38,10 @@ def predict(
     from trainwright.data.inputs import read_inputs
     from trainwright.data.outputs import write_columns
     from trainwright.data.sequences import Sequences
-    from trainwright.model_op import ModelOp
+    from trainwright.model_op import load_version
 
-    model = ModelOp.load(open_registry(store), ref, backend=backend)
+    registry = open_registry(store)
+    model = load_version(registry, registry.resolve(ref), backend=backend)
     records = read_inputs(data, schema=model.schema)
     columns = model.columns(records.x)
     if model.schema.graph is not None and model.schema.graph.graphs is None:

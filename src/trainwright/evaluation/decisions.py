@@ -76,6 +76,7 @@ def judge_classes(
     weight: Array | None,
     classes: Sequence[Any],
     columns: Mapping[str, Array] | None = None,
+    intervals: bool = True,
 ) -> Judgement:
     """Judges a classifier.
 
@@ -85,6 +86,7 @@ def judge_classes(
         weight: Shape `(records,)`.
         classes: What the numbers stand for.
         columns: Raw columns by name; the scores are also taken by their values.
+        intervals: As `add_intervals`.
 
     Raises:
         DataError: If the arrays do not belong together.
@@ -118,7 +120,7 @@ def judge_classes(
         losses, lambda one: {"target": classes[int(y[one])], "prediction": said[one]}, weight=weight
     )
     return Judgement(
-        add_intervals(quick, slow, count=count, work=count * width),
+        add_intervals(quick, slow, count=count, work=count * width, intervals=intervals),
         arrays,
         list(classes),
         count,
@@ -133,6 +135,7 @@ def judge_labels(
     weight: Array | None,
     labels: Sequence[Any],
     columns: Mapping[str, Array] | None = None,
+    intervals: bool = True,
 ) -> Judgement:
     """Judges a multi-label model; `y` is 0 and 1 of the shape of the logits, the rest as `judge_classes`.
 
@@ -165,7 +168,7 @@ def judge_labels(
         return {"target": [labels[n] for n in true], "prediction": [labels[n] for n in said]}
 
     return Judgement(
-        add_intervals(quick, slow, count=count, work=count * width),
+        add_intervals(quick, slow, count=count, work=count * width, intervals=intervals),
         arrays,
         list(labels),
         count,
@@ -186,6 +189,7 @@ def judge_places(
     weight: Array | None,
     classes: Sequence[Any],
     columns: Mapping[str, Array] | None = None,
+    intervals: bool = True,
 ) -> Judgement:
     """Judges a segmentation; draws take whole records, because the places of one go together.
 
@@ -195,6 +199,7 @@ def judge_places(
         weight: As `judge_classes`.
         classes: As `judge_classes`.
         columns: As `judge_classes`.
+        intervals: As `add_intervals`.
 
     Raises:
         DataError: If the arrays do not belong together.
@@ -222,7 +227,7 @@ def judge_places(
     right = (logits.argmax(axis=1) == y).reshape(count, -1).mean(axis=1)
     samples = pick_samples(losses, lambda one: {"pixel_accuracy": float(right[one])}, weight=weight)
     return Judgement(
-        add_intervals(quick, {}, count=count, work=count),
+        add_intervals(quick, {}, count=count, work=count, intervals=intervals),
         arrays,
         list(classes),
         count,

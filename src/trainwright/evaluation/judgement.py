@@ -65,7 +65,12 @@ def measure(score: Score, count: int) -> Measured:
 
 
 def add_intervals(
-    quick: Mapping[str, Measured], slow: Mapping[str, Measured], *, count: int, work: int
+    quick: Mapping[str, Measured],
+    slow: Mapping[str, Measured],
+    *,
+    count: int,
+    work: int,
+    intervals: bool = True,
 ) -> dict[str, Interval]:
     """Gives each score its bootstrap interval: of 1000 draws, for the slow ones of as many as time allows.
 
@@ -75,12 +80,13 @@ def add_intervals(
         count: Number of records.
         work: Numbers that one draw of a slow score goes through; there are `2**26 / work` draws of these, at
             least 100 and at most 1000.
+        intervals: Whether there are any, which is what takes long; without, both ends are the value.
     """
     few = max(FEWEST_DRAWS, min(DRAWS, WORK // max(1, work)))
     found: dict[str, Interval] = {}
     for scores, draws in ((quick, DRAWS), (slow, few)):
         # What cannot be measured has no interval either.
-        known = {name: one.score for name, one in scores.items() if not math.isnan(one.value)}
+        known = {name: one.score for name, one in scores.items() if intervals and not math.isnan(one.value)}
         ends = bootstrap_intervals(known, count, draws=draws) if known else {}
         for name, one in scores.items():
             low, high = ends.get(name, (one.value, one.value))

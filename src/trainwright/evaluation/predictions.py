@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records
+from trainwright.ensemble_op import EnsembleOp, Model
 from trainwright.evaluation.decisions import judge_classes, judge_labels, judge_places
 from trainwright.evaluation.judgement import Judgement
 from trainwright.evaluation.values import judge_embedding, judge_values
-from trainwright.model_op import ModelOp
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,7 +50,7 @@ class Predictions:
         )
 
 
-def predict_records(model: ModelOp, records: Records) -> Predictions:
+def predict_records(model: Model | EnsembleOp, records: Records) -> Predictions:
     """Predicts for records.
 
     Args:
@@ -61,7 +61,7 @@ def predict_records(model: ModelOp, records: Records) -> Predictions:
         DataError: If the records do not fit the model.
     """
     task, outputs = model.schema.task_type, model.outputs(records.x)
-    levels = model.description["model"].get("quantiles")
+    levels = model.levels
     if task != "regression":
         y = model.preparation.encode(records).y
         return Predictions(task, outputs, y, records.weight, model.classes, levels)
@@ -102,12 +102,15 @@ def join_predictions(parts: Sequence[Predictions]) -> Predictions:
     )
 
 
-def judge_predictions(predictions: Predictions, *, columns: Mapping[str, Array] | None = None) -> Judgement:
+def judge_predictions(
+    predictions: Predictions, *, columns: Mapping[str, Array] | None = None, intervals: bool = True
+) -> Judgement:
     """Compares predictions with what is true.
 
     Args:
         predictions: Of some records.
         columns: Raw columns by name, one value per record; the scores are also taken by their values.
+        intervals: As `add_intervals`; an embedding always has them.
 
     Raises:
         DataError: If a column is not one value per record.
@@ -116,9 +119,10 @@ def judge_predictions(predictions: Predictions, *, columns: Mapping[str, Array] 
     if task == "embedding":
         return judge_embedding(outputs["embedding"], y, weight=weight, columns=columns)
     assert y is not None
+    options: Any = {"weight": weight, "columns": columns, "intervals": intervals}
     if task == "regression":
-        return judge_values(outputs, y, weight=weight, levels=predictions.levels, columns=columns)
+        return judge_values(outputs, y, levels=predictions.levels, **options)
     if task == "multi_label":
-        return judge_labels(outputs["logits"], y, weight=weight, labels=predictions.classes, columns=columns)
+        return judge_labels(outputs["logits"], y, labels=predictions.classes, **options)
     judged = judge_places if task == "segmentation" else judge_classes
-    return judged(outputs["logits"], y, weight=weight, classes=predictions.classes, columns=columns)
+    return judged(outputs["logits"], y, classes=predictions.classes, **options)

@@ -10,6 +10,7 @@ from trainwright.data.dataset import Records
 from trainwright.data.frame import Frame
 from trainwright.data.graph import Graphs, Nodes
 from trainwright.data.sequences import Sequences
+from trainwright.ensemble_op import EnsembleOp
 from trainwright.evaluation.judgement import Judgement
 from trainwright.model_op import ModelOp
 
@@ -25,7 +26,7 @@ def columns_to_cut(records: Records) -> dict[str, Array]:
     return dict(islice(cut, MOST_COLUMNS))
 
 
-def sample_artifacts(model: ModelOp, records: Records, found: Judgement) -> dict[str, Any]:
+def sample_artifacts(model: ModelOp | EnsembleOp, records: Records, found: Judgement) -> dict[str, Any]:
     """Gives the raw inputs of the records that the report shows, and of grids what was wanted and predicted.
 
     Args:

@@ -48,6 +48,7 @@ def judge_values(
     weight: Array | None,
     levels: Sequence[float] | None = None,
     columns: Mapping[str, Array] | None = None,
+    intervals: bool = True,
 ) -> Judgement:
     """Judges a regression, all in the unit of the target. Draws take whole records, also of grids.
 
@@ -58,6 +59,7 @@ def judge_values(
         weight: Shape `(records,)`.
         levels: Of the quantiles.
         columns: Raw columns by name; the scores are also taken by their values.
+        intervals: As `add_intervals`.
 
     Raises:
         DataError: If the arrays do not belong together.
@@ -105,7 +107,7 @@ def judge_values(
         weight=weight,
     )
     return Judgement(
-        add_intervals(quick, slow, count=count, work=8 * true.size),
+        add_intervals(quick, slow, count=count, work=8 * true.size, intervals=intervals),
         arrays,
         [],
         count,

@@ -9,11 +9,13 @@ from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.dataset import Records, open_dataset
 from trainwright.data.inputs import read_inputs
+from trainwright.ensemble_op import EnsembleOp
 from trainwright.evaluation.baseline import baseline_scores
+from trainwright.evaluation.ensembles import score_members
 from trainwright.evaluation.judgement import Interval, Judgement
 from trainwright.evaluation.predictions import judge_predictions, predict_records
 from trainwright.evaluation.samples import columns_to_cut, sample_artifacts
-from trainwright.model_op import ModelOp
+from trainwright.model_op import ModelOp, load_version
 from trainwright.spec.experiment import Experiment
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
@@ -21,7 +23,9 @@ from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
 
 
-def judge(model: ModelOp, records: Records, *, columns: Mapping[str, Array] | None = None) -> Judgement:
+def judge(
+    model: ModelOp | EnsembleOp, records: Records, *, columns: Mapping[str, Array] | None = None
+) -> Judgement:
     """Predicts for records and compares.
 
     Args:
@@ -89,15 +93,20 @@ def evaluate_model(
         DataError: If the file or the split does not fit.
     """
     registry = Registry(Store.open(home_of(home), create=False))
-    model = ModelOp.load(registry, ref)
-    assert model.version is not None
-    run = registry.run(model.version.run)
+    version = registry.resolve(ref)
+    model = load_version(registry, version)
+    run = registry.run(version.run)
     spec = Experiment.model_validate(registry.spec(run))
     if data is not None:
         schema = model.schema
         records = read_inputs(data, schema=schema, target=schema.target or None, weight=spec.data.weight)
         prefix = data.name
     else:
+        if spec.ensemble == "folds" and split != "test":
+            raise DataError(
+                f"data.split.{split}: every record of it has trained members of the ensemble, so that a score would "
+                "tell nothing; `trainwright show` has the scores out of fold"
+            )
         dataset = open_dataset(spec.data, folder=Path(run.folder), task_type=spec.model.task_type)
         records, prefix = dataset.part(split), split
         if len(records) == 0:
@@ -111,7 +120,7 @@ def _judge_test(
     registry: Registry, version: VersionRow, records: Records, train: Records
 ) -> tuple[dict[str, Interval], dict[str, Any]]:
     """Gives the scores, and the artifacts that are kept of them, by name."""
-    model = ModelOp(registry.operator(version), registry.weights(version), version=version)  # type: ignore[arg-type]
+    model = load_version(registry, version)
     found = judge(model, records, columns=columns_to_cut(records))
     scores = {f"test/{name}": score for name, score in found.scores.items()}
     baseline = baseline_scores(model.preparation, train, records)
@@ -122,6 +131,7 @@ def _judge_test(
         **found.arrays,
         **found.tables,
         **sample_artifacts(model, records, found),
+        **({"members": score_members(model, records)} if isinstance(model, EnsembleOp) else {}),
     }
     values = {name: score["value"] for name, score in scores.items()}
     return scores, values | {f"test/{name}": value for name, value in kept.items()}

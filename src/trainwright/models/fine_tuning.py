@@ -60,6 +60,9 @@ def open_parent(experiment: Experiment, home: Path) -> Parent | None:
         registry = Registry(Store.open(home, create=False))
         version = registry.resolve(train.init_from)
         run = registry.run(version.run)
+        members = [f"{one.model}@{one.number}" for one in registry.members(version)]
+        if members:
+            raise StoreError(f"{train.init_from} is an ensemble; begin from one of {', '.join(members)}")
         weights: Any = registry.weights(version)
         description: Any = registry.operator(version)
         parent = Parent(version, weights, description, registry.spec(run)["data"])

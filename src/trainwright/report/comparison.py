@@ -96,7 +96,8 @@ def compare_versions(registry: Registry, left: str, right: str) -> Comparison:
             Side(
                 name=f"{version.model}@{version.number}",
                 run=run.id,
-                parameters=build_blueprint(spec.model).count_parameters(),
+                parameters=build_blueprint(spec.model).count_parameters()
+                * max(1, len(registry.members(version))),
                 dataset=spec.data.digest,
                 seconds=_seconds(registry.attempts(run.id)),
                 judged=judged,

@@ -12,6 +12,7 @@ from trainwright.report.sections.confusion import classes_section, confusion_sec
 from trainwright.report.sections.curves import curves_section
 from trainwright.report.sections.data import data_section
 from trainwright.report.sections.embedding import embedding_section
+from trainwright.report.sections.ensemble import ensemble_section
 from trainwright.report.sections.probabilities import probabilities_section
 from trainwright.report.sections.provenance import (
     environment_section,
@@ -29,6 +30,7 @@ from trainwright.store.registry import Registry
 # In the order of a reader's questions: how good, how it got there, where it fails, on what, and what it was.
 SECTIONS = (
     results_section,
+    ensemble_section,
     curves_section,
     values_section,
     residuals_section,

@@ -1,10 +1,12 @@
 """The one description of one run."""
 
 from collections.abc import Iterator
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field
 
 from trainwright.base.digest import digest_json
-from trainwright.spec.data import DataSpec
+from trainwright.spec.data import KFOLD, DataSpec
 from trainwright.spec.losses import FITTING, fitting_losses, names_of
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.part import Broken, Name, Part, Rule
@@ -77,12 +79,26 @@ def _edges_and_gnn(experiment: Any) -> Iterator[Broken]:
             yield Broken(("data", field), f"it does not go with data.graph; {cure}")
 
 
+def _members_of_an_ensemble(experiment: Any) -> Iterator[Broken]:
+    method = getattr(experiment.data.split, "method", None)
+    if experiment.ensemble is None:
+        return
+    if experiment.model.task_type == "embedding":
+        text = "embeddings of different models lie in different spaces and cannot be averaged; leave it out"
+        yield Broken(("ensemble",), text)
+    if experiment.ensemble == "folds" and method not in KFOLD and experiment.data.dataset is None:
+        text = f"data.split.method {method!r} has no folds; write {', '.join(KFOLD[:-1])} or {KFOLD[-1]}, or a number"
+        yield Broken(("ensemble",), text)
+
+
 class Experiment(Part):
     """One run: which data, which model, which training.
 
     Args:
         name: Of the model whose versions the run makes.
         seed: Of initial values, order and dropout.
+        ensemble: How many models are trained and become one, each an ordinary run with a seed of its own, from `seed`
+            on; `folds` trains one for each fold of a k-fold split; null trains one model.
         data: Which records, and what is done to them.
         model: What is trained.
         train: How it is trained.
@@ -99,10 +115,12 @@ class Experiment(Part):
         _losses_are_of_one_task,
         _views,
         _edges_and_gnn,
+        _members_of_an_ensemble,
     )
 
     name: Name
     seed: int = 0
+    ensemble: Annotated[int, Field(ge=2)] | Literal["folds"] | None = None
     data: DataSpec
     model: ModelSpec
     train: TrainSpec = TrainSpec()

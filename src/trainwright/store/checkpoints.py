@@ -7,7 +7,8 @@ from pathlib import Path
 
 from trainwright.base.errors import StaleAttempt, StoreError
 from trainwright.base.tensors import Chunks, dump_tensors, dump_tree
-from trainwright.store.files import keep_files
+from trainwright.store.files import keep_files, keep_list
+from trainwright.store.members import list_members
 from trainwright.store.records import RunRow, Snapshot, Unsaved, VersionRow
 from trainwright.store.retention import Keep, leave_tombstones, objects_of, remove_unused
 from trainwright.store.saver import Saver, Version
@@ -81,6 +82,32 @@ class Checkpoints:
         except (OSError, StoreError):
             row = self._write_files(folder, step=step, epoch=epoch, metrics=metrics)
         return self._saver.saved(row)
+
+    def save_members(self, members: Sequence[VersionRow], *, metrics: Mapping[str, float]) -> VersionRow:
+        """Saves a version that is nothing but other versions, which become its parents, before it returns.
+
+        Raises:
+            StoreError: If an object of a member is gone, or the row cannot be written.
+        """
+        self._saver.settle()
+        blobs = self._store.blobs
+        with self._store.saving():
+            listed = list_members(members)
+            gone = next((digest for digest in listed.values() if not blobs.has(digest)), None)
+            if gone is not None:
+                raise StoreError(
+                    f"object {gone} of a member is gone: `trainwright fsck` says what is damaged"
+                )
+            draft = Draft(
+                step=0,
+                epoch=0,
+                metrics=metrics,
+                reason="ensemble",
+                parents=[row.id for row in members],
+                files=keep_list(blobs, listed),
+            )
+            version, _ = self._commit(draft)
+        return version
 
     def settle(self) -> None:
         """Waits for what is not saved yet, and removes what retention has left over.

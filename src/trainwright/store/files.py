@@ -3,6 +3,7 @@
 import os
 import re
 import stat
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 
 from trainwright.base.bounds import excerpt
@@ -40,7 +41,12 @@ def keep_files(blobs: Blobs, folder: Path) -> str:
         except UnicodeEncodeError as error:
             raise StoreError(f"{item!r}: its name is not UTF-8; rename it") from error
         found[name] = blobs.put_file(item)
-    return blobs.put([write_json(found).encode()])
+    return keep_list(blobs, found)
+
+
+def keep_list(blobs: Blobs, listed: Mapping[str, str]) -> str:
+    """Keeps a list of objects by path; gives its digest. The objects stay as long as a kept version has the list."""
+    return blobs.put([write_json(dict(listed)).encode()])
 
 
 def list_files(blobs: Blobs, digest: str) -> dict[str, str]:

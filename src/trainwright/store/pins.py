@@ -101,6 +101,7 @@ def _check(registry: Registry, one: Pin) -> PinCheck:
         return PinCheck(one, "missing", f"{gone}; `trainwright reproduce {rows[0].run}` trains it again")
     try:
         size = len(registry.store.blobs.get(one.weights))
+        size += sum(len(registry.store.blobs.get(item)) for item in registry.files(rows[0]).values())
     except StoreError as error:
         return PinCheck(one, "changed", str(error))
     return PinCheck(one, "identical", f"{size:,} bytes")

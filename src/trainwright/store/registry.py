@@ -14,6 +14,7 @@ from trainwright.store.artifacts import read_artifact, spell_artifact
 from trainwright.store.attempts import find_run
 from trainwright.store.files import list_files, restore_files
 from trainwright.store.history import attempts_of, visible_artifacts, visible_metrics
+from trainwright.store.members import count_members, read_members
 from trainwright.store.records import (
     ArtifactRow,
     AttemptRow,
@@ -254,6 +255,23 @@ class Registry:
     def files(self, version: VersionRow) -> dict[str, str]:
         """Gives the objects of a version's opaque files by path."""
         return {} if version.files is None else list_files(self.store.blobs, version.files)
+
+    def members(self, version: VersionRow) -> list[VersionRow]:
+        """Gives the versions that a version consists of, in their order; none of an ordinary one.
+
+        Their rows say where they came from; what they hold lies with the version itself, so that it stays whatever
+        becomes of them.
+        """
+        whole = count_members(self.files(version)) == len(version.parents)
+        return [self.version(one) for one in version.parents] if whole else []
+
+    def member_models(self, version: VersionRow) -> list[tuple[dict[str, Any], dict[str, Array]]]:
+        """Gives the description and the weights of each member of a version.
+
+        Raises:
+            StoreError: If an object is missing or damaged.
+        """
+        return read_members(self.store.blobs, self.files(version))
 
     def restore_files(self, version: VersionRow, folder: Path) -> None:
         """Hands a version's opaque files back into a new folder.

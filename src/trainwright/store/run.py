@@ -191,6 +191,19 @@ class LocalRun:
         self._check_open()
         return self._checkpoints.save_files(folder, step=step, epoch=epoch, metrics=metrics)
 
+    def save_members(self, members: Sequence[VersionRow], *, metrics: Mapping[str, float]) -> VersionRow:
+        """Makes a version of several others: it has no weights of its own, and keeps theirs alive.
+
+        Args:
+            members: They have weights, and become its parents.
+            metrics: Measured of all of them together.
+
+        Raises:
+            StoreError: If an object of a member is gone, or the version cannot be kept.
+        """
+        self._check_open()
+        return self._checkpoints.save_members(members, metrics=metrics)
+
     def resume_point(self, call: int = 0) -> VersionRow | None:
         """Gives the version to go on from: the newest of this run, else the one it began from, or None.
 

@@ -18,7 +18,7 @@ from trainwright.evaluation.predictions import (
     judge_predictions,
     predict_records,
 )
-from trainwright.model_op import ModelOp
+from trainwright.model_op import load_version
 from trainwright.registration import with_registered_data
 from trainwright.spec.data import KFOLD
 from trainwright.spec.edit import edit
@@ -26,6 +26,7 @@ from trainwright.spec.experiment import Experiment
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 from trainwright.studies.engine import Wanted, run_study
+from trainwright.studies.joining import record_ensemble
 from trainwright.studies.members import Finished, Member, Study, Tell, study_id
 from trainwright.train.callback import Callback
 
@@ -83,10 +84,14 @@ def run_folds(
     tell: Tell | None = None,
     engine: Wanted = "auto",
 ) -> FoldStudy:
-    """Runs every fold of an experiment and judges the predictions of all records together.
+    """Runs every fold of an experiment, judges the predictions of all records together, and makes one model of all.
+
+    The models of the folds become an ensemble, except where they are embeddings. It has the scores out of fold, which
+    are those of single models: every record of train and val has trained most members of it.
 
     Args:
-        experiment: Its split is one of the k-fold methods; the fold that it names plays no part.
+        experiment: Its split is one of the k-fold methods; the fold that it names plays no part. If it says
+            `ensemble`, that is `folds`.
         folder: As `run_members`.
         home: As `run_members`.
         listeners: As `run_members`.
@@ -101,7 +106,9 @@ def run_folds(
         TrainwrightError: As `run_experiment`.
         KeyboardInterrupt: If a run was interrupted; the same call goes on.
     """
-    experiment = with_registered_data(experiment, home_of(home))
+    if isinstance(experiment.ensemble, int):
+        raise SpecError(f"ensemble: {experiment.ensemble} seeds are no folds; write folds, or leave it out")
+    experiment = with_registered_data(edit(experiment, {"ensemble": None}), home_of(home))
     split = experiment.data.split
     if split.method not in KFOLD or split.folds is None:
         raise SpecError(
@@ -133,7 +140,19 @@ def run_folds(
         if dataset.task_type != "embedding":
             records.append(dataset.splits["val"])
             parts.append(_predict_val(done, dataset, home_of(home)))
-    return FoldStudy(study, tuple(finished), chosen, _pool(records, parts) if parts else None)
+    if not parts:
+        return FoldStudy(study, tuple(finished), chosen, None)
+    pooled = _pool(records, parts)
+    made = record_ensemble(
+        finished,
+        ensemble="folds",
+        study=study,
+        folder=Path(folder),
+        home=home_of(home),
+        test=test,
+        pooled=pooled.scores,
+    )
+    return FoldStudy(study, tuple(finished), chosen, pooled, ensemble=made)
 
 
 def _check_folds(folds: Sequence[Experiment], folder: Path, *, test: bool) -> str:
@@ -152,8 +171,7 @@ def _check_folds(folds: Sequence[Experiment], folder: Path, *, test: bool) -> st
 
 def _predict_val(done: Finished, dataset: Dataset, home: Path) -> Predictions:
     registry = Registry(Store.open(home, create=False))
-    model = ModelOp(registry.operator(done.version), registry.weights(done.version), version=done.version)  # type: ignore[arg-type]
-    return predict_records(model, dataset.part("val"))
+    return predict_records(load_version(registry, done.version), dataset.part("val"))
 
 
 def _pool(records: Sequence[NDArray[np.int64]], parts: Sequence[Predictions]) -> OutOfFold:

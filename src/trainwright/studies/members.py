@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -104,11 +104,13 @@ class Study:
         id: By which its runs are found, such as `trainwright ls --study 3f9c0a1b2c3d`.
         members: In order.
         engine: What trained them, and why that.
+        ensemble: The run whose version is the best versions of all members as one model, where there is one.
     """
 
     id: str
     members: tuple[Finished, ...]
     engine: Engine
+    ensemble: Trained | None = field(default=None, kw_only=True)
 
     def summary(self) -> dict[str, Spread]:
         """Gives each metric over the members; NaN where a member lacks it."""
@@ -117,6 +119,7 @@ class Study:
 
     def tree(self) -> dict[str, Any]:
         """Gives plain values."""
+        made = self.ensemble
         return {
             "study": self.id,
             "engine": {"name": self.engine.name, "why": self.engine.why},
@@ -133,6 +136,16 @@ class Study:
             "summary": {
                 name: {"mean": one.mean, "std": one.std, "stderr": one.stderr}
                 for name, one in self.summary().items()
+            },
+            "ensemble": None
+            if made is None
+            else {
+                "run": made.run,
+                "version": made.final.number,
+                "metrics": dict(made.final.metrics),
+                "scores": made.scores,
+                "baseline": made.baseline,
+                "report": made.report,
             },
         }
 

@@ -22,12 +22,11 @@ def run_repeats(
     home: Path | str | None = None,
     listeners: Sequence[Callback] = (),
     again: bool = False,
+    test: bool = True,
     tell: Tell | None = None,
     engine: Wanted = "auto",
 ) -> Study:
     """Runs an experiment with its seed and the ones that follow; the splits stay as they are.
-
-    The test split, if there is one, is judged as in any run.
 
     Args:
         experiment: Any; of a k-fold method, the fold that it names.
@@ -36,6 +35,7 @@ def run_repeats(
         home: As `run_members`.
         listeners: As `run_members`.
         again: As `run_members`.
+        test: Whether each is scored on the test split, if there is one.
         tell: As `run_study`.
         engine: As `run_study`.
 
@@ -55,7 +55,7 @@ def run_repeats(
         for seed in range(experiment.seed, experiment.seed + seeds)
     ]
     study = study_id(pinned, varied="seed", content=data.content_digest)
-    test = len(data.splits.get("test", ())) > 0
+    test = test and len(data.splits.get("test", ())) > 0
     chosen, finished = run_study(
         members,
         engine=engine,

@@ -18,8 +18,10 @@ COLORS = {"train": 0, "val": 1, "test": 2}  # a split looks the same in every ch
 Series = dict[str, list[tuple[float, float]]]
 
 
-def curves_section(record: RunRecord) -> Section:
-    """Draws each metric over the steps, those of all splits in one chart."""
+def curves_section(record: RunRecord) -> Section | None:
+    """Draws each metric over the steps, those of all splits in one chart; an ensemble makes no steps."""
+    if record.spec.ensemble is not None:
+        return None
     series: Series = {}
     for row in record.registry.metrics(record.run.id):
         value = math.nan if row.value is None else row.value

@@ -9,6 +9,7 @@ from trainwright.spec.write import write_yaml
 from trainwright.store.records import VersionRow
 
 MOST_VERSIONS = 60
+MOST_MEMBERS = 10
 MOST_TEXT = 40_000  # characters of a spec that names each of its records
 
 
@@ -32,7 +33,7 @@ def versions_section(record: RunRecord) -> Section:
             str(one.step),
             tags[one.id],
             _measured(one, record.run.best_metric),
-            Markup("<code>{}</code>").format((one.weights or "")[:16]),
+            Markup("<code>{}</code>").format((one.weights or one.files or "")[:16]),
         )
         for one in kept[-MOST_VERSIONS:]
     ]
@@ -57,6 +58,10 @@ def lineage_section(record: RunRecord) -> Section:
     if origin is not None:
         version = registry.version(origin)
         before.append(("fine-tuned from", f"{version.model}@{version.number}"))
+    members = registry.members(shown) if shown else []
+    before += [("member", f"{one.model}@{one.number}") for one in members[:MOST_MEMBERS]]
+    if len(members) > MOST_MEMBERS:
+        before.append(("members", f"{len(members) - MOST_MEMBERS} more"))
     tags = ", ".join(registry.tags_of(shown)) if shown else ""
     after = [(tags or "version", f"{run.model}@{shown.number}")] if shown else []
     drawn = draw_lineage([before, [("run", run.id)], after])

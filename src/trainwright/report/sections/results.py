@@ -113,6 +113,8 @@ def results_section(record: RunRecord) -> Section:
     scores = record.scores
     if not scores:
         why = "there is no test split" if record.finished else "the run is not finished"
+        if record.finished and "test" in record.table("data/splits").get("targets", {}):
+            why = "nobody has looked at the test split"
         if record.table("test/about"):
             why = "its records have no target"
         return Section("results", "Results", note(f"There are no test scores: {why}."))
