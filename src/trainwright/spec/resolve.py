@@ -166,9 +166,11 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         raise SpecError(f"{lacks}; {another_backend(train)}")
     device = train.device
     if device == "auto":
-        device = "cuda" if SERVED_BY.get(backend, backend) == "torch" and facts.cuda else "cpu"
+        on_gpu = facts.cuda and SERVED_BY.get(backend, backend) == "torch" and train.processes == 1
+        device = "cuda" if on_gpu else "cpu"
         if facts.cuda:
-            why["train.device"] = "torch finds a GPU" if device == "cuda" else f"{backend} trains on the CPU"
+            who = "several processes train" if train.processes > 1 else f"{backend} trains"
+            why["train.device"] = "torch finds a GPU" if on_gpu else f"{who} on the CPU"
     elif device == "cuda" and not facts.cuda:
         raise BackendError("train.device: torch finds no GPU; write device: cpu, or install torch with CUDA")
     threads = train.threads

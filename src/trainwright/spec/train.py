@@ -113,6 +113,12 @@ def _heard_by(train: Any) -> Iterator[Broken]:
         yield Broken(("lightning",), "nobody but backend: lightning hears it; write that, or leave it out")
 
 
+def _processes_on_cpus(train: Any) -> Iterator[Broken]:
+    if train.device == "cuda" and train.lightning is not None and train.lightning.devices > 1:
+        text = "several processes train on a CPU only; leave it out, or write device: cpu"
+        yield Broken(("lightning", "devices"), text)
+
+
 class TrainSpec(Part):
     """How a model is trained.
 
@@ -128,8 +134,8 @@ class TrainSpec(Part):
             and predictions are always `float32`.
         threads: Threads of the training process; `auto` is 1, the fastest for small models.
         epochs: Passes over the train split.
-        batch_size: Records of one batch.
-        accumulate: Batches whose gradients make one step; the last step of an epoch may have fewer.
+        batch_size: Records of one batch; each process has one.
+        accumulate: Batches of each process whose gradients make one step; the last step of an epoch may have fewer.
         optimizer: Update rule and its rate.
         schedule: How the rate changes over the run.
         groups: Parameters that are treated differently, by name; the first group that matches holds.
@@ -141,7 +147,8 @@ class TrainSpec(Part):
         restore_best: Whether the tag `final` points to the best version instead of the last.
         routines: What is measured while training; `auto` measures the val split after each epoch.
         callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
-        lightning: Callbacks and loggers of Lightning that hear the training; only with `backend: lightning`.
+        lightning: Callbacks and loggers of Lightning that hear the training, and its processes; only with
+            `backend: lightning`.
         init_from: A recorded version whose weights the training begins from: `name@best`, `name@7`, a run or the
             beginning of a digest. When the run begins it becomes `name@number`, whatever moves later.
         init_weights: The digest the weights of `init_from` must have; it is filled in when the run begins.
@@ -157,6 +164,7 @@ class TrainSpec(Part):
         _unbent("precision", "auto", "float32", why="compares losses in their last digits"),
         _one_direction,
         _heard_by,
+        _processes_on_cpus,
         _own_decay,
         _origin,
     )
@@ -185,3 +193,13 @@ class TrainSpec(Part):
     init_weights: str | None = None
     new_head: bool = False
     keep_preparation: bool = False
+
+    @property
+    def processes(self) -> int:
+        """Counts the processes that make each step together."""
+        return 1 if self.lightning is None else self.lightning.devices
+
+    @property
+    def records_per_step(self) -> int:
+        """Counts the records of one step, but for the last one of an epoch."""
+        return self.batch_size * self.accumulate * self.processes

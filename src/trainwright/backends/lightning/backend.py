@@ -4,6 +4,7 @@ import lightning
 
 from trainwright.backends.lightning.learner import LightningLearner
 from trainwright.backends.lightning.module import Network, Trainable
+from trainwright.backends.lightning.shared import SharedLearner
 from trainwright.backends.torch.backend import TorchBackend
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask, model_task
@@ -22,7 +23,9 @@ class LightningBackend(TorchBackend):
         Raises:
             BackendError: If the task names another backend or asks for what this one has not.
         """
-        return LightningLearner(model_task(task, backend="lightning"), feed, seed=seed, run_on=run_on)
+        made = model_task(task, backend="lightning")
+        learner = LightningLearner if made.train.processes == 1 else SharedLearner
+        return learner(made, feed, seed=seed, run_on=run_on)
 
     def module(self, blueprint: Blueprint, *, seed: int = 0) -> Network:
         """Makes a LightningModule with initial values by the seed; it predicts only."""

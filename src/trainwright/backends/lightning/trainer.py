@@ -14,32 +14,35 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from trainwright.backends.lightning.listeners import Listeners
+from trainwright.backends.lightning.place import Place, strategy_of
 from trainwright.base.errors import SpecError
 
 
-def make_trainer(listeners: Listeners, *, device: str, epochs: int) -> Trainer:
-    """Makes a Trainer for one process that shows, writes, validates and seeds nothing by itself.
+def make_trainer(listeners: Listeners, *, device: str, epochs: int, place: Place) -> Trainer:
+    """Makes a Trainer for this process that shows, writes, validates and seeds nothing by itself.
 
     Args:
         listeners: The user's own callbacks and loggers.
         device: Such as `cpu`.
         epochs: After which Lightning would end; the clock of the learner ends it before or there.
+        place: Which process this is.
 
     Raises:
         SpecError: If a callback would write checkpoints and nobody said where, or Lightning refuses the callbacks.
     """
     checkpoints = [one for one in listeners.callbacks if isinstance(one, Checkpoint)]
     for one in checkpoints:
-        if not listeners.loggers and getattr(one, "dirpath", "") is None:
+        if place.rank == 0 and not listeners.loggers and getattr(one, "dirpath", "") is None:
             raise SpecError(
                 f"train.lightning.callbacks: {type(one).__name__} writes files; give it `dirpath`"
             )
     try:
         trainer = Trainer(
             accelerator="gpu" if device == "cuda" else "cpu",
-            devices=1,
+            devices=place.of,
+            strategy="auto" if place.of == 1 else strategy_of(place),
             # Not the cluster that this process may be a job of: it would look for the other processes of the job.
-            plugins=[LightningEnvironment()],
+            plugins=[LightningEnvironment()] if place.of == 1 else [],
             max_epochs=epochs,
             max_steps=-1,
             precision="32-true",  # said aloud, because variables of the environment would say it otherwise
@@ -57,6 +60,8 @@ def make_trainer(listeners: Listeners, *, device: str, epochs: int) -> Trainer:
         raise SpecError(f"train.lightning: {error}") from error
     # A signal is the run's wish to stop, which is answered at the next told step. Lightning would end the process.
     trainer._signal_connector.register_signal_handlers = lambda: None
+    # Nor does it hear of one, which it would pass on to the other processes before each step.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None
     return trainer
 
 
