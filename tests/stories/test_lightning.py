@@ -1,6 +1,7 @@
 """The same experiment through Lightning's Trainer: the same weights, however it is cut, served without Lightning."""
 
 import json
+import os
 import re
 import signal
 from importlib.metadata import version
@@ -55,6 +56,34 @@ def test_a_run_that_is_cut_by_a_signal_and_resumed_ends_in_the_weights_of_the_le
     assert (process.returncode, out.split()) == (0, ["torch"]), err
     logits = load_model(f"{lean.run}@final", home=lab.home).outputs(lab.x)["logits"]
     np.testing.assert_array_equal(np.load(lab.folder / "out.npy"), logits)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_of_two_processes_that_is_cut_goes_on_in_both_and_is_reproduced(lab, number):
+    heard = "callbacks: [{use: 'backends.heard:Acts'}]"
+    loggers = f"loggers: [{{use: 'backends.heard:Lines', args: {{folder: '{lab.folder}'}}}}]"
+    more = f"  lightning: {{devices: 2, {heard}, {loggers}}}\n"
+    lab.write(backend="lightning", epochs=LONG, more=more)
+    whole = run_experiment(read_experiment(lab.file).experiment, folder=lab.folder, home=lab.home)
+    lines = [json.loads(line) for line in (lab.folder / "lines.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines if "val/loss" in line]
+    assert steps == list(range(4, 4 * LONG + 1, 4))  # of 128 records; the first process alone records
+    process = lab.start("run", lab.file, "--again", code=SLOW)
+    wait_for(process, r"epoch 5/")
+    os.killpg(os.getpgid(process.pid), number) if number == signal.SIGTERM else process.send_signal(number)
+    out, err = process.communicate(timeout=100)
+    assert process.returncode == (130 if number == signal.SIGTERM else -9), err
+    registry = Registry(Store.open(lab.home))
+    run = next(row.id for row in registry.runs() if row.id != whole.run)
+    resumed = resume_run(run, home=lab.home)
+    assert resumed.outcome.kind == "done" and resumed.final.weights == whole.final.weights
+    (_, here), (_, there) = (
+        registry.state(resumed.final)["learner"][name][0] for name in ("lightning", "lightning_others")
+    )
+    assert here["count"] == there[0][1]["count"] == 64 * LONG
+    verdict = reproduce_version(run, home=lab.home)
+    assert verdict.word == "identical" and verdict.differences == []
 
 
 def test_it_says_nothing_of_its_own_and_is_reproduced(lab):

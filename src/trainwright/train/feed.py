@@ -90,7 +90,9 @@ class _Shuffled:
         epoch, number = divmod(first, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, permutation(at(self._stream, epoch), self.records)
-        found: NDArray[np.int64] = self._order[number * self.batch_size : (number + last - first) * self.batch_size]
+        found: NDArray[np.int64] = self._order[
+            number * self.batch_size : (number + last - first) * self.batch_size
+        ]
         if self._share is None:
             return found
         mine, of, size = self._share

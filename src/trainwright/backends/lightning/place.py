@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -114,7 +115,7 @@ def joined(place: Place, meeting: Path) -> Iterator[None]:
             "train.lightning.devices: this process is one of a torch.distributed group already; leave that, or "
             "write devices: 1"
         )
-    before = os.environ.get(INTERFACE)
+    before, hook = os.environ.get(INTERFACE), sys.excepthook
     loopback = next((name for _, name in socket.if_nameindex() if name.startswith("lo")), None)
     if before is None and loopback is not None:
         os.environ[INTERFACE] = loopback
@@ -128,3 +129,4 @@ def joined(place: Place, meeting: Path) -> Iterator[None]:
         yield
     finally:
         distributed.destroy_process_group()
+        sys.excepthook = hook  # torch's own would write the rank before each line of any later error
