@@ -5,6 +5,7 @@ import os
 import re
 import signal
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -71,7 +72,11 @@ def test_a_run_of_two_processes_that_is_cut_goes_on_in_both_and_is_reproduced(la
     assert steps == list(range(4, 4 * LONG + 1, 4))  # of 128 records; the first process alone records
     process = lab.start("run", lab.file, "--again", code=SLOW)
     wait_for(process, r"epoch 5/")
-    os.killpg(os.getpgid(process.pid), number) if number == signal.SIGTERM else process.send_signal(number)
+    others = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(others) == 1
+    if number == signal.SIGTERM:  # as a cluster does it: to all processes of a job
+        os.kill(int(others[0]), number)
+    process.send_signal(number)
     out, err = process.communicate(timeout=100)
     assert process.returncode == (130 if number == signal.SIGTERM else -9), err
     registry = Registry(Store.open(lab.home))
