@@ -319,6 +319,10 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     callbacks = _callbacks(resolved)
     if train.lightning is not None:
         check_listeners(train.lightning)
+    if train.has_own_module and loss.name in ("reconstruction", "nt_xent"):
+        raise SpecError(
+            f"train.lightning.module: a module of your own does not train by {loss.name!r}; name another loss"
+        )
     if train.processes > 1:
         check_together(task, in_memory=resolved.data.in_memory is not False)
     splits = {name: _examples(part) for name, part in encoded.items()}

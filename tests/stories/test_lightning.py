@@ -83,12 +83,55 @@ def test_a_run_of_two_processes_that_is_cut_goes_on_in_both_and_is_reproduced(la
     run = next(row.id for row in registry.runs() if row.id != whole.run)
     resumed = resume_run(run, home=lab.home)
     assert resumed.outcome.kind == "done" and resumed.final.weights == whole.final.weights
-    (_, here), (_, there) = (
-        registry.state(resumed.final)["learner"][name][0] for name in ("lightning", "lightning_others")
-    )
-    assert here["count"] == there[0][1]["count"] == 64 * LONG
+    kept = registry.state(resumed.final)["learner"]
+    (_, here), ((_, there),) = kept["lightning"][0], kept["lightning_others"][0]
+    assert here["count"] == there["count"] == 64 * LONG
     verdict = reproduce_version(run, home=lab.home)
     assert verdict.word == "identical" and verdict.differences == []
+
+
+def test_a_module_of_the_user_s_own_is_cut_resumed_reproduced_and_served_without_it(lab):
+    more = "  lightning: {module: {use: 'backends.own_modules:Rich', args: {width: 4}}}\n"
+    more += "  callbacks:\n    - {use: Checkpoint, args: {every_n_steps: 3, keep_last: null}}\n"
+    text = lab.write(backend="lightning", more=more).read_text()
+    lab.file.write_text(
+        "".join(line for line in text.splitlines(True) if "adamw" not in line and "cosine" not in line)
+    )
+    document = read_experiment(lab.file)
+    whole = run_experiment(document.experiment, folder=lab.folder, home=lab.home)
+    registry = Registry(Store.open(lab.home))
+    rows = registry.metrics(whole.run)
+    logged = {
+        name: [row.step for row in rows if row.name == name] for name in ("train/penalty", "train/loss")
+    }
+    assert logged == {"train/penalty": [8, 16, 24, 32], "train/loss": [8, 16, 24, 32]}
+    assert [row.step for row in registry.versions(run=whole.run)] == [*range(3, 31, 3), 32]
+
+    killing = (
+        "import os\n"
+        "from trainwright.store.run import LocalRun\n"
+        "save = LocalRun.save\n"
+        "def save_and_die(self, snapshot):\n"
+        "    version = save(self, snapshot)\n"
+        "    if snapshot.step == 21:\n"
+        "        version.wait(); os.kill(os.getpid(), 9)\n"
+        "    return version\n"
+        "LocalRun.save = save_and_die\n"
+        "from trainwright.cli.app import main\nmain()\n"
+    )
+    process = lab.start("run", lab.file, "-q", "--again", code=killing)
+    _, err = process.communicate(timeout=100)
+    assert process.returncode == -9, err
+    run = next(row.id for row in registry.runs() if row.id != whole.run)
+    resumed = resume_run(run, home=lab.home)
+    assert resumed.outcome.kind == "done" and resumed.final.weights == whole.final.weights
+    verdict = reproduce_version(run, home=lab.home)
+    assert verdict.word == "identical" and verdict.differences == []
+
+    process = lab.start(run, lab.folder / "out.npy", code=SERVE)
+    out, err = process.communicate(timeout=100)
+    assert (process.returncode, out.split()) == (0, ["torch"]), err
+    assert (np.load(lab.folder / "out.npy").argmax(1) == lab.y).mean() > 0.6  # three classes
 
 
 def test_it_says_nothing_of_its_own_and_is_reproduced(lab):

@@ -1,9 +1,12 @@
 """The door of the lightning backend."""
 
+from typing import Any
+
 import lightning
 
 from trainwright.backends.lightning.learner import LightningLearner
 from trainwright.backends.lightning.module import Network, Trainable
+from trainwright.backends.lightning.own import OwnLearner
 from trainwright.backends.lightning.shared import SharedLearner
 from trainwright.backends.torch.backend import TorchBackend
 from trainwright.models.blueprint import Blueprint
@@ -17,14 +20,18 @@ class LightningBackend(TorchBackend):
 
     version = f"lightning {lightning.__version__}"
 
-    def prepare(self, task: Task, feed: Feed, *, seed: int, run_on: Resolved) -> LightningLearner:
+    def prepare(self, task: Task, feed: Feed, *, seed: int, run_on: Resolved) -> Any:
         """Makes a learner with initial values by the seed.
 
         Raises:
             BackendError: If the task names another backend or asks for what this one has not.
         """
         made = model_task(task, backend="lightning")
-        learner = LightningLearner if made.train.processes == 1 else SharedLearner
+        learner: type[LightningLearner | OwnLearner] = LightningLearner
+        if made.train.has_own_module:
+            learner = OwnLearner
+        elif made.train.processes > 1:
+            learner = SharedLearner
         return learner(made, feed, seed=seed, run_on=run_on)
 
     def module(self, blueprint: Blueprint, *, seed: int = 0) -> Network:
