@@ -77,7 +77,7 @@ def test_a_run_of_two_processes_that_is_cut_goes_on_in_both_and_is_reproduced(la
     if number == signal.SIGTERM:  # as a cluster does it: to all processes of a job
         os.kill(int(others[0]), number)
     process.send_signal(number)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=300)
     assert process.returncode == (130 if number == signal.SIGTERM else -9), err
     registry = Registry(Store.open(lab.home))
     run = next(row.id for row in registry.runs() if row.id != whole.run)
@@ -120,7 +120,7 @@ def test_a_module_of_the_user_s_own_is_cut_resumed_reproduced_and_served_without
         "from trainwright.cli.app import main\nmain()\n"
     )
     process = lab.start("run", lab.file, "-q", "--again", code=killing)
-    _, err = process.communicate(timeout=100)
+    _, err = process.communicate(timeout=300)
     assert process.returncode == -9, err
     run = next(row.id for row in registry.runs() if row.id != whole.run)
     resumed = resume_run(run, home=lab.home)
@@ -129,7 +129,7 @@ def test_a_module_of_the_user_s_own_is_cut_resumed_reproduced_and_served_without
     assert verdict.word == "identical" and verdict.differences == []
 
     process = lab.start(run, lab.folder / "out.npy", code=SERVE)
-    out, err = process.communicate(timeout=100)
+    out, err = process.communicate(timeout=300)
     assert (process.returncode, out.split()) == (0, ["torch"]), err
     assert (np.load(lab.folder / "out.npy").argmax(1) == lab.y).mean() > 0.6  # three classes
 
