@@ -60,6 +60,7 @@ def test_a_run_that_is_cut_by_a_signal_and_resumed_ends_in_the_weights_of_the_le
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)  # five trainings, each of which starts a process
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 def test_a_run_of_two_processes_that_is_cut_goes_on_in_both_and_is_reproduced(lab, number):
     heard = "callbacks: [{use: 'backends.heard:Acts'}]"
