@@ -91,6 +91,7 @@ def test_a_run_of_two_processes_that_is_cut_goes_on_in_both_and_is_reproduced(la
     assert verdict.word == "identical" and verdict.differences == []
 
 
+@pytest.mark.slow
 def test_a_module_of_the_user_s_own_is_cut_resumed_reproduced_and_served_without_it(lab):
     more = "  lightning: {module: {use: 'backends.own_modules:Rich', args: {width: 4}}}\n"
     more += "  callbacks:\n    - {use: Checkpoint, args: {every_n_steps: 3, keep_last: null}}\n"

@@ -40,7 +40,10 @@ def own(name, args=None, *, seed=3, callbacks=(), **options):
     return learner, feed
 
 
-@pytest.fixture(params=OWN)
+QUICK = ("rich", "two optimizers")
+
+
+@pytest.fixture(params=[pytest.param(one, marks=[] if one in QUICK else [pytest.mark.slow]) for one in OWN])
 def make(request):
     name, args, options = OWN[request.param]
     return lambda seed=3: own(name, args, seed=seed, **options)
