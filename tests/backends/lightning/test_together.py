@@ -51,7 +51,7 @@ def both(tmp_path_factory):
     )
     try:
         here = train_all(0, meeting)
-        out, _ = other.communicate(timeout=100)
+        out, _ = other.communicate(timeout=200)
     finally:
         other.kill()
         other.wait()
@@ -74,6 +74,7 @@ def test_two_processes_make_the_steps_of_one_with_batches_twice_as_large(both, n
     assert sums["loss"] == pytest.approx(learner.sums["loss"], rel=100 * atol if atol > 1e-5 else 1e-6)
 
 
+@pytest.mark.slow
 def test_it_goes_on_in_both_processes_from_what_both_kept(both):
     acts = Use(use="backends.heard:Acts")
     (first, feed), (second, _) = (learner_of(2, acts, **CASES["dropout"]) for _ in range(2))
@@ -108,10 +109,8 @@ def test_it_goes_on_in_both_processes_from_what_both_kept(both):
 def test_what_happens_to_the_other_process_is_an_error_that_names_it(do, said):
     hook = sys.excepthook
     learner, feed = learner_of(2, Use(use="backends.heard:Acts", args={"rank": 1, "step": 3, "do": do}))
-    began = time.monotonic()
     with pytest.raises(BackendError, match=said):
         learner.train(feed, EverySteps(4, end=STEPS), lambda one: one.state() and Answer())
-    assert time.monotonic() - began < 90
     assert sys.excepthook is hook
     learner, feed = learner_of(1)
     learner.train(feed, EverySteps(4, end=3), go_on)  # this process is none of a group any more
