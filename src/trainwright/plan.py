@@ -11,6 +11,7 @@ from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.likeness import why_alone
 from trainwright.backends.equinox.threads import own_threads
 from trainwright.backends.lightning.listeners import check_listeners
+from trainwright.backends.lightning.together import check_together
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.tree import Array
 from trainwright.callbacks import CATALOG as CALLBACKS
@@ -173,7 +174,10 @@ class Plan:
 
     def unheard(self) -> "Plan":
         """Gives the plan without those who only listen, and may write files."""
-        train = self.task.train.model_copy(update={"lightning": None})
+        train, heard = self.task.train, self.task.train.lightning
+        if heard is not None:
+            alone = heard.model_copy(update={"callbacks": [], "loggers": []})
+            train = train.model_copy(update={"lightning": alone})
         return replace(self, callbacks=(), task=replace(self.task, train=train))
 
     def prepare(self) -> Learner:
@@ -301,7 +305,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
             f"{len(taken)} of {len(blueprint.parameters)} arrays of {parent.name} are taken"
         )
     arrays = _arrays(encoded["train"])
-    feed = make_feed(arrays, batch_size=train.batch_size * train.accumulate, seed=resolved.seed)
+    feed = make_feed(arrays, batch_size=train.records_per_step, seed=resolved.seed)
     if resolved.data.augment:
         changes = make_augmentations(resolved, OPERATORS)
         views = 2 if task.loss.name == "nt_xent" else 1
@@ -319,6 +323,12 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     callbacks = _callbacks(resolved)
     if train.lightning is not None:
         check_listeners(train.lightning)
+    if train.has_own_module and loss.name in ("reconstruction", "nt_xent"):
+        raise SpecError(
+            f"train.lightning.module: a module of your own does not train by {loss.name!r}; name another loss"
+        )
+    if train.processes > 1:
+        check_together(task, in_memory=resolved.data.in_memory is not False)
     splits = {name: _examples(part) for name, part in encoded.items()}
     seen = count_seen({name: part.x for name, part in encoded.items()})
     why |= explain_seen(seen, {name: len(part) for name, part in encoded.items()})

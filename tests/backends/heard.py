@@ -1,6 +1,8 @@
 """Callbacks and loggers of Lightning for the tests, named by specs as `backends.heard:Name`."""
 
 import json
+import os
+import signal
 from pathlib import Path
 
 import torch
@@ -41,6 +43,27 @@ class Ends(Callback):
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         trainer.should_stop = True
+
+
+class Acts(Batches):
+    """Counts the records of its process, and does something in one process at one step."""
+
+    def __init__(self, rank=None, step=None, do=None):
+        super().__init__()
+        self.rank, self.step, self.do = rank, step, do
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        self.count += sum(len(x) for x, *_ in batch)
+        if (trainer.global_rank, trainer.global_step) != (self.rank, self.step):
+            return
+        if self.do == "raise":
+            raise ValueError("of my own")
+        if self.do == "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self.do == "end":
+            trainer.should_stop = True
+        if self.do == "change":
+            next(pl_module.parameters()).data.add_(1)
 
 
 class Lines(Logger):

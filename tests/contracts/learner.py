@@ -180,7 +180,7 @@ class LearnerContract:
         outputs = 3 if task_type == "classification" else 2
         plan = build_blueprint(ModelSpec(input_shape=list(shape), output_dim=outputs, **options))
         train_spec = TrainSpec(**spec)
-        feed = ArrayFeed(arrays, batch_size=train_spec.batch_size * train_spec.accumulate, seed=5)
+        feed = ArrayFeed(arrays, batch_size=train_spec.records_per_step, seed=5)
         task = ModelTask(plan, train_spec, train_spec.epochs)
         return self.make_backend().prepare(task, feed, seed=seed, run_on=self.run_on), feed
 

@@ -3,8 +3,10 @@ import pytest
 from trainwright.base.errors import BackendError, SpecError
 from trainwright.spec.data import DataSpec
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.lightning import LightningSpec
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.optimizer import LBFGS, OwnOptimizer
+from trainwright.spec.part import Use
 from trainwright.spec.resolve import Facts, lacking, resolve
 from trainwright.spec.train import TrainSpec
 
@@ -37,6 +39,9 @@ def decide(*, installed=BOTH, cuda=False, architecture="mlp", keras=None, **trai
 
 LBFGS_ = LBFGS(name="lbfgs")
 OWN = OwnOptimizer(name="own", use="a:B")
+LIGHTNING = {"backend": "lightning", "installed": ("torch", "lightning")}
+PROCESSES = LIGHTNING | {"lightning": LightningSpec(devices=2)}
+MODULE = LIGHTNING | {"lightning": LightningSpec(module=Use(use="a:B"))}
 
 
 @pytest.mark.parametrize(
@@ -114,6 +119,8 @@ def test_when_no_backend_has_it_the_missing_one_is_named():
         ({"backend": "torch", "cuda": True, "device": "cpu"}, "cpu", None),
         ({"backend": "torch", "cuda": True, "device": "cuda"}, "cuda", None),
         ({"backend": "equinox", "cuda": True}, "cpu", "equinox trains on the CPU"),
+        (PROCESSES | {"cuda": True}, "cpu", "several processes train on the CPU"),
+        (MODULE | {"cuda": True}, "cpu", "a module of your own trains on the CPU"),
     ],
     ids=str,
 )

@@ -1,9 +1,11 @@
 """The same experiment through Lightning's Trainer: the same weights, however it is cut, served without Lightning."""
 
 import json
+import os
 import re
 import signal
 from importlib.metadata import version
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -55,6 +57,83 @@ def test_a_run_that_is_cut_by_a_signal_and_resumed_ends_in_the_weights_of_the_le
     assert (process.returncode, out.split()) == (0, ["torch"]), err
     logits = load_model(f"{lean.run}@final", home=lab.home).outputs(lab.x)["logits"]
     np.testing.assert_array_equal(np.load(lab.folder / "out.npy"), logits)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)  # five trainings, each of which starts a process
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_run_of_two_processes_that_is_cut_goes_on_in_both_and_is_reproduced(lab, number):
+    heard = "callbacks: [{use: 'backends.heard:Acts'}]"
+    loggers = f"loggers: [{{use: 'backends.heard:Lines', args: {{folder: '{lab.folder}'}}}}]"
+    more = f"  lightning: {{devices: 2, {heard}, {loggers}}}\n"
+    lab.write(backend="lightning", epochs=LONG, more=more)
+    whole = run_experiment(read_experiment(lab.file).experiment, folder=lab.folder, home=lab.home)
+    lines = [json.loads(line) for line in (lab.folder / "lines.jsonl").read_text().splitlines()]
+    steps = [line["step"] for line in lines if "val/loss" in line]
+    assert steps == list(range(4, 4 * LONG + 1, 4))  # of 128 records; the first process alone records
+    process = lab.start("run", lab.file, "--again", code=SLOW)
+    wait_for(process, r"epoch 5/")
+    others = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert len(others) == 1
+    if number == signal.SIGTERM:  # as a cluster does it: to all processes of a job
+        os.kill(int(others[0]), number)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == (130 if number == signal.SIGTERM else -9), err
+    registry = Registry(Store.open(lab.home))
+    run = next(row.id for row in registry.runs() if row.id != whole.run)
+    resumed = resume_run(run, home=lab.home)
+    assert resumed.outcome.kind == "done" and resumed.final.weights == whole.final.weights
+    kept = registry.state(resumed.final)["learner"]
+    (_, here), ((_, there),) = kept["lightning"][0], kept["lightning_others"][0]
+    assert here["count"] == there["count"] == 64 * LONG
+    verdict = reproduce_version(run, home=lab.home)
+    assert verdict.word == "identical" and verdict.differences == []
+
+
+@pytest.mark.slow
+def test_a_module_of_the_user_s_own_is_cut_resumed_reproduced_and_served_without_it(lab):
+    more = "  lightning: {module: {use: 'backends.own_modules:Rich', args: {width: 4}}}\n"
+    more += "  callbacks:\n    - {use: Checkpoint, args: {every_n_steps: 3, keep_last: null}}\n"
+    text = lab.write(backend="lightning", more=more).read_text()
+    lab.file.write_text(
+        "".join(line for line in text.splitlines(True) if "adamw" not in line and "cosine" not in line)
+    )
+    document = read_experiment(lab.file)
+    whole = run_experiment(document.experiment, folder=lab.folder, home=lab.home)
+    registry = Registry(Store.open(lab.home))
+    rows = registry.metrics(whole.run)
+    logged = {
+        name: [row.step for row in rows if row.name == name] for name in ("train/penalty", "train/loss")
+    }
+    assert logged == {"train/penalty": [8, 16, 24, 32], "train/loss": [8, 16, 24, 32]}
+    assert [row.step for row in registry.versions(run=whole.run)] == [*range(3, 31, 3), 32]
+
+    killing = (
+        "import os\n"
+        "from trainwright.store.run import LocalRun\n"
+        "save = LocalRun.save\n"
+        "def save_and_die(self, snapshot):\n"
+        "    version = save(self, snapshot)\n"
+        "    if snapshot.step == 21:\n"
+        "        version.wait(); os.kill(os.getpid(), 9)\n"
+        "    return version\n"
+        "LocalRun.save = save_and_die\n"
+        "from trainwright.cli.app import main\nmain()\n"
+    )
+    process = lab.start("run", lab.file, "-q", "--again", code=killing)
+    _, err = process.communicate(timeout=300)
+    assert process.returncode == -9, err
+    run = next(row.id for row in registry.runs() if row.id != whole.run)
+    resumed = resume_run(run, home=lab.home)
+    assert resumed.outcome.kind == "done" and resumed.final.weights == whole.final.weights
+    verdict = reproduce_version(run, home=lab.home)
+    assert verdict.word == "identical" and verdict.differences == []
+
+    process = lab.start(run, lab.folder / "out.npy", code=SERVE)
+    out, err = process.communicate(timeout=300)
+    assert (process.returncode, out.split()) == (0, ["torch"]), err
+    assert (np.load(lab.folder / "out.npy").argmax(1) == lab.y).mean() > 0.6  # three classes
 
 
 def test_it_says_nothing_of_its_own_and_is_reproduced(lab):

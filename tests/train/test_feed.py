@@ -155,6 +155,30 @@ def test_an_augmented_feed_changes_inputs_and_nothing_else():
     assert feed.batch(0).x.flags.c_contiguous
 
 
+@pytest.mark.parametrize("augmented", [False, True])
+@pytest.mark.parametrize("first", [0, 4, 6])  # of the span: an epoch's begin, its ragged end, the next epoch
+def test_processes_take_the_batches_of_a_step_in_turn(augmented, first):
+    whole = make(records=40, batch=9)  # 5 steps, the last one of 4 records
+    if augmented:
+        whole = AugmentedFeed(whole, [shift], seed=0)
+    shares = [whole.share(number, of=3, batch_size=2) for number in range(3)]
+    for step in range(first, 5 if first < 5 else 8):
+        expected = [[], [], []]
+        for place, record in enumerate(whole.indices(step)):
+            expected[place // 2 % 3].append(record)
+        for one, records in zip(shares, expected, strict=True):
+            assert one.indices(step).tolist() == records
+            batch, all_of_it = one.batch(step), whole.batch(step)
+            chosen = np.isin(all_of_it.ids, records)
+            np.testing.assert_array_equal(batch.x, all_of_it.x[chosen])
+            np.testing.assert_array_equal(batch.ids, all_of_it.ids[chosen])
+    last = 5 if first < 5 else 8
+    for one in shares:
+        expected = np.concatenate([one.indices(step) for step in range(first, last)])
+        np.testing.assert_array_equal(one.span(first, last), expected)
+    assert all(one.steps_per_epoch == whole.steps_per_epoch for one in shares)
+
+
 def test_each_augmentation_has_a_stream_of_its_own_per_place_and_epoch():
     heard = []
 

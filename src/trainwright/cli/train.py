@@ -187,9 +187,13 @@ def _show_plan(plan: "Plan") -> None:
     _show_columns(plan)
     say(f"  model     {plan.task.blueprint.count_parameters():,} parameters")
     optimizer = train.optimizer
+    how = f"{optimizer.name} lr {optimizer.lr:g}, {train.schedule.name}"
+    if train.lightning is not None and train.lightning.module is not None:
+        how = f"by {train.lightning.module.use}"
+    if train.processes > 1:
+        how = f"{how}, {train.processes} processes"
     say(
-        f"  training  {train.epochs} epochs of {plan.feed.steps_per_epoch} steps ({plan.steps} in all), "
-        f"{optimizer.name} lr {optimizer.lr:g}, {train.schedule.name}"
+        f"  training  {train.epochs} epochs of {plan.feed.steps_per_epoch} steps ({plan.steps} in all), {how}"
     )
     size = 4 * sum(_count(one.shape) for one in plan.task.blueprint.parameters.values())
     copies = (

@@ -166,9 +166,14 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
         raise SpecError(f"{lacks}; {another_backend(train)}")
     device = train.device
     if device == "auto":
-        device = "cuda" if SERVED_BY.get(backend, backend) == "torch" and facts.cuda else "cpu"
+        who = f"{backend} trains"
+        if train.processes > 1 or train.has_own_module:
+            who = "several processes train" if train.processes > 1 else "a module of your own trains"
+        elif SERVED_BY.get(backend, backend) == "torch" and facts.cuda:
+            device = "cuda"
+        device = "cpu" if device == "auto" else device
         if facts.cuda:
-            why["train.device"] = "torch finds a GPU" if device == "cuda" else f"{backend} trains on the CPU"
+            why["train.device"] = "torch finds a GPU" if device == "cuda" else f"{who} on the CPU"
     elif device == "cuda" and not facts.cuda:
         raise BackendError("train.device: torch finds no GPU; write device: cpu, or install torch with CUDA")
     threads = train.threads

@@ -113,6 +113,30 @@ def _heard_by(train: Any) -> Iterator[Broken]:
         yield Broken(("lightning",), "nobody but backend: lightning hears it; write that, or leave it out")
 
 
+def _on_a_cpu(train: Any) -> Iterator[Broken]:
+    if train.device == "cuda" and train.lightning is not None:
+        cases = (("devices", 1, "several processes train"), ("module", None, "a module of your own trains"))
+        for field, usual, who in cases:
+            if getattr(train.lightning, field) != usual:
+                text = f"{who} on a CPU only; leave it out, or write device: cpu"
+                yield Broken(("lightning", field), text)
+
+
+def _module_decides(train: Any) -> Iterator[Broken]:
+    if train.lightning is None or train.lightning.module is None:
+        return
+    for field in ("optimizer", "schedule", "groups", "ema"):
+        usual = TrainSpec.model_fields[field].get_default(call_default_factory=True)
+        if getattr(train, field) != usual:
+            yield Broken((field,), "train.lightning.module decides about it; leave out one of the two")
+    if train.precision == "float16":
+        yield Broken(
+            ("precision",), "a module of your own has no float16 on a CPU; write bfloat16 or float32"
+        )
+    if train.clip_value is not None and train.clip_norm is not None:
+        yield Broken(("clip_norm",), "Lightning clips in one way; leave out clip_value or clip_norm")
+
+
 class TrainSpec(Part):
     """How a model is trained.
 
@@ -128,8 +152,8 @@ class TrainSpec(Part):
             and predictions are always `float32`.
         threads: Threads of the training process; `auto` is 1, the fastest for small models.
         epochs: Passes over the train split.
-        batch_size: Records of one batch.
-        accumulate: Batches whose gradients make one step; the last step of an epoch may have fewer.
+        batch_size: Records of one batch; each process has one.
+        accumulate: Batches of each process whose gradients make one step; the last step of an epoch may have fewer.
         optimizer: Update rule and its rate.
         schedule: How the rate changes over the run.
         groups: Parameters that are treated differently, by name; the first group that matches holds.
@@ -141,7 +165,7 @@ class TrainSpec(Part):
         restore_best: Whether the tag `final` points to the best version instead of the last.
         routines: What is measured while training; `auto` measures the val split after each epoch.
         callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
-        lightning: Callbacks and loggers of Lightning that hear the training; only with `backend: lightning`.
+        lightning: Your own parts of Lightning, and its processes; only with `backend: lightning`.
         init_from: A recorded version whose weights the training begins from: `name@best`, `name@7`, a run or the
             beginning of a digest. When the run begins it becomes `name@number`, whatever moves later.
         init_weights: The digest the weights of `init_from` must have; it is filled in when the run begins.
@@ -157,6 +181,8 @@ class TrainSpec(Part):
         _unbent("precision", "auto", "float32", why="compares losses in their last digits"),
         _one_direction,
         _heard_by,
+        _on_a_cpu,
+        _module_decides,
         _own_decay,
         _origin,
     )
@@ -185,3 +211,18 @@ class TrainSpec(Part):
     init_weights: str | None = None
     new_head: bool = False
     keep_preparation: bool = False
+
+    @property
+    def processes(self) -> int:
+        """Counts the processes that make each step together."""
+        return 1 if self.lightning is None else self.lightning.devices
+
+    @property
+    def has_own_module(self) -> bool:
+        """Says whether a LightningModule of the user's own makes the steps."""
+        return self.lightning is not None and self.lightning.module is not None
+
+    @property
+    def records_per_step(self) -> int:
+        """Counts the records of one step, but for the last one of an epoch."""
+        return self.batch_size * self.accumulate * self.processes

@@ -2,8 +2,9 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
 from dataclasses import dataclass, replace
-from typing import Protocol
+from typing import Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,10 @@ class Feed(Protocol):
         """Gives the records that make a step."""
         ...
 
+    def share(self, number: int, *, of: int, batch_size: int) -> "Feed":
+        """Gives the feed of one of several processes that make each step together: their batches in turn."""
+        ...
+
 
 class _Shuffled:
     """The order that all feeds share: each epoch is a permutation of its own, cut into batches."""
@@ -62,6 +67,19 @@ class _Shuffled:
         self.steps_per_epoch = -(-records // batch_size)
         self._stream = stream(seed, "order")
         self._epoch, self._order = -1, np.empty(0, dtype=np.int64)
+        self._share: tuple[int, int, int] | None = None
+
+    def share(self, number: int, *, of: int, batch_size: int) -> Self:
+        """Gives the feed of one of several processes that make each step together: their batches in turn.
+
+        Args:
+            number: Of the process, counted from 0.
+            of: How many there are.
+            batch_size: Records of one batch; the step's last one may be smaller, and a process may have none.
+        """
+        found = copy(self)
+        found._share = number, of, batch_size
+        return found
 
     def indices(self, step: int) -> NDArray[np.int64]:
         """Gives the positions of the records that make a step, counted from 0."""
@@ -72,7 +90,15 @@ class _Shuffled:
         epoch, number = divmod(first, self.steps_per_epoch)
         if epoch != self._epoch:
             self._epoch, self._order = epoch, permutation(at(self._stream, epoch), self.records)
-        return self._order[number * self.batch_size : (number + last - first) * self.batch_size]
+        found: NDArray[np.int64] = self._order[
+            number * self.batch_size : (number + last - first) * self.batch_size
+        ]
+        if self._share is None:
+            return found
+        mine, of, size = self._share
+        turns: NDArray[np.int64] = np.arange(len(found)) % self.batch_size // size % of
+        chosen: NDArray[np.int64] = found[turns == mine]
+        return chosen
 
 
 class ArrayFeed(_Shuffled):
@@ -89,6 +115,9 @@ class ArrayFeed(_Shuffled):
         (3, [2, 2, 1])
         >>> sorted(int(i) for step in range(3, 6) for i in feed.indices(step))
         [0, 1, 2, 3, 4]
+        >>> first, second = (feed.share(number, of=2, batch_size=1) for number in range(2))
+        >>> [[len(one.indices(step)) for step in range(3)] for one in (first, second)]
+        [[1, 1, 1], [1, 1, 0]]
     """
 
     def __init__(self, arrays: Mapping[str, Array], *, batch_size: int, seed: int) -> None:
@@ -184,6 +213,12 @@ class AugmentedFeed:
         self.arrays: Mapping[str, Array] | None = None
         self._feed, self._views = feed, views
         self._steps = [(one, stream(seed, "augment", str(place))) for place, one in enumerate(augmentations)]
+
+    def share(self, number: int, *, of: int, batch_size: int) -> Self:
+        """Gives the feed of one of several processes that make each step together: their batches in turn."""
+        found = copy(self)
+        found._feed = self._feed.share(number, of=of, batch_size=batch_size)
+        return found
 
     def indices(self, step: int) -> NDArray[np.int64]:
         """Gives the positions of the records that make a step, counted from 0."""

@@ -1,9 +1,13 @@
 """The door of the lightning backend."""
 
+from typing import Any
+
 import lightning
 
 from trainwright.backends.lightning.learner import LightningLearner
 from trainwright.backends.lightning.module import Network, Trainable
+from trainwright.backends.lightning.own import OwnLearner
+from trainwright.backends.lightning.shared import SharedLearner
 from trainwright.backends.torch.backend import TorchBackend
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask, model_task
@@ -16,13 +20,19 @@ class LightningBackend(TorchBackend):
 
     version = f"lightning {lightning.__version__}"
 
-    def prepare(self, task: Task, feed: Feed, *, seed: int, run_on: Resolved) -> LightningLearner:
+    def prepare(self, task: Task, feed: Feed, *, seed: int, run_on: Resolved) -> Any:
         """Makes a learner with initial values by the seed.
 
         Raises:
             BackendError: If the task names another backend or asks for what this one has not.
         """
-        return LightningLearner(model_task(task, backend="lightning"), feed, seed=seed, run_on=run_on)
+        made = model_task(task, backend="lightning")
+        learner: type[LightningLearner | OwnLearner] = LightningLearner
+        if made.train.has_own_module:
+            learner = OwnLearner
+        elif made.train.processes > 1:
+            learner = SharedLearner
+        return learner(made, feed, seed=seed, run_on=run_on)
 
     def module(self, blueprint: Blueprint, *, seed: int = 0) -> Network:
         """Makes a LightningModule with initial values by the seed; it predicts only."""

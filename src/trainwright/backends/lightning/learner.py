@@ -3,8 +3,11 @@
 from collections.abc import Callable
 from typing import Any
 
+from lightning.pytorch import Trainer
+
 from trainwright.backends.lightning.fit import Fit, Steps
 from trainwright.backends.lightning.listeners import make_listeners
+from trainwright.backends.lightning.place import Place
 from trainwright.backends.lightning.states import give_back, keep_states
 from trainwright.backends.lightning.trainer import count_from, interrupted_as_usual, make_trainer, quiet
 from trainwright.backends.torch.device import working
@@ -23,13 +26,14 @@ class LightningLearner(TorchLearner):
     """
 
     backend = "lightning"
+    place = Place()
 
     def __init__(self, task: ModelTask, feed: Feed, *, seed: int, run_on: Resolved) -> None:
         super().__init__(task, feed, seed=seed, run_on=run_on)
         self.listeners = make_listeners(task.train.lightning)
         keep_states(self.listeners.callbacks)  # what cannot be kept is refused before step 1
         with working(run_on), quiet():
-            make_trainer(self.listeners, device=run_on.device, epochs=task.epochs)
+            self._make_trainer(task.epochs)
 
     def train(self, feed: Feed, clock: Clock, tell: Callable[[Learner], Answer]) -> None:
         """Trains until `clock.end`, tells exactly at each `clock.next`, returns right after a stop.
@@ -37,12 +41,14 @@ class LightningLearner(TorchLearner):
         Raises:
             BackendError: If Lightning ended on its own.
         """
-        if self.step >= clock.end:
-            return
+        if self.step < clock.end:
+            self.fit(feed, clock, tell)
+
+    def fit(self, feed: Feed, clock: Clock, tell: Callable[[Learner], Answer]) -> None:
+        """Makes the steps until `clock.end` or a stop."""
         per_epoch = feed.steps_per_epoch
         with working(self.run_on), quiet(), interrupted_as_usual():
-            epochs = -(-clock.end // per_epoch)
-            trainer = make_trainer(self.listeners, device=self.run_on.device, epochs=epochs)
+            trainer = self._make_trainer(-(-clock.end // per_epoch))
             count_from(trainer, self.step, per_epoch=per_epoch)
             loader = Steps(self, feed, clock)
             fit = Fit(loader, tell, listeners=self.listeners)
@@ -52,6 +58,9 @@ class LightningLearner(TorchLearner):
                 f"lightning: Trainer.fit returned after step {self.step} of {clock.end}, and nobody here wished it; "
                 "what ends a training is named in train.callbacks, not in train.lightning"
             )
+
+    def _make_trainer(self, epochs: int) -> Trainer:
+        return make_trainer(self.listeners, device=self.run_on.device, epochs=epochs, place=self.place)
 
     def _arrays(self) -> dict[str, Any]:
         found = super()._arrays()

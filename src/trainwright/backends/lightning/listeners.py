@@ -8,6 +8,7 @@ from trainwright.spec.build import choose, construct
 from trainwright.spec.lightning import LightningSpec
 from trainwright.spec.part import Use
 
+MODULE = ("training_step", "configure_optimizers", "on_save_checkpoint")
 CALLBACK = ("setup", "on_train_batch_end", "on_train_epoch_end", "state_dict", "load_state_dict")
 LOGGER = ("log_metrics", "log_hyperparams", "save", "finalize")
 # Lightning's callbacks that change a training or end it, or that read what it has not here; and what to write instead.
@@ -47,6 +48,18 @@ def check_listeners(spec: LightningSpec) -> None:
     """
     for _ in _chosen(spec):
         pass
+    if spec.module is not None:
+        choose_module(spec.module)
+
+
+def choose_module(part: Use) -> Any:
+    """Imports the class of a module of the user's own; nothing is made.
+
+    Raises:
+        SpecError: If there is no such class, or it does not take `network` and the arguments of the spec.
+    """
+    given = part.model_copy(update={"args": {**part.args, "network": None}})
+    return choose(given, {}, where="train.lightning.module", has=MODULE)
 
 
 def make_listeners(spec: LightningSpec | None) -> Listeners:

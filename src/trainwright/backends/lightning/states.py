@@ -17,7 +17,11 @@ def keep_states(callbacks: Sequence[Any]) -> list[Tree]:
     Raises:
         BackendError: If one wants to keep what is neither number, text, tensor, list nor mapping.
     """
-    return [[type(one).__name__, _keep(one.state_dict(), where=type(one).__name__)] for one in callbacks]
+    where = "train.lightning.callbacks"
+    return [
+        [type(one).__name__, keep(one.state_dict(), where=f"{where}: {type(one).__name__}")]
+        for one in callbacks
+    ]
 
 
 def give_back(callbacks: Sequence[Any], kept: Any) -> None:
@@ -31,28 +35,34 @@ def give_back(callbacks: Sequence[Any], kept: Any) -> None:
         raise BackendError(f"train.lightning.callbacks: the state was made with {found}, not {names}")
     for callback, (_, state) in zip(callbacks, kept, strict=True):
         if state:  # as Lightning itself does
-            callback.load_state_dict(_find(state))
+            callback.load_state_dict(find_again(state))
 
 
-def _keep(value: Any, *, where: str) -> Tree:
+def keep(value: Any, *, where: str) -> Tree:
+    """Gives a state as a tree; `find_again` is the way back.
+
+    Raises:
+        BackendError: If it holds what is neither number, text, tensor, list nor mapping; `where` begins the message.
+    """
     if isinstance(value, Tensor):
         return value.detach().cpu().numpy().copy()
     if isinstance(value, Mapping) and all(isinstance(key, str) for key in value):
-        return {key: _keep(one, where=f"{where}.{key}") for key, one in value.items()}
+        return {key: keep(one, where=f"{where}.{key}") for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_keep(one, where=f"{where}.{number}") for number, one in enumerate(value)]
+        return [keep(one, where=f"{where}.{number}") for number, one in enumerate(value)]
     if value is None or type(value) in (bool, int, float, str):
         kept: Tree = value
         return kept
     raise BackendError(
-        f"train.lightning.callbacks: {where} of state_dict() is a {type(value).__name__}, which a checkpoint cannot "
+        f"{where} of state_dict() is a {type(value).__name__}, which a checkpoint cannot "
         "keep; give numbers, text, tensors, lists, and mappings with text as keys"
     )
 
 
-def _find(kept: Any) -> Any:
+def find_again(kept: Any) -> Any:
+    """Gives back what `keep` was given: arrays as tensors."""
     if isinstance(kept, np.ndarray):
         return torch.tensor(kept)
     if isinstance(kept, dict):
-        return {key: _find(one) for key, one in kept.items()}
-    return [_find(one) for one in kept] if isinstance(kept, list) else kept
+        return {key: find_again(one) for key, one in kept.items()}
+    return [find_again(one) for one in kept] if isinstance(kept, list) else kept

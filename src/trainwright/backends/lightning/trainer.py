@@ -14,35 +14,40 @@ from lightning.pytorch.plugins.environments import LightningEnvironment
 from lightning.pytorch.utilities.exceptions import MisconfigurationException
 
 from trainwright.backends.lightning.listeners import Listeners
+from trainwright.backends.lightning.place import Place, strategy_of
 from trainwright.base.errors import SpecError
 
 
-def make_trainer(listeners: Listeners, *, device: str, epochs: int) -> Trainer:
-    """Makes a Trainer for one process that shows, writes, validates and seeds nothing by itself.
+def make_trainer(listeners: Listeners, *, device: str, epochs: int, place: Place, **training: Any) -> Trainer:
+    """Makes a Trainer for this process that shows, writes, validates and seeds nothing by itself.
 
     Args:
         listeners: The user's own callbacks and loggers.
         device: Such as `cpu`.
         epochs: After which Lightning would end; the clock of the learner ends it before or there.
+        place: Which process this is.
+        training: How Lightning trains where it does it by itself.
 
     Raises:
         SpecError: If a callback would write checkpoints and nobody said where, or Lightning refuses the callbacks.
     """
     checkpoints = [one for one in listeners.callbacks if isinstance(one, Checkpoint)]
     for one in checkpoints:
-        if not listeners.loggers and getattr(one, "dirpath", "") is None:
+        if place.rank == 0 and not listeners.loggers and getattr(one, "dirpath", "") is None:
             raise SpecError(
                 f"train.lightning.callbacks: {type(one).__name__} writes files; give it `dirpath`"
             )
     try:
         trainer = Trainer(
             accelerator="gpu" if device == "cuda" else "cpu",
-            devices=1,
+            devices=place.of,
+            strategy="auto" if place.of == 1 else strategy_of(place),
             # Not the cluster that this process may be a job of: it would look for the other processes of the job.
-            plugins=[LightningEnvironment()],
+            plugins=[LightningEnvironment()] if place.of == 1 else [],
             max_epochs=epochs,
             max_steps=-1,
-            precision="32-true",  # said aloud, because variables of the environment would say it otherwise
+            # Said aloud, because variables of the environment would say it otherwise.
+            **{"precision": "32-true", "accumulate_grad_batches": 1, "gradient_clip_val": None, **training},
             callbacks=list(listeners.callbacks),
             logger=listeners.loggers or False,
             log_every_n_steps=listeners.log_every or None,
@@ -57,10 +62,20 @@ def make_trainer(listeners: Listeners, *, device: str, epochs: int) -> Trainer:
         raise SpecError(f"train.lightning: {error}") from error
     # A signal is the run's wish to stop, which is answered at the next told step. Lightning would end the process.
     trainer._signal_connector.register_signal_handlers = lambda: None
+    # Nor does it hear of one, which it would pass on to the other processes before each step.
+    trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None
     return trainer
 
 
-def count_from(trainer: Trainer, step: int, *, per_epoch: int) -> None:
+def count_from(
+    trainer: Trainer,
+    step: int,
+    *,
+    per_epoch: int,
+    updates: int | None = None,
+    batches: int | None = None,
+    accumulate: int = 1,
+) -> None:
     """Sets Lightning's counters to what they were after some steps, in the way of its own checkpoints.
 
     So callbacks hear of the same epochs, batches and steps, whether the run was resumed or not.
@@ -69,17 +84,25 @@ def count_from(trainer: Trainer, step: int, *, per_epoch: int) -> None:
         trainer: That has not begun.
         step: Steps done so far.
         per_epoch: Steps of one epoch.
+        updates: Of all optimizers; one for each step unless given.
+        batches: Of one epoch; one for each step unless given.
+        accumulate: Batches of a step.
     """
     if step == 0:
         return
-    epoch, batch = divmod(step, per_epoch)
-    begun = epoch + 1 if batch else epoch
+    epoch, within = divmod(step, per_epoch)
+    begun = epoch + 1 if within else epoch
+    batch, updates = within * accumulate, step if updates is None else updates
+    seen = epoch * (batches or per_epoch) + batch
     state = trainer.fit_loop.state_dict()
     _set(state["epoch_progress"], ready=begun, started=begun, processed=epoch, completed=epoch)
-    _set(state["epoch_loop.batch_progress"], ready=step, started=step, processed=step, completed=step)
-    within = dict.fromkeys(state["epoch_loop.batch_progress"]["current"], batch)
-    state["epoch_loop.batch_progress"]["current"] = within
-    _set(state["epoch_loop.manual_optimization.optim_step_progress"], ready=step, completed=step)
+    progress = state["epoch_loop.batch_progress"]
+    _set(progress, ready=seen, started=seen, processed=seen, completed=seen)
+    progress["current"] = dict.fromkeys(progress["current"], batch)
+    _set(state["epoch_loop.manual_optimization.optim_step_progress"], ready=updates, completed=updates)
+    automatic = state["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]
+    _set(automatic["step"], ready=updates, completed=updates)
+    _set(automatic["zero_grad"], ready=updates, started=updates, completed=updates)
     state["epoch_loop.state_dict"]["_batches_that_stepped"] = step
     trainer.fit_loop.load_state_dict(state)
 

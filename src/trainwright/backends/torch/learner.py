@@ -71,6 +71,7 @@ class TorchLearner(Stepping):
     """
 
     backend = "torch"
+    _network = Network
 
     def __init__(self, task: ModelTask, feed: Feed, *, seed: int, run_on: Resolved) -> None:
         blueprint, train = task.blueprint, task.train
@@ -80,7 +81,7 @@ class TorchLearner(Stepping):
         self.device = device_of(run_on)
         names = [name for name, one in blueprint.parameters.items() if one.trained]
         options = settle_groups(train.groups, names, optimizer=train.optimizer)
-        self.network = Network(
+        self.network = self._network(
             blueprint, blueprint.initial(seed), seed=seed, options=options, device=self.device
         )
         trained = {name: one for name, one in self.network.tensors.items() if one.requires_grad}
@@ -223,15 +224,17 @@ class TorchLearner(Stepping):
 
     def _gradients(self, x: Tensor, y: Tensor, weight: Tensor | None) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Gives the mean loss of a batch and its gradients."""
-        rows = self._objective.enter(x)
-        if self._half is None:
-            outputs = self.network(rows, training=True)
-        else:
-            with torch.autocast(self.device.type, dtype=self._half):
-                outputs = self.network(rows, training=True).float()
-        loss = self._objective(outputs, x, y, weight)
+        loss = self._objective(self._outputs(x), x, y, weight)
         scaled = loss if self.loss_scale is None else loss * self.loss_scale.value
         return loss.detach(), torch.autograd.grad(scaled, self.network.trained)
+
+    def _outputs(self, x: Tensor) -> Tensor:
+        """Gives what the network makes of a batch in training."""
+        rows = self._objective.enter(x)
+        if self._half is None:
+            return self.network(rows, training=True)
+        with torch.autocast(self.device.type, dtype=self._half):
+            return self.network(rows, training=True).float()
 
     def close(self) -> None:
         """Takes the open losses into the sums: once for many steps, because a GPU is waited for each time."""
@@ -248,7 +251,7 @@ class TorchLearner(Stepping):
         if feed.arrays is None:
             for step in range(self.step, last):
                 batch = feed.batch(step)
-                yield _cut(batch.x, batch.y, batch.weight, size, self.device)
+                yield cut(batch.x, batch.y, batch.weight, size, self.device)
             return
         x = feed.arrays["x"]
         row_bytes = max(1, x.nbytes // max(1, len(x)))
@@ -284,7 +287,8 @@ class TorchLearner(Stepping):
         return x, y, weight
 
 
-def _cut(x: Array, y: Array, weight: Array | None, size: int, device: torch.device) -> list[Part]:
+def cut(x: Array, y: Array, weight: Array | None, size: int, device: torch.device) -> list[Part]:
+    """Gives the batches of a step, `size` records each but for the last one."""
     left, right = torch.from_numpy(x).to(device), torch.from_numpy(y).to(device)
     heavy = None if weight is None else torch.from_numpy(weight).to(device)
     return [
