@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trainwright.backends.equinox.likeness import likeness, why_alone
+from trainwright.backends.likeness import likeness, why_alone
 from trainwright.plan import Plan
+from trainwright.spec.resolve import LACKING
 from trainwright.train.company import Company
 from trainwright.train.learner import Seat
 
@@ -15,7 +16,7 @@ def why_not_together(plan: Plan) -> str | None:
     The plan may have been made for a run of its own.
     """
     backend = plan.experiment.train.backend
-    if backend != "equinox":
+    if "train.vectorised" in LACKING[backend]:
         return f"the backend {backend} trains one run at a time"
     return why_alone(plan.task, plan.feed)
 

@@ -1,14 +1,17 @@
 """Which trainings can be one program: those that differ in numbers alone."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from trainwright.base.errors import BackendError
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask
-from trainwright.spec.losses import CrossEntropy
+from trainwright.spec.losses import CrossEntropy, names_of
 from trainwright.spec.optimizer import OwnOptimizer
 from trainwright.train.feed import Feed
 from trainwright.train.groups import settle_groups
+from trainwright.train.learner import Seat
 
 FREE = ("lr", "weight_decay", "lr_decay")  # of an optimizer: rates are computed outside, the decay is traced
 ANY_RATE = 0.5  # stands for the rates of dropouts, which are traced
@@ -33,6 +36,7 @@ def likeness(task: ModelTask, feed: Feed) -> str:
     groups = settle_groups(train.groups, names, optimizer=train.optimizer)
     arrays = feed.arrays or {}
     parts = {
+        "backend": task.backend,
         "network": any_rates(task.blueprint),
         "optimizer": {name: value for name, value in optimizer.items() if name not in FREE},
         "groups": [(name, one.lr_scale, one.frozen) for name, one in groups.items()],
@@ -43,14 +47,46 @@ def likeness(task: ModelTask, feed: Feed) -> str:
     return repr(parts)
 
 
+def check_alike(seats: Sequence[Seat]) -> str:
+    """Gives the likeness of trainings that are to be a company.
+
+    Raises:
+        BackendError: If they are fewer than two, not alike, or one cannot be trained with others.
+    """
+    alike = {likeness(one.task, one.feed) for one in seats}
+    if len(seats) < 2 or len(alike) > 1:
+        raise BackendError(
+            f"{seats[0].task.backend}: {len(seats)} trainings of {len(alike)} kinds are no company; it has two or more "
+            "members that differ in seed, rates, weight decay, dropout or label smoothing alone"
+        )
+    for seat in seats:
+        if why := why_alone(seat.task, seat.feed):
+            raise BackendError(f"train.vectorised: {why}; leave it out")
+    return next(iter(alike))
+
+
 def why_alone(task: ModelTask, feed: Feed) -> str | None:
     """Says why a training cannot be a member of a company; None if it can."""
+    train = task.train
     if task.blueprint.has_convolutions:
         return "many convolutions as one are slow on a CPU"
     if task.blueprint.constants:
         return "each would read a graph of its own, whole in every step"
-    if isinstance(task.train.optimizer, OwnOptimizer):
+    if isinstance(train.optimizer, OwnOptimizer):
         return "an optimizer of your own makes the steps of one run"
+    if task.backend == "torch":
+        if any(layer.kind == "graphs" for layer in task.blueprint.layers):
+            return "torch has no layers of graphs for several members"
+        if train.optimizer.name == "lbfgs":
+            return "lbfgs chooses its steps by evaluations of one run"
+        if train.precision not in ("auto", "float32"):
+            return f"torch makes steps together in float32 alone, not in {train.precision}"
+        if train.device == "cuda":
+            return "torch makes steps together on a CPU alone"
+        if train.threads not in ("auto", 1):
+            return "torch makes steps together on one thread: several add in an order that depends on their number"
+        if "own" in names_of(task.loss):
+            return "a loss of your own is computed for one run at a time by torch"
     if feed.arrays is None:
         return "the records are augmented, or stay in their file; only those that lie in memory are gathered together"
     return None
@@ -67,3 +103,16 @@ def any_rates(blueprint: Blueprint) -> Blueprint:
         layers=tuple(map(layer, blueprint.layers)),
         training_layers=tuple(map(layer, blueprint.training_layers)),
     )
+
+
+def smoothed_tasks(task: ModelTask) -> tuple[ModelTask, ModelTask]:
+    """Gives the task with no label smoothing, and with nothing but that: a loss is linear in it."""
+    loss = task.loss
+    if not isinstance(loss, CrossEntropy):
+        return task, task
+    trains = (
+        task.train.model_copy(update={"loss": loss.model_copy(update={"label_smoothing": part})})
+        for part in (0.0, 1.0)
+    )
+    none, whole = (replace(task, train=one) for one in trains)
+    return none, whole
