@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trainwright.backends.likeness import likeness, why_alone
+from trainwright.backends.likeness import likeness, why_alone, why_slower
 from trainwright.plan import Plan
 from trainwright.spec.resolve import LACKING
 from trainwright.train.company import Company
@@ -27,6 +27,12 @@ def group_plans(plans: Sequence[Plan]) -> list[list[int]]:
     for place, plan in enumerate(plans):
         groups.setdefault(likeness(plan.task, plan.feed), []).append(place)
     return list(groups.values())
+
+
+def why_slower_together(groups: Sequence[Sequence[Plan]]) -> str | None:
+    """Says why plans would not be faster, each group as one program; None where any of the groups should be."""
+    found = [why_slower(group[0].task, len(group)) for group in groups]
+    return found[0] if all(found) else None
 
 
 def seat_together(plans: Sequence[Plan]) -> tuple[Company, list[Plan]]:

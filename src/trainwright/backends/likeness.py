@@ -1,5 +1,6 @@
 """Which trainings can be one program: those that differ in numbers alone."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -14,6 +15,8 @@ from trainwright.train.groups import settle_groups
 from trainwright.train.learner import Seat
 
 FREE = ("lr", "weight_decay", "lr_decay")  # of an optimizer: rates are computed outside, the decay is traced
+FEWEST = 4  # members of one program with which torch is faster than with one after another
+LARGEST = 500_000  # multiplications of a product, in the mean, up to which the calls take the time
 ANY_RATE = 0.5  # stands for the rates of dropouts, which are traced
 
 
@@ -90,6 +93,52 @@ def why_alone(task: ModelTask, feed: Feed) -> str | None:
     if feed.arrays is None:
         return "the records are augmented, or stay in their file; only those that lie in memory are gathered together"
     return None
+
+
+def why_slower(task: ModelTask, members: int) -> str | None:
+    """Says why trainings would not be faster together than one after another; None if they should be.
+
+    With torch, what is saved are calls, so it goes by the number of members and by what a call does: measured with
+    `benchmarks/sweep.py`, and never on the spot, because the same study has to be trained alike everywhere.
+
+    Args:
+        task: Of any of them.
+        members: How many there are.
+    """
+    if task.backend != "torch":
+        return None
+    if members < FEWEST:
+        return f"torch is faster with members one after another where one program has fewer than {FEWEST}"
+    largest = mean_product(task)
+    if largest > LARGEST:
+        millions = f"{largest / 1e6:.1f} million multiplications, only below {LARGEST / 1e6:g}"
+        return f"torch gains nothing by products of {millions}"
+    return None
+
+
+def mean_product(task: ModelTask) -> float:
+    """Gives the multiplications of a dense layer for a batch, in the mean over these layers.
+
+    Example:
+        >>> from trainwright.models.assemble import build_blueprint
+        >>> from trainwright.spec.model import ModelSpec
+        >>> from trainwright.spec.train import TrainSpec
+        >>> spec = ModelSpec(architecture="mlp", input_shape=[4], output_dim=2, hidden_dims=[8])
+        >>> mean_product(ModelTask(build_blueprint(spec), TrainSpec(batch_size=10), 1))
+        240.0
+    """
+    plan = task.blueprint
+    positions = 1
+    if "position.table" in plan.parameters:
+        positions = plan.parameters["position.table"].shape[0]
+    elif any(layer.kind == "embed_columns" for layer in plan.layers):
+        positions = plan.input_shape[0] + 1  # a token per column and one of the class
+    sizes = [
+        math.prod(one.shape)
+        for name, one in plan.parameters.items()
+        if name.endswith(".weight") and len(one.shape) == 2
+    ]
+    return task.train.batch_size * positions * sum(sizes) / max(1, len(sizes))
 
 
 def any_rates(blueprint: Blueprint) -> Blueprint:
