@@ -46,10 +46,17 @@ def test_the_size_of_products_is_what_torch_counts(name):
     network = Network(task.blueprint, task.blueprint.initial(0))
     counter = FlopCounterMode(display=False)
     with counter, torch.no_grad():
-        network(torch.from_numpy(np.zeros((12, *task.blueprint.input_shape), dtype=np.float32)), training=False)
-    products = {torch.ops.aten.mm, torch.ops.aten.addmm}  # those of attention among tokens are no dense layers
+        network(
+            torch.from_numpy(np.zeros((12, *task.blueprint.input_shape), dtype=np.float32)), training=False
+        )
+    products = {
+        torch.ops.aten.mm,
+        torch.ops.aten.addmm,
+    }  # those of attention among tokens are no dense layers
     flops = sum(n for op, n in counter.get_flop_counts()["Global"].items() if op in products)
-    layers = sum(len(one.shape) == 2 and name.endswith("weight") for name, one in task.blueprint.parameters.items())
+    layers = sum(
+        len(one.shape) == 2 and name.endswith("weight") for name, one in task.blueprint.parameters.items()
+    )
     # The last layer sees each record once; the rule takes it for one of the tokens.
     assert mean_product(task) == pytest.approx(flops / 2 / layers, rel=0.05)
 
