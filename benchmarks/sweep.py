@@ -6,7 +6,7 @@ a store); torch records nothing, and validates by one forward pass. Each contend
 one core; CPU seconds of the whole process are counted from the end of the first epoch to the end of the last, per
 member and epoch. Rounds are interleaved, and the table shows medians of the ratios within a round.
 
-    python benchmarks/sweep.py --members 16 --rounds 5
+    python benchmarks/sweep.py --members 16 --rounds 5 --backend torch
 """
 
 import argparse
@@ -21,9 +21,11 @@ from pathlib import Path
 
 os.environ.setdefault("NPROC", "1")
 
-from workloads import DECAY, SEED, Work, slicing_fused
+import peers_torch
+from workloads import DECAY, SEED, Work
 
 RATES = (1e-4, 1e-2)
+BACKENDS = ("equinox", "torch")
 
 
 class Ticks:
@@ -42,27 +44,31 @@ def rates(members):
     return [low * (high / low) ** (n / max(members - 1, 1)) for n in range(members)]
 
 
-def torch_fused(work, members):
-    """One member stands for all: the others would cost the same."""
-    import workloads
+def backend_of(name):
+    from trainwright.backends import CATALOG
+    from trainwright.spec.build import find
 
-    workloads.LR = rates(members)[members // 2]
+    return find(name, CATALOG, where="train.backend")()
+
+
+def torch_fused(work, members, backend):
+    """One member stands for all: the others would cost the same."""
+    peers_torch.LR = rates(members)[members // 2]
     ticks = Ticks()
-    slicing_fused(work, ticks)
+    peers_torch.slicing(work, ticks, fused=True)
     seconds = (ticks.times[-1] - ticks.times[0]) / (len(ticks.times) - 1)
     return {"seconds": seconds, "losses": {members // 2: ticks.losses[-1]}}
 
 
-def vectorised(work, members):
+def vectorised(work, members, backend):
     """Every member in a loop of its own with a store, all as one program."""
-    from trainwright.backends.equinox.backend import EquinoxBackend
     from trainwright.train.company import Meeting
     from trainwright.train.learner import Resolved, Seat
 
     with tempfile.TemporaryDirectory() as folder:
-        tasks = [make_task(work, rate, vectorised=True) for rate in rates(members)]
+        tasks = [make_task(work, rate, backend, vectorised=True) for rate in rates(members)]
         seats = [Seat(task, work.feed, SEED) for task in tasks]
-        company = EquinoxBackend().company(seats, run_on=Resolved(threads=1))
+        company = backend_of(backend).company(seats, run_on=Resolved(threads=1))
         ticks = [Ticks() for _ in seats]
         store = open_store(folder)
         bodies = [
@@ -79,26 +85,25 @@ def vectorised(work, members):
     return {"seconds": seconds, "losses": losses}
 
 
-def sequential(work, members):
+def sequential(work, members, backend):
     """The same member by itself: our lone loop."""
-    from trainwright.backends.equinox.backend import EquinoxBackend
     from trainwright.train.learner import Resolved
 
     with tempfile.TemporaryDirectory() as folder:
-        task = make_task(work, rates(members)[members // 2], vectorised=False)
-        learner = EquinoxBackend().prepare(task, work.feed, seed=SEED, run_on=Resolved(threads=1))
+        task = make_task(work, rates(members)[members // 2], backend, vectorised=False)
+        learner = backend_of(backend).prepare(task, work.feed, seed=SEED, run_on=Resolved(threads=1))
         ticks = Ticks()
         record(work, learner, task, open_store(folder), ticks)
     seconds = (ticks.times[-1] - ticks.times[0]) / (len(ticks.times) - 1)
     return {"seconds": seconds, "losses": {members // 2: ticks.losses[-1]}}
 
 
-def make_task(work, rate, *, vectorised):
+def make_task(work, rate, backend, *, vectorised):
     from trainwright.models.task import ModelTask
     from trainwright.spec.train import AdamW, TrainSpec
 
     train = TrainSpec(
-        backend="equinox",
+        backend=backend,
         vectorised=vectorised,
         batch_size=work.batch,
         loss=work.loss,
@@ -136,7 +141,7 @@ def record(work, learner, task, opened, ticks):
         resolved=task.train,
         folder=".",
         seed=SEED,
-        backend="equinox",
+        backend=task.backend,
         dataset=row.digest,
         operator={"work": work.name},
         environment={},
@@ -157,7 +162,7 @@ def record(work, learner, task, opened, ticks):
 
 CONTENDERS = {
     "torch, fused, one after another": torch_fused,
-    "trainwright equinox, one after another": sequential,
+    "trainwright, one after another": sequential,
     "trainwright, as one program": vectorised,
 }
 
@@ -166,11 +171,12 @@ def main():
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--members", type=int, default=16)
     arguments.add_argument("--rounds", type=int, default=5)
+    arguments.add_argument("--backend", choices=BACKENDS, default="equinox")
     arguments.add_argument("--core", type=int, default=0)
     arguments.add_argument("--one", choices=CONTENDERS, help="run one contender in this process")
     chosen = arguments.parse_args()
     if chosen.one:
-        print(json.dumps(CONTENDERS[chosen.one](Work("mlp64"), chosen.members)))
+        print(json.dumps(CONTENDERS[chosen.one](Work("mlp64"), chosen.members, chosen.backend)))
         return
     rounds = []
     for number in range(chosen.rounds):
@@ -179,7 +185,9 @@ def main():
         check(found)
         rounds.append({name: one["seconds"] for name, one in found.items()})
     base = next(iter(CONTENDERS))
-    print(f"{chosen.members} learning rates, mlp64, {len(rounds)} rounds; CPU per member and epoch")
+    print(
+        f"{chosen.backend}, {chosen.members} learning rates, mlp64, {len(rounds)} rounds; CPU per member and epoch"
+    )
     for name in CONTENDERS:
         ratios = [one[base] / one[name] for one in rounds]
         ms = statistics.median(one[name] for one in rounds) * 1000
@@ -191,6 +199,7 @@ def main():
 
 def measure(name, chosen):
     command = [sys.executable, __file__, "--one", name, "--members", str(chosen.members)]
+    command += ["--backend", chosen.backend]
     if hasattr(os, "sched_setaffinity"):
         command = ["taskset", "-c", str(chosen.core), *command]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

@@ -8,10 +8,10 @@ from typing import Any
 
 from trainwright.augmenting import make_augmentations, try_out
 from trainwright.backends import CATALOG as BACKENDS
-from trainwright.backends.equinox.likeness import why_alone
 from trainwright.backends.equinox.threads import own_threads
 from trainwright.backends.lightning.listeners import check_listeners
 from trainwright.backends.lightning.together import check_together
+from trainwright.backends.likeness import why_alone
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.tree import Array
 from trainwright.callbacks import CATALOG as CALLBACKS

@@ -3,8 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from trainwright.backends.equinox.likeness import likeness, why_alone
+from trainwright.backends.likeness import likeness, why_alone, why_slower
 from trainwright.plan import Plan
+from trainwright.spec.resolve import LACKING
 from trainwright.train.company import Company
 from trainwright.train.learner import Seat
 
@@ -15,7 +16,7 @@ def why_not_together(plan: Plan) -> str | None:
     The plan may have been made for a run of its own.
     """
     backend = plan.experiment.train.backend
-    if backend != "equinox":
+    if "train.vectorised" in LACKING[backend]:
         return f"the backend {backend} trains one run at a time"
     return why_alone(plan.task, plan.feed)
 
@@ -26,6 +27,12 @@ def group_plans(plans: Sequence[Plan]) -> list[list[int]]:
     for place, plan in enumerate(plans):
         groups.setdefault(likeness(plan.task, plan.feed), []).append(place)
     return list(groups.values())
+
+
+def why_slower_together(groups: Sequence[Sequence[Plan]]) -> str | None:
+    """Says why plans would not be faster, each group as one program; None where any of the groups should be."""
+    found = [why_slower(group[0].task, len(group)) for group in groups]
+    return found[0] if all(found) else None
 
 
 def seat_together(plans: Sequence[Plan]) -> tuple[Company, list[Plan]]:

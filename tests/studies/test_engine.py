@@ -174,6 +174,43 @@ def test_an_interrupted_study_goes_on_and_ends_in_the_same_weights(bench, tmp_pa
         assert one.metrics == other.metrics
 
 
+def test_torch_has_programs_of_many_members_too(bench):
+    pytest.importorskip("torch")
+    torch = {"backend": "torch"}
+    study = sweep(bench, train=torch, engine="vectorised")
+    assert (study.engine.name, study.engine.why) == ("vectorised", "asked for")
+    mine = {one.member.name: weights_of(bench, one) for one in study.members}
+    assert len({weights for one in mine.values() for weights in one}) == 9
+    one = study.members[1].trained.final
+    assert reproduce_version(f"{one.model}@{one.number}", home=bench.home).word == "identical"
+    # Three are too few for `auto`, but these were trained together before.
+    again = sweep(bench, (0.003, 0.01, 0.03), train=torch)
+    assert [one.recorded for one in again.members] == [True] * 3
+    lone = edit(study.members[1].member.experiment, {"train.vectorised": True})
+    trained = run_experiment(lone, folder=bench.folder, home=bench.home.parent / "lone")
+    assert trained.final.weights == mine["lr 0.01"][-1]
+
+
+@pytest.mark.parametrize(
+    ("values", "model", "engine", "why"),
+    [
+        ((0.003, 0.01, 0.03, 0.1), {}, "vectorised", "4 members are one program"),
+        ((0.003, 0.01, 0.03), {}, "sequential", "torch is faster with members one after another where"),
+        (
+            (0.003, 0.01, 0.03, 0.1),
+            {"hidden_dims": [400, 400]},
+            "sequential",
+            "torch gains nothing by products of 0.9 million multiplications, only below 0.5",
+        ),
+    ],
+)
+def test_for_torch_a_rule_says_which_engine_is_faster(bench, values, model, engine, why):
+    pytest.importorskip("torch")
+    spec = bench.experiment(SPLIT, model=model, train={"backend": "torch", "epochs": 1})
+    study = run_sweep(spec, values={LR: list(values)}, **bench.places)
+    assert study.engine.name == engine and study.engine.why.startswith(why)
+
+
 def test_seeds_and_folds_can_be_one_program(bench):
     repeats = run_repeats(
         bench.experiment(SPLIT, train=EQUINOX), seeds=3, engine="vectorised", **bench.places
@@ -194,7 +231,8 @@ def test_seeds_and_folds_can_be_one_program(bench):
 @pytest.mark.parametrize(
     ("change", "why"),
     [
-        ({"train": {"backend": "torch"}}, "lr 0.003: the backend torch trains one run at a time"),
+        ({"train": {"backend": "lightning"}}, "lr 0.003: the backend lightning trains one run at a time"),
+        ({"train": {"backend": "torch", "threads": 2}}, "lr 0.003: torch makes steps together on one thread"),
         (
             {"train": EQUINOX, "model": {"architecture": "cnn", "input": "sequence"}},
             "lr 0.003: many convolutions",
@@ -202,7 +240,7 @@ def test_seeds_and_folds_can_be_one_program(bench):
     ],
 )
 def test_what_cannot_be_one_program_is_trained_one_by_one_or_refused(bench, change, why):
-    pytest.importorskip("torch")
+    pytest.importorskip("lightning")
     spec = bench.experiment(SPLIT, **change)
     values = {LR: [0.003, 0.01]}
     with pytest.raises(SpecError, match=f"engine: {why}"):
@@ -238,9 +276,9 @@ def test_members_that_no_program_shares_are_trained_one_by_one(bench):
     ("train", "data", "text"),
     [
         (
-            {"backend": "torch", "vectorised": True},
+            {"backend": "keras-torch", "vectorised": True},
             {},
-            "torch has no 'steps of several runs as one program'; write train.backend: equinox",
+            "keras-torch has no 'steps of several runs as one program'; write train.backend: torch",
         ),
         (
             {**EQUINOX, "vectorised": True},

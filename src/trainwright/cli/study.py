@@ -39,7 +39,8 @@ def study(
     engine: Annotated[
         str,
         typer.Option(
-            help="sequential: one after another; vectorised: as one program; auto: vectorised where that can be."
+            help="sequential: one after another; vectorised: as one program; auto: vectorised where that can be and "
+            "is faster."
         ),
     ] = "auto",
     test: Annotated[

@@ -38,7 +38,7 @@ _PLAIN: dict[str, tuple[str, ...]] = {
 _NOT_IN_KERAS = {"train.optimizer.name": ("lbfgs", "own"), "model.architecture": ("gnn",)}
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "torch": _OWN | _ALONE,
+    "torch": _OWN,
     "lightning": _OWN | _ALONE,
     "equinox": _PLAIN,
     "keras-jax": _PLAIN | _NOT_IN_KERAS | _ALONE,

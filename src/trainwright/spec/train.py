@@ -146,7 +146,7 @@ class TrainSpec(Part):
             `keras` one of its two, by architecture and by what is installed.
         vectorised: Whether its steps are made together with those of other members of a study, as one program; a run
             by itself has a twin. The weights are the same to the last bit in any company of two or more, and differ
-            in their last digits from those of a run that trains alone. A study sets it; `equinox` only.
+            in their last digits from those of a run that trains alone. A study sets it; `equinox` and `torch`.
         device: Where it runs; `auto` is `cuda` where the backend finds a GPU, otherwise `cpu`.
         precision: Of the forward pass and its gradient; `auto` is `float32`. Weights, optimizer, loss, validation
             and predictions are always `float32`.

@@ -13,7 +13,7 @@ from trainwright.data.dataset import Dataset
 from trainwright.experiment import Trained
 from trainwright.plan import Plan, make_plan
 from trainwright.registering import find_recorded
-from trainwright.seating import group_plans, seat_together, why_not_together
+from trainwright.seating import group_plans, seat_together, why_not_together, why_slower_together
 from trainwright.spec.edit import edit
 from trainwright.store.overview import COMPANY, STUDY
 from trainwright.store.registry import Registry
@@ -56,8 +56,8 @@ def run_study(
 
     Args:
         members: What is run.
-        engine: `sequential`, `vectorised`, or `auto`: vectorised where one program can train them and none of them
-            was trained by itself before.
+        engine: `sequential`, `vectorised`, or `auto`: vectorised where one program can train them, a rule says that
+            this is faster (or some were trained so before), and none of them was trained by itself before.
         study: As `run_members`.
         folder: As `run_members`.
         home: As `run_members`.
@@ -97,17 +97,23 @@ def _try_together(
         if why_not := why_not_together(plan):
             return Engine("sequential", f"{member.name}: {why_not}"), []
         plans.append(plan)
-    if not again and (home / "catalogue.db").exists():
-        registry = Registry(Store.open(home))
-        for member, plan in zip(members, plans, strict=True):
-            if plan.experiment.train.vectorised:
-                continue
-            if find_recorded(registry, plan.experiment, study=study) or find_cut(registry, plan):
-                return Engine("sequential", f"{member.name} was trained by itself before"), plans
-    programs = len(group_plans(plans))
-    if programs == len(plans):
+    registry = None if again or not (home / "catalogue.db").exists() else Registry(Store.open(home))
+
+    def began(plan: Plan) -> bool:
+        if registry is None:
+            return False
+        return bool(find_recorded(registry, plan.experiment, study=study) or find_cut(registry, plan))
+
+    for member, plan in zip(members, plans, strict=True):
+        if not plan.experiment.train.vectorised and began(plan):
+            return Engine("sequential", f"{member.name} was trained by itself before"), plans
+    groups = group_plans(plans)
+    if len(groups) == len(plans):
         return Engine("sequential", "no two members can be one program"), plans
-    return Engine("vectorised", f"{len(plans)} members are {_count(programs, 'program')}"), plans
+    slower = why_slower_together([[plans[place] for place in group] for group in groups])
+    if slower and not any(began(_vectorised(plan)) for plan in plans):
+        return Engine("sequential", slower), plans
+    return Engine("vectorised", f"{len(plans)} members are {_count(len(groups), 'program')}"), plans
 
 
 def _count(number: int, what: str) -> str:

@@ -1,14 +1,17 @@
 """Learners whose steps are made together, each trained by a loop of its own: they advance in lock step."""
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from trainwright.train.feed import Feed
 from trainwright.train.learner import Learner
 
 T = TypeVar("T")
+L = TypeVar("L", bound=Learner)
 Wait = Callable[[int, int], None]
 
 
@@ -33,6 +36,46 @@ class Company(Protocol):
             The places of those that have reached theirs.
         """
         ...
+
+
+class LockStep(ABC, Generic[L]):
+    """The half of a company that no framework changes: who makes steps, and how far.
+
+    Args:
+        learners: By place.
+        feeds: Of each.
+
+    Attributes:
+        learners: The members.
+        wait: As `Company`.
+    """
+
+    def __init__(self, learners: Sequence[L], feeds: Sequence[Feed]) -> None:
+        self.learners = learners
+        self.wait: Wait | None = None
+        self._feeds = list(feeds)
+
+    def move(self, place: int, feed: Feed, due: int) -> None:
+        """Moves a member to a step: with the others where they meet, otherwise alone."""
+        self._feeds[place] = feed
+        while self.learners[place].step < due:
+            if self.wait is not None:
+                self.wait(place, due)
+            else:
+                self._run([place], due)
+
+    def advance(self, dues: Mapping[int, int]) -> Sequence[int]:
+        """Makes the steps of those that are farthest behind, until one of them has to tell or others join them."""
+        steps = {place: self.learners[place].step for place in dues}
+        start = min(steps.values())
+        group = sorted(place for place, step in steps.items() if step == start)
+        others = [step for step in steps.values() if step > start]
+        self._run(group, min([dues[place] for place in group] + others))
+        return [place for place in group if self.learners[place].step >= dues[place]]
+
+    @abstractmethod
+    def _run(self, places: Sequence[int], until: int) -> None:
+        """Makes the steps of members that are at one step, up to another."""
 
 
 @dataclass(frozen=True, slots=True)

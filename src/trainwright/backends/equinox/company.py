@@ -10,14 +10,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainwright.backends.equinox.learner import EquinoxLearner
-from trainwright.backends.equinox.likeness import any_rates, likeness, why_alone
 from trainwright.backends.equinox.network import Network, dropouts, make_network, spell_drops
 from trainwright.backends.equinox.program import Dials, Programs, Training
-from trainwright.base.errors import BackendError
+from trainwright.backends.likeness import any_rates, check_alike
 from trainwright.base.tree import Array
 from trainwright.models.task import ModelTask
 from trainwright.spec.losses import CrossEntropy
-from trainwright.train.company import Wait
+from trainwright.train.company import LockStep
 from trainwright.train.feed import Feed
 from trainwright.train.groups import ParameterOptions
 from trainwright.train.learner import Seat
@@ -171,7 +170,7 @@ class Member(EquinoxLearner):
 
     def _advance(self, feed: Feed, due: int) -> None:
         assert self.company is not None
-        self.company.move(self, feed, due)
+        self.company.move(self.place, feed, due)
 
     def _network(self, weights: Mapping[str, Array]) -> Network:
         blueprint = self.task.blueprint
@@ -189,7 +188,7 @@ class Member(EquinoxLearner):
         return None  # the company has them
 
 
-class EquinoxCompany:
+class EquinoxCompany(LockStep[Member]):
     """Trainings that differ in numbers alone, advanced by one program.
 
     Args:
@@ -197,26 +196,12 @@ class EquinoxCompany:
 
     Raises:
         BackendError: If they are not alike, or one cannot be trained with others.
-
-    Attributes:
-        learners: The members.
-        wait: As `Company`.
     """
 
     def __init__(self, seats: Sequence[Seat]) -> None:
-        alike = {likeness(one.task, one.feed) for one in seats}
-        if len(seats) < 2 or len(alike) > 1:
-            raise BackendError(
-                f"equinox: {len(seats)} trainings of {len(alike)} kinds are no company; it has two or more members "
-                "that differ in seed, rates, weight decay, dropout or label smoothing alone"
-            )
-        for seat in seats:
-            if why := why_alone(seat.task, seat.feed):
-                raise BackendError(f"train.vectorised: {why}; leave it out")
-        self.learners = [Member(seat, alike=next(iter(alike))) for seat in seats]
-        self.wait: Wait | None = None
-        self._programs = _PROGRAMS[self.learners[0].alike]
-        self._feeds = [seat.feed for seat in seats]
+        alike = check_alike(seats)
+        super().__init__([Member(seat, alike=alike) for seat in seats], [seat.feed for seat in seats])
+        self._programs = _PROGRAMS[alike]
         self._shared, self._data = _gather_data(self._feeds)
         self._training: Training | None = None
         self._dials: Any = None
@@ -224,24 +209,6 @@ class EquinoxCompany:
         self._taken: dict[int, Training] = {}
         for place, one in enumerate(self.learners):
             one.company, one.place = self, place
-
-    def move(self, member: Member, feed: Feed, due: int) -> None:
-        """Moves a member to a step: with the others where they meet, otherwise alone."""
-        self._feeds[member.place] = feed
-        while member.step < due:
-            if self.wait is not None:
-                self.wait(member.place, due)
-            else:
-                self._run([member.place], due)
-
-    def advance(self, dues: Mapping[int, int]) -> Sequence[int]:
-        """Makes the steps of those that are farthest behind, until one of them has to tell or others join them."""
-        steps = {place: self.learners[place].step for place in dues}
-        start = min(steps.values())
-        group = [place for place, step in steps.items() if step == start]
-        others = [step for step in steps.values() if step > start]
-        self._run(group, min([dues[place] for place in group] + others))
-        return [place for place in group if self.learners[place].step >= dues[place]]
 
     def take(self, place: int) -> Training:
         """Gives what a member has become."""

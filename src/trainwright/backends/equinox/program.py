@@ -1,7 +1,6 @@
 """Training steps as compiled programs: one for a stretch of full steps, one for a step of any other shape."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -12,9 +11,9 @@ import optax
 
 from trainwright.backends.equinox.loss import TINY, Objective
 from trainwright.backends.equinox.network import Network
+from trainwright.backends.likeness import smoothed_tasks
 from trainwright.base.errors import BackendError
 from trainwright.models.task import ModelTask
-from trainwright.spec.losses import CrossEntropy
 from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, OwnOptimizer, RMSprop
 from trainwright.spec.own_code import make_own_optimizer
 from trainwright.spec.train import TrainSpec
@@ -145,7 +144,7 @@ class Programs:
         self._train = train
         self._ema = train.ema
         self._objective = Objective(task)
-        self._without, self._all = (Objective(one) for one in _smoothed_tasks(task))
+        self._without, self._all = (Objective(one) for one in smoothed_tasks(task))
         self._batch_size = train.batch_size
         self._own = isinstance(train.optimizer, OwnOptimizer)
         self._single = jax.jit(self.step, donate_argnums=0)
@@ -323,19 +322,6 @@ class Programs:
             return now, losses.at[number].set(loss)
 
         return jax.lax.fori_loop(bounds[0], bounds[1], body, (training, jnp.zeros((order.shape[0], 2))))
-
-
-def _smoothed_tasks(task: ModelTask) -> tuple[ModelTask, ModelTask]:
-    """Gives the task with no label smoothing, and with nothing but that."""
-    loss = task.loss
-    if not isinstance(loss, CrossEntropy):
-        return task, task
-    trains = (
-        task.train.model_copy(update={"loss": loss.model_copy(update={"label_smoothing": part})})
-        for part in (0.0, 1.0)
-    )
-    none, whole = (replace(task, train=one) for one in trains)
-    return none, whole
 
 
 _PROGRAMS: dict[str, Programs] = {}

@@ -1,7 +1,7 @@
 """The learner whose steps several processes make together."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from trainwright.base.tree import Tree
 from trainwright.models.task import ModelTask
 from trainwright.train.clock import Clock
 from trainwright.train.feed import Feed
+from trainwright.train.groups import ParameterOptions
 from trainwright.train.learner import Answer, Learner, Resolved
 
 
@@ -40,7 +41,6 @@ class SharedLearner(LightningLearner):
         rank: Which process this is.
     """
 
-    _network = SharedNetwork
     network: SharedNetwork
 
     def __init__(self, task: ModelTask, feed: Feed, *, seed: int, run_on: Resolved, rank: int = 0) -> None:
@@ -81,6 +81,12 @@ class SharedLearner(LightningLearner):
         """Gives a digest of what is trained here, and the states of the callbacks of this process."""
         trained = digest_bytes(b"".join(dump_tree(super()._arrays() | {"lightning": None})))
         return trained, keep_states(self.listeners.callbacks)
+
+    def _make_network(self, seed: int, options: Mapping[str, ParameterOptions]) -> SharedNetwork:
+        blueprint = self.task.blueprint
+        return SharedNetwork(
+            blueprint, blueprint.initial(seed), seed=seed, options=options, device=self.device
+        )
 
     def _jobs(self, feed: Feed, meeting: Path, *, end: int) -> list[Job]:
         heard = self.task.train.lightning

@@ -5,6 +5,7 @@ from dataclasses import replace
 
 import torch
 
+from trainwright.backends.torch.company import TorchCompany
 from trainwright.backends.torch.device import working
 from trainwright.backends.torch.learner import TorchLearner, predict
 from trainwright.backends.torch.module import Module
@@ -13,7 +14,7 @@ from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import model_task, name_outputs
 from trainwright.train.feed import Feed
-from trainwright.train.learner import Predictor, Resolved, Task
+from trainwright.train.learner import Predictor, Resolved, Seat, Task
 
 
 class TorchBackend:
@@ -27,7 +28,19 @@ class TorchBackend:
         Raises:
             BackendError: If the task names another backend or asks for what this one has not.
         """
-        return TorchLearner(model_task(task, backend="torch"), feed, seed=seed, run_on=run_on)
+        trained = model_task(task, backend="torch")
+        if trained.train.vectorised:
+            seat = Seat(trained, feed, seed)
+            return self.company([seat, seat], run_on=run_on).learners[0]
+        return TorchLearner(trained, feed, seed=seed, run_on=run_on)
+
+    def company(self, seats: Sequence[Seat], *, run_on: Resolved) -> TorchCompany:
+        """Makes learners whose steps are made together.
+
+        Raises:
+            BackendError: If they are not alike, or one of them cannot be trained with others.
+        """
+        return TorchCompany(seats, run_on=run_on)
 
     def predictor(
         self,

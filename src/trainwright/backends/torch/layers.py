@@ -13,6 +13,7 @@ from trainwright.models.blueprint import Kind, Layer
 Kept = dict[str, Tensor]  # by name; the mask of ragged records, 1 or 0, has shape (records, 1, length)
 Step = Callable[[Tensor, bool, Kept], Tensor]
 Tensors = Mapping[str, Tensor]
+Options = Mapping[str, Any]
 EPS = 1e-5  # of normalisations
 
 # In place where the gradient needs the result only; no layer before an activation needs its own result.
@@ -32,9 +33,6 @@ ACTIVATIONS: Mapping[str, Callable[[Tensor], Tensor]] = {
 def make_step(layer: Layer, tensors: Tensors) -> Step:
     """Makes the function of any layer but a dropout, over tensors by parameter name."""
     return _MAKERS[layer.kind](layer.name, layer.options, tensors)
-
-
-Options = Mapping[str, Any]
 
 
 def _dense(name: str, options: Options, tensors: Tensors) -> Step:
@@ -203,18 +201,34 @@ def _tokens(name: str, options: Options, tensors: Tensors) -> Step:
     return turn
 
 
-def _embed(name: str, options: Options, tensors: Tensors) -> Step:
+LookUp = Callable[[Tensor, Tensor], Tensor]  # ids and a table of rows
+
+
+def embed(name: str, options: Options, tensors: Tensors, *, look_up: LookUp = F.embedding) -> Step:
+    """Makes the layer of token ids, which says by the mask which of them are padding."""
     table = tensors[f"{name}.table"]
 
-    def look_up(x: Tensor, training: bool, kept: Kept) -> Tensor:
+    def look(x: Tensor, training: bool, kept: Kept) -> Tensor:
         ids = x.long()
         kept["mask"] = (ids != 0)[:, None].to(table.dtype)
-        return F.embedding(ids, table)
+        return look_up(ids, table)
 
-    return look_up
+    return look
 
 
-def _embed_columns(name: str, options: Options, tensors: Tensors) -> Step:
+def _scale(values: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    return values * scale + shift
+
+
+def embed_columns(
+    name: str,
+    options: Options,
+    tensors: Tensors,
+    *,
+    scaled: Callable[[Tensor, Tensor, Tensor], Tensor] = _scale,
+    look_up: LookUp = F.embedding,
+) -> Step:
+    """Makes the layer that gives each column of a table a vector."""
     counts: list[int] = options["categories"]
     numeric = [column for column, count in enumerate(counts) if not count]
     coded = [column for column, count in enumerate(counts) if count]
@@ -223,20 +237,20 @@ def _embed_columns(name: str, options: Options, tensors: Tensors) -> Step:
     scale, shift = tensors.get(f"{name}.scale"), tensors.get(f"{name}.shift")
     table = tensors.get(f"{name}.table")
 
-    def embed(x: Tensor, training: bool, kept: Kept) -> Tensor:
+    def turn(x: Tensor, training: bool, kept: Kept) -> Tensor:
         parts = []
         if scale is not None and shift is not None:
             values = x[:, numeric] if coded else x
-            parts.append(values[:, :, None] * scale + shift)
+            parts.append(scaled(values[:, :, None], scale, shift))
         if table is not None:
             codes = x[:, coded]
             # What is no code of its column is the unknown one, 0.
             known = (codes >= 0) & (codes < sizes.to(x.device))
             ids = torch.where(known, codes, 0).long() + offsets.to(x.device)
-            parts.append(F.embedding(ids, table))
+            parts.append(look_up(ids, table))
         return parts[0] if len(parts) == 1 else torch.cat(parts, 1)
 
-    return embed
+    return turn
 
 
 def _position(name: str, options: Options, tensors: Tensors) -> Step:
@@ -249,23 +263,26 @@ def _class_token(name: str, options: Options, tensors: Tensors) -> Step:
     return lambda x, _, __: torch.cat((vector.expand(len(x), 1, -1), x), 1)
 
 
-def _attention(name: str, options: Options, tensors: Tensors) -> Step:
+def attention(
+    name: str, options: Options, tensors: Tensors, *, linear: Callable[..., Tensor] = F.linear
+) -> Step:
+    """Makes the layer in which tokens attend to one another; `linear` is that of its four products."""
     heads, masked = options["heads"], options["masked"]
     query, key, value, out = (tensors[f"{name}.{part}.weight"] for part in ("query", "key", "value", "out"))
     query_bias, value_bias, out_bias = (tensors[f"{name}.{part}.bias"] for part in ("query", "value", "out"))
-    width = query.shape[0]
+    width = query.shape[-1]
     scale = (width // heads) ** -0.5
 
     def attend(x: Tensor, training: bool, kept: Kept) -> Tensor:
         def split(y: Tensor) -> Tensor:
             return y.unflatten(2, (heads, width // heads)).transpose(1, 2)
 
-        scores = split(F.linear(x, query, query_bias) * scale) @ split(F.linear(x, key)).transpose(2, 3)
+        scores = split(linear(x, query, query_bias) * scale) @ split(linear(x, key)).transpose(2, 3)
         if masked:
             # Finite: a record of padding only spreads its attention evenly instead of becoming NaN.
             scores = scores.masked_fill(kept["mask"][:, :, None] == 0, torch.finfo(scores.dtype).min)
-        mixed = scores.softmax(-1) @ split(F.linear(x, value, value_bias))
-        return F.linear(mixed.transpose(1, 2).flatten(2), out, out_bias)
+        mixed = scores.softmax(-1) @ split(linear(x, value, value_bias))
+        return linear(mixed.transpose(1, 2).flatten(2), out, out_bias)
 
     return attend
 
@@ -308,11 +325,11 @@ _MAKERS: Mapping[Kind, Callable[[str, Options, Tensors], Step]] = {
     "halve_mask": _halve_mask,
     "patches": _patches,
     "tokens": _tokens,
-    "embed": _embed,
-    "embed_columns": _embed_columns,
+    "embed": embed,
+    "embed_columns": embed_columns,
     "position": _position,
     "class_token": _class_token,
-    "attention": _attention,
+    "attention": attention,
     "token_mean": _token_mean,
     "first_token": lambda *_: lambda x, _, __: x[:, 0],
     **GRAPH_MAKERS,

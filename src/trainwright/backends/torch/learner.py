@@ -20,7 +20,7 @@ from trainwright.models.task import ModelTask
 from trainwright.spec import optimizer as spec
 from trainwright.train.clock import Clock
 from trainwright.train.feed import Feed
-from trainwright.train.groups import settle_groups
+from trainwright.train.groups import ParameterOptions, settle_groups
 from trainwright.train.learner import Answer, Learner, Resolved
 from trainwright.train.schedule import ema_decay
 from trainwright.train.stepping import Stepping
@@ -71,7 +71,6 @@ class TorchLearner(Stepping):
     """
 
     backend = "torch"
-    _network = Network
 
     def __init__(self, task: ModelTask, feed: Feed, *, seed: int, run_on: Resolved) -> None:
         blueprint, train = task.blueprint, task.train
@@ -81,9 +80,7 @@ class TorchLearner(Stepping):
         self.device = device_of(run_on)
         names = [name for name, one in blueprint.parameters.items() if one.trained]
         options = settle_groups(train.groups, names, optimizer=train.optimizer)
-        self.network = self._network(
-            blueprint, blueprint.initial(seed), seed=seed, options=options, device=self.device
-        )
+        self.network = self._make_network(seed, options)
         trained = {name: one for name, one in self.network.tensors.items() if one.requires_grad}
         self._moving = frozenset(trained)
         self.optimizer: Optimizer | LBFGS
@@ -99,6 +96,7 @@ class TorchLearner(Stepping):
         self._half = HALVES.get(train.precision)
         self._objective = Objective(task)
         self._open: list[tuple[Tensor, float]] = []  # losses that are not in the sums yet
+        self.block_bytes = BLOCK_BYTES
         self._keeps_records = self.device.type != "cpu"
         self._resident: tuple[Any, list[Tensor | None]] = (None, [])
 
@@ -172,19 +170,33 @@ class TorchLearner(Stepping):
     def update(self, parts: list[Part], lr: float) -> Tensor:
         """Makes one step; gives its mean loss."""
         loss, gradients, total = self._evaluate(parts)
-        self._open.append((loss, total))
         if isinstance(self.optimizer, LBFGS):
             self.optimizer.step(lambda: self._evaluate(parts)[:2], loss, gradients, lr=lr)
-            self.step += 1
-        else:
-            self.step += 1
+        with torch.no_grad():
+            self.take(loss, gradients, total, lr=lr)
+        return loss
+
+    def take(self, loss: Tensor, gradients: Sequence[Tensor], total: float, *, lr: float) -> None:
+        """Takes in what a step has brought; whoever calls it has switched gradients off.
+
+        Args:
+            loss: Mean over the records of the step.
+            gradients: Of the loss, along the trained tensors; LBFGS has made its move by them.
+            total: What the records weigh together.
+            lr: The rate.
+        """
+        self._open.append((loss, total))
+        self.step += 1
+        if not isinstance(self.optimizer, LBFGS):
             self._descend(gradients, lr)
         if self.averaged is not None:
             assert self.task.train.ema is not None
             share = 1 - ema_decay(self.task.train.ema, self.step)
-            with torch.no_grad():
-                torch._foreach_lerp_(self.averaged.trained, self.network.trained, share)
-        return loss
+            torch._foreach_lerp_(self.averaged.trained, self.network.trained, share)
+
+    def _make_network(self, seed: int, options: Mapping[str, ParameterOptions]) -> Network:
+        blueprint = self.task.blueprint
+        return Network(blueprint, blueprint.initial(seed), seed=seed, options=options, device=self.device)
 
     def _descend(self, gradients: Sequence[Tensor], lr: float) -> None:
         train, number = self.task.train, self.step
@@ -257,7 +269,7 @@ class TorchLearner(Stepping):
         row_bytes = max(1, x.nbytes // max(1, len(x)))
         step = self.step
         while step < last:
-            count = max(1, BLOCK_BYTES // (row_bytes * max(1, len(feed.indices(step)))))
+            count = max(1, self.block_bytes // (row_bytes * max(1, len(feed.indices(step)))))
             until = min(last, step + count)
             rows = feed.span(step, until)
             block_x, block_y, block_weight = self._gather(feed.arrays, rows)

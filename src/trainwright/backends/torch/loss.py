@@ -62,7 +62,8 @@ class Objective:
             outputs: What the network gives in training for `enter(x)`.
             x: Inputs.
             y: Targets.
-            weight: Of the records, shape `(records,)`.
+            weight: Of the records, shape `(records,)`. Where it has the shape `(groups, n)`, there is a mean for each
+                group of n records, unless the loss compares records with one another.
         """
         return self._loss(outputs, x if self._to_inputs else y, weight)
 
@@ -315,8 +316,8 @@ def _by_record(each: Tensor) -> Tensor:
 
 
 def _sum(each: Tensor, weight: Tensor | None) -> Tensor:
-    return each.sum() if weight is None else (each * weight).sum()
+    return each.sum() if weight is None else (each.view(weight.shape) * weight).sum(-1)
 
 
 def _mean(each: Tensor, weight: Tensor | None) -> Tensor:
-    return each.mean() if weight is None else (each * weight).sum() / weight.sum().clamp(min=TINY)
+    return each.mean() if weight is None else _sum(each, weight) / weight.sum(-1).clamp(min=TINY)

@@ -1,7 +1,7 @@
 """A blueprint as a torch function of its tensors."""
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -9,10 +9,17 @@ from torch import Tensor
 
 from trainwright.backends.torch.copies import Copies
 from trainwright.backends.torch.layers import Kept, Step, make_step
-from trainwright.base.random import Stream, at, keep_mask, stream
+from trainwright.base.random import at, keep_mask, stream
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint, Layer
 from trainwright.train.groups import ParameterOptions, frozen_layers
+
+NUMBER = np.float32  # the type of weights
+
+
+def tensor_of(weights: Array) -> Tensor:
+    """Gives a copy."""
+    return torch.from_numpy(np.array(weights, dtype=NUMBER))
 
 
 class Network:
@@ -45,7 +52,7 @@ class Network:
         frozen = {name for name, one in options.items() if one.frozen}
         tensors: dict[str, Tensor] = {}
         for name, parameter in blueprint.parameters.items():
-            tensor = torch.from_numpy(np.array(weights[name], dtype=np.float32))
+            tensor = tensor_of(weights[name])
             if len(parameter.shape) == 4:
                 tensor = tensor.contiguous(memory_format=torch.channels_last)
             tensors[name] = tensor.to(device).requires_grad_(parameter.trained and name not in frozen)
@@ -121,14 +128,18 @@ class Network:
 
     def _make(self, layer: Layer, seed: int) -> Step:
         if layer.kind == "dropout":
-            shared = layer.options.get("shared", False)
-            return self._dropout(layer.options["rate"], stream(seed, "dropout", layer.name), shared=shared)
-        step = make_step(layer, self.tensors | self._constants)
+            return self._dropout(layer, seed)
+        step = self._layer(layer)
         if layer.name in self._still:
             return lambda x, training, kept: step(x, False, kept)
         return step
 
-    def _dropout(self, rate: float, keys: Stream, *, shared: bool) -> Callable[[Tensor, bool, Kept], Tensor]:
+    def _layer(self, layer: Layer) -> Step:
+        return make_step(layer, self.tensors | self._constants)
+
+    def _dropout(self, layer: Layer, seed: int) -> Step:
+        rate, keys = layer.options["rate"], stream(seed, "dropout", layer.name)
+        shared = layer.options.get("shared", False)
         numbers: dict[torch.Size, Tensor] = {}
 
         def drop(x: Tensor, training: bool, kept: Kept) -> Tensor:

@@ -79,9 +79,8 @@ class Optimizer:
         moments = [moment for moments in self.slots.values() for moment in moments]
         self._copies = Copies({str(place): moment for place, moment in enumerate(moments)})
 
-    @torch.no_grad()  # type: ignore[untyped-decorator]
     def step(self, gradients: Sequence[Tensor], *, lr: float, number: int) -> None:
-        """Makes one update.
+        """Makes one update; whoever calls it has switched gradients off.
 
         Args:
             gradients: Along the tensors; they are not changed.
