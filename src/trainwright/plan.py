@@ -10,6 +10,8 @@ from trainwright.augmenting import make_augmentations, try_out
 from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.likeness import why_alone
 from trainwright.backends.equinox.threads import own_threads
+from trainwright.backends.keras.engine import own_engine
+from trainwright.backends.keras.listeners import check_listeners as check_keras_listeners
 from trainwright.backends.lightning.listeners import check_listeners
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.tree import Array
@@ -173,7 +175,7 @@ class Plan:
 
     def unheard(self) -> "Plan":
         """Gives the plan without those who only listen, and may write files."""
-        train = self.task.train.model_copy(update={"lightning": None})
+        train = self.task.train.model_copy(update={"lightning": None, "keras": None})
         return replace(self, callbacks=(), task=replace(self.task, train=train))
 
     def prepare(self) -> Learner:
@@ -276,9 +278,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     run_on = Resolved(device=train.device, threads=int(train.threads))
     loss = spell_out(train.loss)
     _check_way_back(resolved.model.head, preparation.targets)
-    if has_own_code(train):
-        if train.backend in ("equinox", "keras-jax"):
-            own_threads(run_on.threads)  # own code may import JAX, after which they cannot change
+    if has_own_code(train) or train.keras is not None:
+        _own_frameworks(train.backend, threads=run_on.threads)
         check_own_code(train, task_type=resolved.model.task_type)
     constants = None if graph is None else graph_constants(graph, str(resolved.model.convolution))
     blueprint = build_blueprint(resolved.model, loss=loss.name, constants=constants)
@@ -315,6 +316,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     callbacks = _callbacks(resolved)
     if train.lightning is not None:
         check_listeners(train.lightning)
+    if train.keras is not None:
+        check_keras_listeners(train.keras)
     splits = {name: _examples(part) for name, part in encoded.items()}
     seen = count_seen({name: part.x for name, part in encoded.items()})
     why |= explain_seen(seen, {name: len(part) for name, part in encoded.items()})
@@ -341,6 +344,14 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         seen,
         graph,
     )
+
+
+def _own_frameworks(backend: str, *, threads: int) -> None:
+    """Decides what cannot be changed once a framework is imported, which own code may do."""
+    if backend.startswith("keras-"):
+        own_engine(backend.removeprefix("keras-"), threads=threads)
+    elif backend == "equinox":
+        own_threads(threads)
 
 
 def _check_way_back(head: str, targets: Operator) -> None:

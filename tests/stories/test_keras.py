@@ -27,12 +27,16 @@ main()
 def test_a_run_is_recorded_resumed_in_an_epoch_and_reproduced(lab, backend, package):
     if not (installed("keras") and installed(package)):
         pytest.skip(f"Keras on {package} is not installed")
-    more = "  callbacks:\n    - {use: Checkpoint, args: {every_n_steps: 5}}\n"
-    lab.write(epochs=3, more=more)  # of torch: the backend is set
-    ask = ("--set", f"train.backend={backend}")
-    whole = lab.json("run", lab.file, "-q", *ask)
-    assert lab.json("show", whole["run"])["spec"]["train"]["backend"] == backend
-    process = lab.start("run", lab.file, "-q", "--again", *ask, code=KILLING)
+    more = (
+        "  callbacks:\n    - {use: Checkpoint, args: {every_n_steps: 5}}\n"
+        "  keras:\n    callbacks:\n"
+        "      - {use: 'keras.callbacks:CSVLogger', args: {filename: log.csv, append: true}}\n"
+    )
+    lab.write(backend=backend, epochs=3, more=more)
+    whole = lab.json("run", lab.file, "-q")
+    header, *rows = (lab.folder / "log.csv").read_text().splitlines()
+    assert header.startswith("epoch,loss,val_") and [row[0] for row in rows] == ["0", "1", "2"]
+    process = lab.start("run", lab.file, "-q", "--again", code=KILLING)
     process.communicate(timeout=120)
     assert process.returncode == -9
     (cut,) = [row["run"] for row in lab.json("ls") if row["state"] == "killed"]

@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from trainwright.spec.keras import KerasSpec
 from trainwright.spec.lightning import LightningSpec
 from trainwright.spec.losses import Loss
 from trainwright.spec.optimizer import (
@@ -111,6 +112,8 @@ def _origin(train: Any) -> Iterator[Broken]:
 def _heard_by(train: Any) -> Iterator[Broken]:
     if train.lightning is not None and train.backend != "lightning":
         yield Broken(("lightning",), "nobody but backend: lightning hears it; write that, or leave it out")
+    if train.keras is not None and not train.backend.startswith("keras"):
+        yield Broken(("keras",), "nobody but backend: keras hears it; write that, or leave it out")
 
 
 class TrainSpec(Part):
@@ -142,6 +145,7 @@ class TrainSpec(Part):
         routines: What is measured while training; `auto` measures the val split after each epoch.
         callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
         lightning: Callbacks and loggers of Lightning that hear the training; only with `backend: lightning`.
+        keras: Callbacks of Keras that hear the training; only with `backend: keras`, or one of its names.
         init_from: A recorded version whose weights the training begins from: `name@best`, `name@7`, a run or the
             beginning of a digest. When the run begins it becomes `name@number`, whatever moves later.
         init_weights: The digest the weights of `init_from` must have; it is filled in when the run begins.
@@ -181,6 +185,7 @@ class TrainSpec(Part):
     routines: list[Use] | Auto = "auto"
     callbacks: list[Use] = Field(default=[])
     lightning: LightningSpec | None = None
+    keras: KerasSpec | None = None
     init_from: str | None = None
     init_weights: str | None = None
     new_head: bool = False
