@@ -12,12 +12,12 @@ from trainwright.base.errors import BackendError, DataError, SpecError
 from trainwright.base.extras import installed
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
+from trainwright.building import lay_out
 from trainwright.data.dataset import Records
 from trainwright.data.frame import Frame, is_blank
 from trainwright.data.graph import EncodedGraph, Nodes
 from trainwright.data.inputs import InputSchema, take_inputs
 from trainwright.data.prepare import Preparation
-from trainwright.models.assemble import build_blueprint
 from trainwright.models.gnn import graph_constants
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.ops.categories import OneHot, Ordinal
@@ -119,7 +119,13 @@ def predictor_of(
     model = ModelSpec.model_validate(description["model"])
     constants = None if graph is None else graph_constants(graph, str(model.convolution))
     predictor: Predictor = backend.predictor(
-        build_blueprint(model, loss=description["loss"], constants=constants),
+        lay_out(
+            model,
+            backend=description["backend"],
+            loss=description["loss"],
+            constants=constants,
+            threads=run_on.threads,
+        ),
         weights,
         output=description["output"],
         run_on=run_on,

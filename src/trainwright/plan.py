@@ -15,6 +15,7 @@ from trainwright.backends.keras.listeners import check_listeners as check_keras_
 from trainwright.backends.lightning.listeners import check_listeners
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.tree import Array
+from trainwright.building import lay_out
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
 from trainwright.data.check import explain_scale
@@ -27,7 +28,6 @@ from trainwright.data.sequences import Sequences
 from trainwright.data.storage import explain_storage
 from trainwright.facts import decide_columns, gather_facts, holds_tokens, named, said_vocabulary
 from trainwright.model_op import describe
-from trainwright.models.assemble import build_blueprint
 from trainwright.models.fine_tuning import (
     Parent,
     keep_columns,
@@ -278,11 +278,13 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     run_on = Resolved(device=train.device, threads=int(train.threads))
     loss = spell_out(train.loss)
     _check_way_back(resolved.model.head, preparation.targets)
-    if has_own_code(train) or train.keras is not None:
+    if has_own_code(train) or train.keras is not None or resolved.model.architecture == "own":
         _own_frameworks(train.backend, threads=run_on.threads)
         check_own_code(train, task_type=resolved.model.task_type)
     constants = None if graph is None else graph_constants(graph, str(resolved.model.convolution))
-    blueprint = build_blueprint(resolved.model, loss=loss.name, constants=constants)
+    blueprint = lay_out(
+        resolved.model, backend=train.backend, loss=loss.name, constants=constants, threads=run_on.threads
+    )
     task = ModelTask(
         blueprint,
         train,

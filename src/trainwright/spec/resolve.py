@@ -35,12 +35,13 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "train.precision": ("bfloat16", "float16"),
     "train.device": ("cuda",),
 }
+_NO_OWN: dict[str, tuple[str, ...]] = {"model.architecture": ("own",)}
 _NOT_IN_KERAS = {"train.optimizer.name": ("lbfgs", "own"), "model.architecture": ("gnn",)}
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "torch": _OWN | _ALONE,
-    "lightning": _OWN | _ALONE,
-    "equinox": _PLAIN,
+    "torch": _OWN | _ALONE | _NO_OWN,
+    "lightning": _OWN | _ALONE | _NO_OWN,
+    "equinox": _PLAIN | _NO_OWN,
     "keras-jax": _PLAIN | _NOT_IN_KERAS | _ALONE,
     "keras-torch": _PLAIN | _NOT_IN_KERAS | _ALONE,
 }
@@ -163,7 +164,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
             f"train.backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
         )
     if lacks := lacking(backend, train, architecture=experiment.model.architecture):
-        raise SpecError(f"{lacks}; {another_backend(train)}")
+        raise SpecError(f"{lacks}; {another_backend(train, architecture=experiment.model.architecture)}")
     device = train.device
     if device == "auto":
         device = "cuda" if SERVED_BY.get(backend, backend) == "torch" and facts.cuda else "cpu"
@@ -231,14 +232,18 @@ def lacking(backend: str, train: TrainSpec, *, architecture: str | None = None) 
     return next(found, None)
 
 
-def another_backend(train: TrainSpec) -> str:
+def another_backend(train: TrainSpec, *, architecture: str | None = None) -> str:
     """Names a backend that has all a training asks for, as the cure of a message.
+
+    Args:
+        train: What is asked for.
+        architecture: Of the model, where that is known.
 
     Example:
         >>> another_backend(TrainSpec(device="cuda"))
         'write train.backend: torch'
     """
-    whole = [name for name in REQUIRED if lacking(name, train) is None]
+    whole = [name for name in REQUIRED if lacking(name, train, architecture=architecture) is None]
     return f"write train.backend: {whole[0]}" if whole else "no backend has all that train asks for"
 
 
@@ -313,6 +318,8 @@ _REASONS = {
 
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     """Goes by what is asked for, by architecture and by what is installed, never by a timing (design, section 10)."""
+    if experiment.model.architecture == "own":
+        return _choose_engine(experiment, facts)  # nobody else has it
     first, second = (
         ("torch", "equinox") if experiment.model.architecture in ("cnn", "unet") else ("equinox", "torch")
     )

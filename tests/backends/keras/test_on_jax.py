@@ -18,13 +18,14 @@ pytestmark = [
 ]
 # JAX compiles, which takes seconds for each test: some promises of the contract, some models, some losses.
 QUICK = (
-    "test_engine or first_step or (test_contract and (once or stops_exactly or tells_exactly or rate_scale "
-    "or predicting or round_trip))"
+    "test_engine or first_step or weights_and_rates or on_the_seed "
+    "or (test_contract and (once or stops_exactly or tells_exactly or rate_scale or predicting or round_trip))"
 )
 
 
 def run_on_jax(*arguments):
-    names = ("test_contract.py", "test_engine.py", "test_losses.py", "test_parity.py")
+    tests = ("contract", "engine", "listeners", "losses", "own", "own_contract", "parity")
+    names = [f"test_{one}.py" for one in tests]
     command = [sys.executable, "-m", "pytest", *arguments, *(str(HERE / name) for name in names)]
     environment = os.environ | {"TRAINWRIGHT_TEST_KERAS": "jax", "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(

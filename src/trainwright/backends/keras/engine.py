@@ -20,6 +20,11 @@ def engine_in_force() -> str | None:
     return None if keras is None else str(keras.config.backend())
 
 
+def engine_module() -> Any:
+    """Gives the module of the engine in force, which imports Keras."""
+    return importlib.import_module(f"trainwright.backends.keras.on_{engine_in_force()}")
+
+
 def engine_wished() -> str | None:
     """Gives the engine in force, or the one that KERAS_BACKEND names; None where nothing says."""
     wished = engine_in_force() or os.environ.get("KERAS_BACKEND")

@@ -1,15 +1,15 @@
 """A spec-built model in training by `keras.Model.fit`."""
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-import keras
 import numpy as np
 
+from trainwright.backends.keras.engine import engine_module
 from trainwright.backends.keras.listeners import give_back, keep_states, make_listeners
 from trainwright.backends.keras.network import Network, own_copy
+from trainwright.backends.keras.own import initial_values
 from trainwright.backends.keras.program import Program
 from trainwright.backends.keras.rules import bias_left
 from trainwright.backends.keras.training import Bridge, Relay, Trained, batches
@@ -23,11 +23,6 @@ from trainwright.train.groups import ParameterOptions, settle_groups
 from trainwright.train.learner import Answer, Learner, Resolved
 from trainwright.train.schedule import ema_decay
 from trainwright.train.stepping import Stepping
-
-
-def engine_module() -> Any:
-    """Gives the module of the engine that Keras runs on."""
-    return importlib.import_module(f"trainwright.backends.keras.on_{keras.config.backend()}")
 
 
 def working(run_on: Resolved) -> AbstractContextManager[None]:
@@ -93,7 +88,7 @@ class KerasLearner(Stepping):
                 position=self._position,
                 rate=lambda: self._rate,
             )
-            self._average_from(plan.initial(seed))
+            self._average_from(copies(self.model.by_name))
 
     def train(self, feed: Feed, clock: Clock, tell: Callable[[Learner], Answer]) -> None:
         """Trains until `clock.end`, tells exactly at each `clock.next`, returns right after a stop.
@@ -232,4 +227,4 @@ def program_of(task: ModelTask, options: Mapping[str, ParameterOptions]) -> tupl
 
 def make_network(blueprint: Blueprint, *, seed: int) -> Network:
     """Makes a plain model with the initial values of a seed."""
-    return Network(blueprint, blueprint.initial(seed), seed=seed)
+    return Network(blueprint, initial_values(blueprint, seed), seed=seed)

@@ -1,7 +1,7 @@
 """Keras' steps on JAX: each shape of a step is compiled once per task."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -22,6 +22,12 @@ def working(run_on: Resolved) -> AbstractContextManager[None]:
     del run_on
     on_cpu: AbstractContextManager[None] = jax.default_device(jax.devices("cpu")[0])
     return on_cpu
+
+
+def drawing(keys: Stream, step: Any, first: int) -> AbstractContextManager[None]:
+    """Does nothing: JAX has no generator."""
+    del keys, step, first
+    return nullcontext()
 
 
 def to_array(value: Any) -> Array:

@@ -11,6 +11,7 @@ import torch
 from trainwright.backends.keras.network import run_layers
 from trainwright.backends.keras.program import Program
 from trainwright.backends.torch.device import working as torch_working
+from trainwright.base.random import Stream, at
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Layer
 from trainwright.train.learner import Resolved
@@ -20,6 +21,14 @@ from trainwright.train.learner import Resolved
 def working(run_on: Resolved) -> Iterator[None]:
     """Owns torch's threads and precision for a while, and works on the CPU."""
     with torch_working(run_on), keras.device("cpu"):
+        yield
+
+
+@contextmanager
+def drawing(keys: Stream, step: int, first: int) -> Iterator[None]:
+    """Gives torch's own generator a state for a batch, for Keras' dropout draws from it; it is given back as it was."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(at(at(keys, step), first).first & 0xFFFFFFFF)
         yield
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import keras
 
 from trainwright.backends.keras.network import Network
+from trainwright.backends.keras.own import initial_values
 from trainwright.backends.keras.program import Program
 from trainwright.backends.keras.rules import Moments
 from trainwright.base.errors import BackendError
@@ -49,7 +50,7 @@ class Trained(Network):
     ) -> None:
         plan = task.blueprint
         frozen = frozenset(n for n, one in plan.parameters.items() if one.trained) - {*program.free}
-        super().__init__(plan, plan.initial(seed), seed=seed, frozen=frozen)
+        super().__init__(plan, initial_values(plan, seed), seed=seed, frozen=frozen)
         self.engine, self.step, self.position = engine, step, position
         self.heard: deque[Any] = deque()  # of which Keras makes no copy
         names = {id(one): name for name, one in self.by_name.items()}
