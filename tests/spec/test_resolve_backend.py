@@ -163,6 +163,7 @@ ENGINES = ("torch", "equinox", "keras-jax", "keras-torch")
         ({"installed": ("keras-torch",)}, "keras-torch", "jax is not installed"),
         ({"installed": ("keras-jax",), "architecture": "cnn"}, "keras-jax", "torch is not installed"),
         ({"installed": ("keras-torch",), "keras": "jax"}, "keras-torch", "jax is not installed"),
+        ({"installed": ("keras-tensorflow",)}, "keras-tensorflow", "neither jax nor torch is installed"),
     ],
     ids=str,
 )

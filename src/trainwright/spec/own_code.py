@@ -11,7 +11,7 @@ from trainwright.spec.part import Use
 from trainwright.spec.train import TrainSpec
 
 # What the method for a backend is called where that is not its name: whose arrays it takes.
-LIBRARIES = {"lightning": "torch", "keras-jax": "keras", "keras-torch": "keras"}
+LIBRARIES = {"lightning": "torch"} | dict.fromkeys(("keras-jax", "keras-torch", "keras-tensorflow"), "keras")
 
 
 def make_own_loss(spec: OwnLoss, *, library: str, has: tuple[str, ...] = ()) -> Callable[[Any, Any], Any]:

@@ -19,6 +19,7 @@ REQUIRED = {
     "lightning": ("torch", "lightning"),
     "keras-jax": ("keras", "jax"),
     "keras-torch": ("keras", "torch"),
+    "keras-tensorflow": ("keras", "tensorflow"),
 }
 EXTRA = {
     "torch": "torch",
@@ -26,6 +27,7 @@ EXTRA = {
     "lightning": "lightning",
     "keras-jax": "keras,jax",
     "keras-torch": "keras,torch",
+    "keras-tensorflow": "keras,tensorflow",
 }
 SERVED_BY = {"lightning": "torch"}  # whose trained networks are those of another backend
 _OWN: dict[str, tuple[str, ...]] = {"train.optimizer.name": ("own",)}
@@ -44,6 +46,7 @@ LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
     "equinox": _PLAIN | _NO_OWN,
     "keras-jax": _PLAIN | _NOT_IN_KERAS | _ALONE,
     "keras-torch": _PLAIN | _NOT_IN_KERAS | _ALONE,
+    "keras-tensorflow": _PLAIN | _NOT_IN_KERAS | _ALONE,
 }
 ROUTINE = {
     "classification": "ClassificationScores",
@@ -73,7 +76,8 @@ class Facts:
         categories: For each input 0 if it is numeric, otherwise the number of its categories.
         installed: Backends that could be used.
         in_memory: Whether the features are in memory, or stay in their file.
-        keras: What Keras runs on in this process or is told to run on, `jax` or `torch`; None where nothing says.
+        keras: What Keras runs on in this process or is told to run on, `jax`, `torch` or `tensorflow`; None where
+            nothing says.
         threads: The number of threads each backend is already bound to, where it is.
         cuda: Whether torch can use a GPU.
         class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
@@ -303,6 +307,8 @@ def _choose_engine(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     for name in reasons if spatial else reversed(reasons):
         if name in facts.installed:
             return name, reasons[name]
+    if "keras-tensorflow" in facts.installed:
+        return "keras-tensorflow", "neither jax nor torch is installed"
     raise BackendError("train.backend: keras is not installed: pip install 'trainwright[keras,torch]'")
 
 

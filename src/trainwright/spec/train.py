@@ -121,8 +121,8 @@ class TrainSpec(Part):
 
     Args:
         backend: `torch`, `equinox`, `lightning`, which makes the steps of `torch` in Lightning's `Trainer`,
-            `keras-jax` or `keras-torch`, which train by `keras.Model.fit`; `auto` chooses `torch` or `equinox`, and
-            `keras` one of its two, by architecture and by what is installed.
+            `keras-jax`, `keras-torch` or `keras-tensorflow`, which train by `keras.Model.fit`; `auto` chooses `torch`
+            or `equinox`, and `keras` one of its first two, by architecture and by what is installed.
         vectorised: Whether its steps are made together with those of other members of a study, as one program; a run
             by itself has a twin. The weights are the same to the last bit in any company of two or more, and differ
             in their last digits from those of a run that trains alone. A study sets it; `equinox` only.
@@ -165,7 +165,10 @@ class TrainSpec(Part):
         _origin,
     )
 
-    backend: Literal["torch", "equinox", "lightning", "keras", "keras-jax", "keras-torch"] | Auto = "auto"
+    backend: (
+        Literal["torch", "equinox", "lightning", "keras", "keras-jax", "keras-torch", "keras-tensorflow"]
+        | Auto
+    ) = "auto"
     vectorised: bool = False
     device: Literal["cpu", "cuda"] | Auto = "auto"
     precision: Literal["float32", "bfloat16", "float16"] | Auto = "auto"

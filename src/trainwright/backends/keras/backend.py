@@ -87,6 +87,12 @@ class KerasOnTorch(KerasBackend):
     name, engine = "keras-torch", "torch"
 
 
+class KerasOnTensorflow(KerasBackend):
+    """Keras on TensorFlow: each shape of a step is one graph."""
+
+    name, engine = "keras-tensorflow", "tensorflow"
+
+
 class KerasModules:
     """Gives plain models on whichever engine Keras runs or can run."""
 
@@ -100,8 +106,8 @@ class KerasModules:
 
 
 def _wished() -> KerasBackend:
-    engine = engine_wished() or ("torch" if installed("torch") else "jax")
-    return KerasOnJax() if engine == "jax" else KerasOnTorch()
+    engine = engine_wished() or next((one for one in ("torch", "jax") if installed(one)), "tensorflow")
+    return {"jax": KerasOnJax, "torch": KerasOnTorch, "tensorflow": KerasOnTensorflow}[engine]()
 
 
 def _load(engine: str, threads: int, file: str = "learner") -> Any:

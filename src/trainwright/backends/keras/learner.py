@@ -12,7 +12,7 @@ from trainwright.backends.keras.network import Network, own_copy
 from trainwright.backends.keras.own import initial_values
 from trainwright.backends.keras.program import Program
 from trainwright.backends.keras.rules import bias_left
-from trainwright.backends.keras.training import Bridge, Relay, Trained, batches
+from trainwright.backends.keras.training import Bridge, Relay, Trained, batches, ticks
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array, Tree
 from trainwright.models.blueprint import Blueprint, Layer, records_at_once
@@ -100,9 +100,10 @@ class KerasLearner(Stepping):
             return
         self._relay = Relay(self, clock, tell) if self.listeners else None
         bridge = self._relay or Bridge(self, clock, tell)
+        self.model.source = batches(feed, self.step, clock.end, size=self.task.train.batch_size)
         with working(self.run_on):
             self.model.fit(
-                batches(feed, self.step, clock.end, size=self.task.train.batch_size),
+                ticks(),
                 steps_per_epoch=clock.end - self.step,
                 shuffle=False,
                 verbose=0,

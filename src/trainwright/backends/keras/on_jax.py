@@ -50,15 +50,15 @@ def make_train_function(model: Any) -> Callable[[Any, Any], Any]:
     """Makes what `fit` calls for each step."""
     keys = {name: Stream(jnp.int32(one.first), jnp.int32(one.second)) for name, one in model.keys.items()}
 
-    def make_step(state: Any, batches: Any) -> Any:
-        parts = next(batches)
+    def make_step(state: Any, ticks: Any) -> Any:
+        del ticks
         weights, rest, moments, metrics = state
         count, numbers = model.position()
         *after, loss, mass = model.step(
             dict(zip(model.free_names, weights, strict=True)),
             dict(zip(model.rest_names, rest, strict=True)),
             model.group_moments(moments),
-            parts,
+            next(model.source),
             keys,
             np.int32(count),
             np.array(numbers, dtype=np.float32),

@@ -7,12 +7,14 @@ from types import MappingProxyType
 from typing import Any
 
 import keras
+import numpy as np
 
 from trainwright.backends.keras.network import Network
 from trainwright.backends.keras.own import initial_values
 from trainwright.backends.keras.program import Program
 from trainwright.backends.keras.rules import Moments
 from trainwright.base.errors import BackendError
+from trainwright.base.tree import Array
 from trainwright.models.task import ModelTask
 from trainwright.train.clock import Clock
 from trainwright.train.feed import Feed
@@ -34,6 +36,7 @@ class Trained(Network):
         rate: Gives the rate of the step that was made last.
 
     Attributes:
+        source: Gives the batches of the next step; `fit` is not asked to carry them, see `ticks`.
         heard: The mean loss of each step since they were last taken, and what its records weigh.
     """
 
@@ -52,6 +55,7 @@ class Trained(Network):
         frozen = frozenset(n for n, one in plan.parameters.items() if one.trained) - {*program.free}
         super().__init__(plan, initial_values(plan, seed), seed=seed, frozen=frozen)
         self.engine, self.step, self.position = engine, step, position
+        self.source: Iterator[Any] = iter(())
         self.heard: deque[Any] = deque()  # of which Keras makes no copy
         names = {id(one): name for name, one in self.by_name.items()}
         self.free_names = tuple(names[id(one)] for one in self.trainable_variables)
@@ -190,6 +194,17 @@ class Relay(Bridge):
                 f"keras: stop_training was set at step {self.learner.step} of {self.clock.end} by one of {names}; "
                 "what ends a training is named in train.callbacks, not in train.keras"
             )
+
+
+def ticks() -> Iterator[tuple[Array]]:
+    """Yields what `fit` counts the steps by.
+
+    Not the batches: Keras would convert each in ways that cost more than a small step, read two ahead, and on
+    TensorFlow ask that all have one structure, which the last step of an epoch may not have.
+    """
+    tick = (np.zeros(1, dtype=np.float32),)
+    while True:
+        yield tick
 
 
 def batches(feed: Feed, first: int, last: int, *, size: int) -> Iterator[tuple[Any, ...]]:
