@@ -8,6 +8,7 @@ import numpy as np
 
 from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.threads import threads_in_force
+from trainwright.backends.keras.engine import threads_of_tensorflow
 from trainwright.base.errors import BackendError, DataError, SpecError
 from trainwright.base.extras import installed
 from trainwright.base.home import home_of
@@ -99,7 +100,11 @@ def served_by(description: Mapping[str, Any], backend: str) -> dict[str, Any]:
         raise BackendError(f"backend: {backend} has no {architecture!r}; name another backend")
     backend = SERVED_BY.get(backend, backend)
     cpu_only = description["device"] in lacks.get("train.device", ())
-    bound = threads_in_force() if "jax" in REQUIRED[backend] else None
+    bound = None
+    if "jax" in REQUIRED[backend]:
+        bound = threads_in_force()
+    elif "tensorflow" in REQUIRED[backend]:
+        bound = threads_of_tensorflow()
     changes = {"backend": backend} | ({"device": "cpu"} if cpu_only else {})
     return {**description, **changes, "threads": bound or description["threads"]}
 

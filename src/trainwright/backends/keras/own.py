@@ -198,7 +198,8 @@ def _check(layer: Layer, own: Own) -> None:
     if odd:
         raise BackendError(f"{_called(layer)}: its arrays have to be {FLOAT}, not {', '.join(odd)}")
     states = [(one, one.value) for one in (*own.variables.values(), *own.seeds)]
-    with keras.StatelessScope(state_mapping=states, collect_losses=True) as scope:
+    draws = engine_module().drawing(stream(0, "initial", layer.name), 0, 0)
+    with draws, keras.StatelessScope(state_mapping=states, collect_losses=True) as scope:
         own.network(ops.zeros((2, *layer.options["input_shape"]), dtype=FLOAT), training=True)
     if scope.losses or own.network.losses:
         raise BackendError(
