@@ -86,3 +86,7 @@ CONTENDERS = {
     "trainwright torch": partial(ours, backend="torch"),
     "trainwright equinox": partial(ours, backend="equinox"),
 }
+# The adapters of frameworks that bring a loop of their own; only `adapters.py` runs them.
+ADAPTERS = {
+    f"trainwright {name}": partial(ours, backend=name) for name in ("lightning", "keras-jax", "keras-torch")
+}

@@ -1,4 +1,4 @@
-"""The workloads of the speed comparison, and who trains them; run by `training_speed.py`, each in its own process.
+"""The workloads of the speed comparisons, and who trains them; run by `training_speed.py` and `adapters.py`.
 
     python benchmarks/workloads.py WORKLOAD CONTENDER
 
@@ -96,9 +96,9 @@ class Watch:
 
 
 if __name__ == "__main__":
-    from contenders import CONTENDERS
+    from contenders import ADAPTERS, CONTENDERS
 
     work = Work(sys.argv[1])
     watch = Watch(work)
-    CONTENDERS[sys.argv[2]](work, watch)
+    (CONTENDERS | ADAPTERS)[sys.argv[2]](work, watch)
     print(json.dumps(watch.result()))

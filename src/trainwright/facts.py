@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from trainwright.backends.equinox.threads import threads_in_force
-from trainwright.backends.keras.engine import engine_wished
+from trainwright.backends.keras.engine import engine_wished, threads_of_tensorflow
 from trainwright.backends.torch.driver import cuda_is_there
 from trainwright.base.errors import DataError
 from trainwright.base.extras import installed
@@ -150,5 +150,6 @@ def _array_name(experiment: Experiment) -> str:
 
 
 def _bound_threads() -> dict[str, int]:
-    bound = threads_in_force()
-    return {} if bound is None else {"equinox": bound, "keras-jax": bound}
+    jax, tensorflow = threads_in_force(), threads_of_tensorflow()
+    bound = {"equinox": jax, "keras-jax": jax, "keras-tensorflow": tensorflow}
+    return {backend: threads for backend, threads in bound.items() if threads is not None}

@@ -8,17 +8,18 @@ import numpy as np
 
 from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.threads import threads_in_force
+from trainwright.backends.keras.engine import threads_of_tensorflow
 from trainwright.base.errors import BackendError, DataError, SpecError, StoreError
 from trainwright.base.extras import installed
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
+from trainwright.building import lay_out
 from trainwright.data.dataset import Records
 from trainwright.data.frame import Frame, is_blank
 from trainwright.data.graph import EncodedGraph, Nodes
 from trainwright.data.inputs import InputSchema, take_inputs
 from trainwright.data.prepare import Preparation
 from trainwright.ensemble_op import EnsembleOp
-from trainwright.models.assemble import build_blueprint
 from trainwright.models.gnn import graph_constants
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.ops.categories import OneHot, Ordinal
@@ -100,7 +101,11 @@ def served_by(description: Mapping[str, Any], backend: str) -> dict[str, Any]:
         raise BackendError(f"backend: {backend} has no {architecture!r}; name another backend")
     backend = SERVED_BY.get(backend, backend)
     cpu_only = description["device"] in lacks.get("train.device", ())
-    bound = threads_in_force() if "jax" in REQUIRED[backend] else None
+    bound = None
+    if "jax" in REQUIRED[backend]:
+        bound = threads_in_force()
+    elif "tensorflow" in REQUIRED[backend]:
+        bound = threads_of_tensorflow()
     changes = {"backend": backend} | ({"device": "cpu"} if cpu_only else {})
     return {**description, **changes, "threads": bound or description["threads"]}
 
@@ -120,7 +125,13 @@ def predictor_of(
     model = ModelSpec.model_validate(description["model"])
     constants = None if graph is None else graph_constants(graph, str(model.convolution))
     predictor: Predictor = backend.predictor(
-        build_blueprint(model, loss=description["loss"], constants=constants),
+        lay_out(
+            model,
+            backend=description["backend"],
+            loss=description["loss"],
+            constants=constants,
+            threads=run_on.threads,
+        ),
         weights,
         output=description["output"],
         run_on=run_on,

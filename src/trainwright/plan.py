@@ -9,11 +9,14 @@ from typing import Any
 from trainwright.augmenting import make_augmentations, try_out
 from trainwright.backends import CATALOG as BACKENDS
 from trainwright.backends.equinox.threads import own_threads
+from trainwright.backends.keras.engine import own_engine
+from trainwright.backends.keras.listeners import check_listeners as check_keras_listeners
 from trainwright.backends.lightning.listeners import check_listeners
 from trainwright.backends.lightning.together import check_together
 from trainwright.backends.likeness import why_alone
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.tree import Array
+from trainwright.building import lay_out
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
 from trainwright.data.check import explain_scale
@@ -26,7 +29,6 @@ from trainwright.data.sequences import Sequences
 from trainwright.data.storage import explain_storage
 from trainwright.facts import decide_columns, gather_facts, holds_tokens, named, said_vocabulary
 from trainwright.model_op import describe
-from trainwright.models.assemble import build_blueprint
 from trainwright.models.fine_tuning import (
     Parent,
     keep_columns,
@@ -175,9 +177,10 @@ class Plan:
     def unheard(self) -> "Plan":
         """Gives the plan without those who only listen, and may write files."""
         train, heard = self.task.train, self.task.train.lightning
+        silent: dict[str, Any] = {"keras": None}
         if heard is not None:
-            alone = heard.model_copy(update={"callbacks": [], "loggers": []})
-            train = train.model_copy(update={"lightning": alone})
+            silent["lightning"] = heard.model_copy(update={"callbacks": [], "loggers": []})
+        train = train.model_copy(update=silent)
         return replace(self, callbacks=(), task=replace(self.task, train=train))
 
     def prepare(self) -> Learner:
@@ -284,12 +287,13 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     run_on = Resolved(device=train.device, threads=int(train.threads))
     loss = spell_out(train.loss)
     _check_way_back(resolved.model.head, preparation.targets)
-    if has_own_code(train):
-        if train.backend in ("equinox", "keras-jax"):
-            own_threads(run_on.threads)  # own code may import JAX, after which they cannot change
+    if has_own_code(train) or train.keras is not None or resolved.model.architecture == "own":
+        _own_frameworks(train.backend, threads=run_on.threads)
         check_own_code(train, task_type=resolved.model.task_type)
     constants = None if graph is None else graph_constants(graph, str(resolved.model.convolution))
-    blueprint = build_blueprint(resolved.model, loss=loss.name, constants=constants)
+    blueprint = lay_out(
+        resolved.model, backend=train.backend, loss=loss.name, constants=constants, threads=run_on.threads
+    )
     task = ModelTask(
         blueprint,
         train,
@@ -323,6 +327,8 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     callbacks = _callbacks(resolved)
     if train.lightning is not None:
         check_listeners(train.lightning)
+    if train.keras is not None:
+        check_keras_listeners(train.keras)
     if train.has_own_module and loss.name in ("reconstruction", "nt_xent"):
         raise SpecError(
             f"train.lightning.module: a module of your own does not train by {loss.name!r}; name another loss"
@@ -355,6 +361,14 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         seen,
         graph,
     )
+
+
+def _own_frameworks(backend: str, *, threads: int) -> None:
+    """Decides what cannot be changed once a framework is imported, which own code may do."""
+    if backend.startswith("keras-"):
+        own_engine(backend.removeprefix("keras-"), threads=threads)
+    elif backend == "equinox":
+        own_threads(threads)
 
 
 def _check_way_back(head: str, targets: Operator) -> None:

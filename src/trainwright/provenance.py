@@ -26,6 +26,13 @@ from trainwright.store.registry import Registry
 from trainwright.store.run import LocalRun
 
 HARDWARE = ("machine", "processor", "instructions", "gpus")
+# Packages that nobody else asks for anything, by the backends that do.
+ASKED_BY = {
+    "lightning": "lightning",
+    "keras": "keras",
+    "tensorflow": "keras-tensorflow",
+    "tensorflow-cpu": "keras-tensorflow",
+}
 ARTIFACT = "training-artifact.yaml"
 PROVENANCE = "prov.json"
 
@@ -38,9 +45,9 @@ def describe_environment(folder: Path, *, experiment: Experiment) -> dict[str, A
         experiment: Whose own code is named by digest, and the GPUs, if it trains on one.
     """
     packages = package_versions()
-    for name in ("lightning", "keras"):
-        if not experiment.train.backend.startswith(name):
-            packages.pop(name, None)  # nobody else asks it for anything
+    for name, backend in ASKED_BY.items():
+        if not experiment.train.backend.startswith(backend):
+            packages.pop(name, None)
     return {
         "packages": packages,
         "lock": environment_lock(),
@@ -99,7 +106,7 @@ def write_provenance(run: LocalRun, plan: Plan, version: VersionRow, *, seconds:
     registry = Registry(run.store)
     environment = registry.environment(registry.run(run.id))
     spec, backend = plan.experiment, plan.experiment.train.backend
-    package = {"equinox": "jax", "keras-jax": "keras", "keras-torch": "keras"}.get(backend, backend)
+    package = "jax" if backend == "equinox" else backend.partition("-")[0]
     record = {
         "training_pipeline": spec.name,
         "dataset_hash": f"sha256:{plan.dataset.content_digest}",

@@ -160,6 +160,9 @@ class LearnerContract:
     def make_backend(self):
         raise NotImplementedError
 
+    def lay_out(self, spec):
+        return build_blueprint(spec)
+
     @pytest.fixture
     def make(self):
         return self.learner
@@ -178,7 +181,7 @@ class LearnerContract:
         arrays = make_arrays(task_type, weights, shape)
         options = {"architecture": "mlp", "hidden_dims": [8, 6], **(model or {})}
         outputs = 3 if task_type == "classification" else 2
-        plan = build_blueprint(ModelSpec(input_shape=list(shape), output_dim=outputs, **options))
+        plan = self.lay_out(ModelSpec(input_shape=list(shape), output_dim=outputs, **options))
         train_spec = TrainSpec(**spec)
         feed = ArrayFeed(arrays, batch_size=train_spec.records_per_step, seed=5)
         task = ModelTask(plan, train_spec, train_spec.epochs)

@@ -17,6 +17,7 @@ PAGES = {
     "studies.md": ["study soil.yaml -q", "--seeds 3"],
     "importing.md": ["theirs.py", "import theirs.ckpt --list", "--map map.yaml", "run blobs.yaml"],
     "lightning.md": ["run blocks.yaml", "go_on.py"],
+    "keras.md": ["run blocks.yaml", "head -1 log.csv"],
     "graphs.md": ["run people.yaml", "predict people@best some.npy", "run rings.yaml"],
     "large-data.md": ["run rows.yaml", "in_memory=true", "predict rows"],
 }

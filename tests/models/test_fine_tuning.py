@@ -1,9 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from trainwright.base.errors import SpecError
 from trainwright.data.prepare import Preparation
 from trainwright.models.assemble import build_blueprint
+from trainwright.models.blueprint import Parameter
 from trainwright.models.fine_tuning import Parent, take_weights
 from trainwright.ops.labels import Labels
 from trainwright.ops.operator import Sequential
@@ -85,6 +88,13 @@ def test_an_activation_may_differ():
 def test_another_shape_is_named_with_its_cure(changes, told):
     with pytest.raises(SpecError, match=told):
         take(parent_of(model_of()), model_of(**changes))
+
+
+def test_a_network_without_a_layer_called_output_has_no_head_to_draw_anew():
+    parent = parent_of(model_of())
+    plan = replace(build_blueprint(model_of()), parameters={"dense.kernel": Parameter((3, 2))})
+    with pytest.raises(SpecError, match=r"train\.new_head: the network has no layer called 'output'"):
+        take_weights(parent, plan, model_of(), preparation=prepare((0, 1, 2)), new_head=True)
 
 
 def test_a_new_head_does_not_excuse_another_body():

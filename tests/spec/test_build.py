@@ -61,10 +61,18 @@ def test_arguments_that_do_not_fit_are_named_with_their_place(args, reason, monk
 
 def test_own_code_is_named_by_the_digest_of_its_file(tmp_path):
     (tmp_path / "mine_of_build.py").write_bytes(b"raise SystemExit('it is not imported')\n")
+    (tmp_path / "package_of_build").mkdir()
+    for name in ("__init__.py", "inner.py"):
+        (tmp_path / "package_of_build" / name).write_bytes(b"raise SystemExit('it is not imported')\n")
     tree = {
         "data": {"operators": [{"use": "mine_of_build:Scale", "args": {}}, {"use": "Standardize"}]},
         "train": {"callbacks": [{"use": "mine_of_build:Tell"}, {"use": "no_such_module.deep:Tell"}]},
-        "notes": ["use: a:b", {"use": 3}],
+        "notes": [
+            "use: a:b",
+            {"use": 3},
+            {"use": "package_of_build.inner:A"},
+            {"use": "package_of_build.no:A"},
+        ],
     }
     found = own_code(tree, tmp_path)
     digest = hashlib.sha256(b"raise SystemExit('it is not imported')\n").hexdigest()
@@ -72,4 +80,6 @@ def test_own_code_is_named_by_the_digest_of_its_file(tmp_path):
         "mine_of_build:Scale": digest,
         "mine_of_build:Tell": digest,
         "no_such_module.deep:Tell": "missing",
+        "package_of_build.inner:A": digest,
+        "package_of_build.no:A": "missing",
     }

@@ -10,6 +10,7 @@ from trainwright.spec.presets import PRESETS, list_presets
 
 MLP, CNN = {"architecture": "mlp"}, {"architecture": "cnn"}
 TRANSFORMER, UNET = {"architecture": "transformer"}, {"architecture": "unet"}
+OWN = {"architecture": "own", "use": "nets:Net", "args": {"a": 1}}
 
 
 def settle(model, **facts):
@@ -71,6 +72,8 @@ def settle(model, **facts):
         (MLP, {"task_type": "embedding", "output_shape": (7,)}, {"output_dim": 16}),
         (MLP | {"output_dim": 4}, {"task_type": "embedding", "output_shape": (7,)}, {"output_dim": 4}),
         (MLP, {"task_type": "embedding", "output_shape": None}, {"output_dim": 16}),
+        (OWN, {"input_shape": (3, 8, 8)}, {"hidden_dims": [], "activation": "identity", "input": "vector"}),
+        (OWN, {"input_shape": (2, 9), "ragged": True}, {"input": "sequence", "args": {"a": 1}}),
     ],
     ids=str,
 )
@@ -166,6 +169,14 @@ def test_what_contradicts_the_data_is_refused_with_the_reason(model, facts, text
             "input: architecture 'unet' reads no bare vectors; write input: sequence",
         ),
         (MLP | {"heads": 2}, "heads: it has no meaning for architecture 'mlp'"),
+        (MLP | {"use": "a:B"}, "use: it has no meaning for architecture 'mlp'"),
+        ({"architecture": "own"}, "use: architecture 'own' needs it; write the class that builds it"),
+        (OWN | {"use": "Net"}, "use: 'Net' is no code of your own; write module:Name"),
+        (
+            OWN | {"dropout": 0.1},
+            "dropout: it has no meaning for architecture 'own'; leave it out, or make it",
+        ),
+        (OWN | {"preset": "large"}, "preset: it has no meaning for architecture 'own'"),
         (CNN | {"upscale": 2}, "upscale: it has no meaning for architecture 'cnn'; leave it out, or write"),
         (UNET | {"patch_size": 2}, "patch_size: it has no meaning for architecture 'unet'"),
         (UNET | {"residual": True}, "residual: a unet has skips of its own"),

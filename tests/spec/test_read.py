@@ -150,7 +150,7 @@ def test_all_faults_are_told_at_once_with_line_and_column():
         "a.yaml:2:1: sed: unknown key 'sed', nearest: 'seed'",
         "a.yaml:5:16: data.split.val: val and test together take 1.2 of the records; leave some for train",
         "a.yaml:7:3: model.architecture: required field is missing; it takes 'mlp', 'cnn', 'transformer', "
-        "'unet' or 'gnn'",
+        "'unet', 'gnn' or 'own'",
         "a.yaml:8:16: model.kernel_size: 4 is even; write an odd width, such as 3 or 5",
         "a.yaml:10:30: train.optimizer.lr: '1e-3' is text; write the number without quotes: 1e-3",
         "a.yaml:10:48: train.optimizer.nesterov: it needs momentum; add momentum: 0.9, or leave nesterov out",

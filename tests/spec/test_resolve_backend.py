@@ -31,7 +31,7 @@ def decide(*, installed=BOTH, cuda=False, architecture="mlp", keras=None, **trai
     experiment = Experiment(
         name="a",
         data=DataSpec(path="a.csv", **graph),
-        model=ModelSpec(architecture=architecture),
+        model=ModelSpec(architecture=architecture, use="a:B" if architecture == "own" else None),
         train=TrainSpec(**train),
     )
     return resolve(experiment, facts)
@@ -170,6 +170,7 @@ ENGINES = ("torch", "equinox", "keras-jax", "keras-torch")
         ({"installed": ("keras-torch",)}, "keras-torch", "jax is not installed"),
         ({"installed": ("keras-jax",), "architecture": "cnn"}, "keras-jax", "torch is not installed"),
         ({"installed": ("keras-torch",), "keras": "jax"}, "keras-torch", "jax is not installed"),
+        ({"installed": ("keras-tensorflow",)}, "keras-tensorflow", "neither jax nor torch is installed"),
     ],
     ids=str,
 )
@@ -183,6 +184,15 @@ def test_auto_never_chooses_keras():
         assert not decide(installed=ENGINES, architecture=architecture)[0].train.backend.startswith("keras")
     with pytest.raises(BackendError, match="no backend is installed"):
         decide(installed=("keras-jax", "keras-torch"))
+
+
+def test_only_keras_has_networks_of_ones_own():
+    resolved, why = decide(installed=ENGINES, architecture="own")
+    assert resolved.train.backend == "keras-jax" and why["train.backend"] == "dense layers, compiled"
+    for backend in ("torch", "equinox"):
+        text = rf"model\.architecture: {backend} has no 'own'; write train\.backend: keras-jax"
+        with pytest.raises(SpecError, match=text):
+            decide(installed=ENGINES, architecture="own", backend=backend)
 
 
 def test_keras_that_is_not_there_or_has_not_what_is_asked_for_is_an_error():

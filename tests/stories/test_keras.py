@@ -20,19 +20,49 @@ main()
 """
 
 
+OWN = """
+import keras
+from keras import layers
+
+
+class Small:
+    def __init__(self, *, width):
+        self.width = width
+
+    def keras(self, input_shape, outputs):
+        inputs = keras.Input(input_shape)
+        x = layers.Dense(self.width, activation="gelu")(inputs)
+        x = layers.Dropout(0.2)(layers.BatchNormalization()(x))
+        return keras.Model(inputs, layers.Dense(outputs, name="output")(x))
+"""
+
+
+@pytest.mark.parametrize("own", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["own", "spec"])
 @pytest.mark.parametrize(
     ("backend", "package"),
     [("keras-torch", "torch"), pytest.param("keras-jax", "jax", marks=pytest.mark.slow)],
 )
-def test_a_run_is_recorded_resumed_in_an_epoch_and_reproduced(lab, backend, package):
+def test_a_run_is_recorded_resumed_in_an_epoch_and_reproduced(lab, backend, package, own):
     if not (installed("keras") and installed(package)):
         pytest.skip(f"Keras on {package} is not installed")
-    more = "  callbacks:\n    - {use: Checkpoint, args: {every_n_steps: 5}}\n"
-    lab.write(epochs=3, more=more)  # of torch: the backend is set
-    ask = ("--set", f"train.backend={backend}")
-    whole = lab.json("run", lab.file, "-q", *ask)
-    assert lab.json("show", whole["run"])["spec"]["train"]["backend"] == backend
-    process = lab.start("run", lab.file, "-q", "--again", *ask, code=KILLING)
+    more = (
+        "  callbacks:\n    - {use: Checkpoint, args: {every_n_steps: 5}}\n"
+        "  keras:\n    callbacks:\n"
+        "      - {use: 'keras.callbacks:CSVLogger', args: {filename: log.csv, append: true}}\n"
+    )
+    lab.write(backend=backend, epochs=3, more=more)
+    if own:
+        (lab.folder / "nets.py").write_text(OWN)
+        text, own_model = (
+            lab.file.read_text(),
+            "model: {architecture: own, use: 'nets:Small', args: {width: 16}}",
+        )
+        first, last = text.index("model:"), text.index("train:")
+        lab.file.write_text(f"{text[:first]}{own_model}\n{text[last:]}")
+    whole = lab.json("run", lab.file, "-q")
+    header, *rows = (lab.folder / "log.csv").read_text().splitlines()
+    assert header.startswith("epoch,loss,val_") and [row[0] for row in rows] == ["0", "1", "2"]
+    process = lab.start("run", lab.file, "-q", "--again", code=KILLING)
     process.communicate(timeout=120)
     assert process.returncode == -9
     (cut,) = [row["run"] for row in lab.json("ls") if row["state"] == "killed"]

@@ -41,6 +41,9 @@ class CountingLearner:
             if answer.stop is not None:
                 return
 
+    def hear(self, measured):
+        self.heard = dict(measured)
+
     def predict(self, x, *, batch_size=None):
         self.predicted += 1
         return {"y": np.full((len(x), 1), self.weight)}
@@ -177,6 +180,15 @@ def test_a_checkpoint_is_taken_when_somebody_asks():
         (3, 1, {"train/loss": 3.0, "val/loss": 3.0}),
         (6, 2, {"train/loss": 7.5, "val/loss": 6.0}),
     ]
+
+
+def test_the_learner_hears_what_was_measured_before_it_is_saved():
+    loop, learner, run = make(routines=[Measure()])
+    run.save = lambda snapshot: heard.append((snapshot.step, learner.heard, snapshot.metrics))
+    heard = []
+    loop.fit()
+    values = {"train/loss": 7.5, "val/loss": 6.0}
+    assert heard == [(6, values, values)]
 
 
 @pytest.mark.parametrize("word", ["stop", "pause"])

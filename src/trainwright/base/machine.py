@@ -19,6 +19,8 @@ PACKAGES = (
     "optax",
     "lightning",
     "keras",
+    "tensorflow",
+    "tensorflow-cpu",
     "ml_dtypes",
     "pyarrow",
     "scipy",

@@ -145,7 +145,9 @@ def permutation(keys: Stream, count: int) -> NDArray[np.int64]:
 
 
 def _shift(value: Any, by: int) -> Any:
-    return (value >> by) & ((1 << (32 - by)) - 1)
+    # TensorFlow has no operator for a shift; of a signed number it is a floor division.
+    shifted = value >> by if hasattr(value, "__rshift__") else value // (1 << by)
+    return shifted & ((1 << (32 - by)) - 1)
 
 
 def _signed(value: int) -> int:

@@ -11,6 +11,7 @@ from trainwright.models.design import Design, make_design
 from trainwright.models.draft import Draft
 from trainwright.models.gnn import draw_gnn
 from trainwright.models.heads import count_outputs
+from trainwright.models.own import draw_own
 from trainwright.models.transformer import draw_transformer
 from trainwright.models.unet import draw_unet
 from trainwright.spec.model import ModelSpec
@@ -22,6 +23,7 @@ ARCHITECTURES: Mapping[str, Callable[[Draft, Design], None]] = {
     "transformer": draw_transformer,
     "unet": draw_unet,
     "gnn": draw_gnn,
+    "own": draw_own,
 }
 
 
@@ -29,6 +31,8 @@ def build_blueprint(
     spec: ModelSpec, *, loss: str | None = None, constants: Mapping[str, Array] | None = None
 ) -> Blueprint:
     """Lays out the network of a spec; what is still `auto` is decided by `settle_model` without data.
+
+    One of the user's own is a single layer without parameters here; its backend completes it.
 
     Initial values are uniform within 1/sqrt(fan in), which is torch's default for dense and convolution layers;
     tables of tokens and positions are uniform with a deviation of 0.02.

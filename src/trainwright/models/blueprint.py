@@ -57,6 +57,8 @@ Kind = Literal[
     "pool_nodes",
     "pick",
     "join_pair",
+    # a network of the user's own, whose arrays are known to its framework
+    "own",
 ]
 
 

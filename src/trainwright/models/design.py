@@ -1,5 +1,6 @@
 """The decided values of a model spec, without its `auto`s."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,6 +33,7 @@ class Design:
         convolution: Of a gnn.
         pooling: Of a gnn.
         node_features: Of a gnn.
+        own: `use` and `args` of a network of one's own.
     """
 
     hidden_dims: tuple[int, ...]
@@ -54,6 +56,7 @@ class Design:
     convolution: str
     pooling: str
     node_features: int
+    own: Mapping[str, Any]
 
     def finish_layer(self, draft: Draft, number: int) -> None:
         """Adds what follows the normalisation of a hidden layer: activation and dropout."""
@@ -92,5 +95,6 @@ def make_design(spec: ModelSpec, *, outputs: int) -> Design:
         convolution=tree["convolution"] or "",
         pooling=tree["pooling"] or "",
         categories=tuple(tree["categories"] or ()),
+        own={"use": tree["use"], "args": tree["args"] or {}},
         **{name: tree[name] or 0 for name in whole},
     )

@@ -174,6 +174,10 @@ def take_weights(
     shapes = {name: one.shape for name, one in blueprint.parameters.items()}
     found = {name: array.shape for name, array in parent.weights.items()}
     wanted = [name for name in {**shapes, **found} if not (new_head and _is_head(name))]
+    if new_head and not any(map(_is_head, shapes)):
+        raise SpecError(
+            f"train.new_head: the network has no layer called {HEAD!r} to draw anew; name its last layer so"
+        )
     differing = [name for name in wanted if shapes.get(name) != found.get(name)]
     if differing:
         lines = [

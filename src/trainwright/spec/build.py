@@ -6,6 +6,7 @@ import importlib.util
 import inspect
 import sys
 from collections.abc import Mapping, Sequence
+from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
@@ -48,12 +49,24 @@ def own_code(tree: Any, folder: Path) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in sorted(_used(tree)):
         try:
-            spec = importlib.util.find_spec(name.partition(":")[0])
-            content = Path(spec.origin).read_bytes() if spec is not None and spec.origin else None
+            origin = _origin(name.partition(":")[0])
+            content = Path(origin).read_bytes() if origin else None
         except (ImportError, ValueError, OSError):
             content = None
         found[name] = "missing" if content is None else digest_bytes(content)
     return found
+
+
+def _origin(module: str) -> str | None:
+    """Gives the file of a module and imports nothing: Keras, for one, decides for good when it is imported."""
+    first, *rest = module.split(".")
+    spec = importlib.util.find_spec(first)
+    for number, _ in enumerate(rest, 2):
+        if spec is None:
+            return None
+        path, inner = spec.submodule_search_locations, ".".join(module.split(".")[:number])
+        spec = None if path is None else PathFinder.find_spec(inner, path)
+    return None if spec is None else spec.origin
 
 
 def _used(node: Any) -> set[str]:

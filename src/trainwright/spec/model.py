@@ -5,7 +5,7 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from trainwright.spec.model_rules import RULES
-from trainwright.spec.part import Auto, Part, Rule
+from trainwright.spec.part import Arguments, Auto, Part, Rule
 
 Count = Annotated[int, Field(ge=1)]
 Level = Annotated[float, Field(gt=0.0, lt=1.0)]
@@ -24,7 +24,7 @@ class ModelSpec(Part):
         architecture: `mlp`: dense layers on flattened features. `cnn`: stages of convolution, normalisation,
             max pooling by two and activation, then the mean over positions and one dense layer. `transformer`:
             attention blocks over patches, tokens or columns. `unet`: an answer for each position. `gnn`: convolutions
-            over the edges of a graph.
+            over the edges of a graph. `own`: a network of your own, built by `use`.
         task_type: `classification`, `multi_label`, `segmentation`, `regression` or `embedding`; `auto` decides by
             the target's values.
         input: What a record is. `vector`: features without order. `sequence`: (length,) or (channels, length).
@@ -64,11 +64,13 @@ class ModelSpec(Part):
         categories: For each column 0 if it is numeric, otherwise the number of its categories; taken from the data.
         upscale: Positions of a unet's output for each of its input, along each axis: 1, 2 or 4; `auto` goes by the
             data.
+        use: Of `own`: a class, `module:Name`, with a method for each framework that builds the network: `keras`.
+        args: Of `own`: keyword arguments of its constructor.
     """
 
     rules: ClassVar[tuple[Rule, ...]] = RULES
 
-    architecture: Literal["mlp", "cnn", "transformer", "unet", "gnn"]
+    architecture: Literal["mlp", "cnn", "transformer", "unet", "gnn", "own"]
     task_type: Literal["classification", "multi_label", "segmentation", "regression", "embedding"] | Auto = (
         "auto"
     )
@@ -99,3 +101,5 @@ class ModelSpec(Part):
     vocabulary_size: Annotated[int, Field(ge=2)] | Auto | None = "auto"
     categories: list[Annotated[int, Field(ge=0)]] | Auto | None = "auto"
     upscale: Literal[1, 2, 4] | Auto | None = "auto"
+    use: str | None = None
+    args: Arguments | None = None

@@ -23,6 +23,16 @@ MEANT_FOR: Mapping[str, tuple[str, ...]] = {
     "convolution": ("gnn",),
     "pooling": ("gnn",),
     "node_features": ("gnn",),
+    "use": ("own",),
+    "args": ("own",),
+}
+# Of a network of one's own, which has its layers by itself.
+PLAIN: Mapping[str, Any] = {
+    "hidden_dims": [],
+    "activation": "identity",
+    "normalization": "none",
+    "residual": False,
+    "dropout": 0.0,
 }
 
 
@@ -40,6 +50,22 @@ def field_goes_with_architecture(model: Any) -> Iterator[Broken]:
         if is_given(getattr(model, field)) and model.architecture not in architectures:
             cure = f"leave it out, or write architecture: {architectures[0]}"
             yield Broken((field,), f"it has no meaning for architecture {model.architecture!r}; {cure}")
+
+
+def own_network_is_named(model: Any) -> Iterator[Broken]:
+    """Asks for the code of a network of one's own, and refuses what only that code decides."""
+    if model.architecture != "own":
+        return
+    if model.use is None:
+        yield Broken(("use",), "architecture 'own' needs it; write the class that builds it, module:Name")
+    elif ":" not in model.use:
+        yield Broken(("use",), f"{model.use!r} is no code of your own; write module:Name")
+    chosen = {
+        name: getattr(model, name) for name in PLAIN if getattr(model, name) not in ("auto", PLAIN[name])
+    }
+    for name in [*chosen, *(["preset"] if model.preset != "small" else [])]:
+        text = "it has no meaning for architecture 'own'; leave it out, or make it one of model.args"
+        yield Broken((name,), text)
 
 
 def kernel_is_odd(model: Any) -> Iterator[Broken]:
@@ -79,7 +105,7 @@ def input_goes_with_architecture(model: Any) -> Iterator[Broken]:
     elif model.architecture == "gnn" and kind not in (*GRAPHS, "auto"):
         text = f"architecture 'gnn' reads nodes and graphs, not {kind!r}; leave it out, or write architecture: mlp"
         yield Broken(("input",), text)
-    elif kind == "vector" and model.architecture != "mlp":
+    elif kind == "vector" and model.architecture not in ("mlp", "own"):
         cure = {"transformer": "columns", "cnn": "sequence", "unet": "sequence"}[model.architecture]
         text = f"architecture {model.architecture!r} reads no bare vectors; write input: {cure}, or architecture: mlp"
         yield Broken(("input",), text)
@@ -207,6 +233,7 @@ def heads_divide_widths(model: Any) -> Iterator[Broken]:
 
 RULES = (
     field_goes_with_architecture,
+    own_network_is_named,
     kernel_is_odd,
     one_input_shape,
     input_goes_with_architecture,

@@ -7,7 +7,7 @@ from typing import Any
 from trainwright.base.errors import SpecError
 from trainwright.spec.faults import find_faults
 from trainwright.spec.model import ModelSpec
-from trainwright.spec.model_rules import is_given
+from trainwright.spec.model_rules import PLAIN, is_given
 from trainwright.spec.presets import PRESETS
 
 MOST_CHANNELS = 16  # two axes whose first is at most this long are (channels, length), otherwise an image
@@ -110,7 +110,7 @@ def _input_shape(spec: ModelSpec, found: Sequence[int] | None) -> list[int]:
 
 
 def _preset(spec: ModelSpec, ragged: bool) -> dict[str, Any]:
-    found = dict(PRESETS[spec.architecture][spec.preset])
+    found = dict(PLAIN if spec.architecture == "own" else PRESETS[spec.architecture][spec.preset])
     if ragged and found["normalization"] == "batch":
         found["normalization"] = "layer"  # a batch's mean would count the padding
     return found
@@ -133,6 +133,8 @@ def _input_kind(spec: ModelSpec, shape: list[int], *, integers: bool, ragged: bo
         return "vector"
     if ragged:
         return "sequence"
+    if spec.architecture == "own":
+        return "vector"  # of any shape: what it means is known by that code
     if axes > 3:
         text = f"architecture {spec.architecture!r} takes 1 to 3 axes, not {shape}"
         raise SpecError(f"model.input_shape: {text}; write architecture: mlp, or reshape the records")
@@ -203,7 +205,7 @@ def _kernel_size(spec: ModelSpec, kind: str) -> int | None:
         if is_given(spec.kernel_size) or stem != "convolution":
             return spec.kernel_size if spec.kernel_size != "auto" else None
         return 5
-    if spec.architecture in ("mlp", "gnn"):
+    if spec.architecture in ("mlp", "gnn", "own"):
         return spec.kernel_size if spec.kernel_size != "auto" else None
     return 3 if spec.kernel_size in (None, "auto") else spec.kernel_size  # type: ignore[return-value]
 

@@ -1,17 +1,17 @@
-"""Losses and optimizers that are code of the user's own."""
+"""Losses, optimizers and listeners that are code of the user's own."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-from trainwright.base.errors import BackendError, TrainwrightError
-from trainwright.spec.build import build
+from trainwright.base.errors import BackendError, SpecError, TrainwrightError
+from trainwright.spec.build import build, choose
 from trainwright.spec.losses import OwnLoss, parts_of
 from trainwright.spec.optimizer import OwnOptimizer
 from trainwright.spec.part import Use
 from trainwright.spec.train import TrainSpec
 
 # What the method for a backend is called where that is not its name: whose arrays it takes.
-LIBRARIES = {"lightning": "torch", "keras-jax": "keras", "keras-torch": "keras"}
+LIBRARIES = {"lightning": "torch"} | dict.fromkeys(("keras-jax", "keras-torch", "keras-tensorflow"), "keras")
 
 
 def make_own_loss(spec: OwnLoss, *, library: str, has: tuple[str, ...] = ()) -> Callable[[Any, Any], Any]:
@@ -56,6 +56,34 @@ def make_own_optimizer(spec: OwnOptimizer) -> Callable[[Any], Any]:
     made = build(Use(use=spec.use, args=spec.args), {}, where="train.optimizer", has=("optax",))
     method: Callable[[Any], Any] = made.optax
     return method
+
+
+def choose_listeners(
+    parts: Sequence[Use], *, where: str, has: Sequence[str], instead: Mapping[str, str], of: tuple[str, ...]
+) -> Iterator[tuple[str, Use, Any]]:
+    """Imports the callbacks or loggers of a framework that a spec names; they may listen, and decide nothing.
+
+    Args:
+        parts: From the spec.
+        where: Path of the list in the spec.
+        has: Methods that each class must have.
+        instead: Classes of the framework that would decide something, and the field that does it.
+        of: What the modules of the framework begin with.
+
+    Yields:
+        The path of each part, the part, and its class.
+
+    Raises:
+        SpecError: If a name or an argument is wrong, or a class would decide something.
+    """
+    for number, part in enumerate(parts):
+        place = f"{where}.{number}"
+        one = choose(part, {}, where=place, has=has)
+        for base in one.__mro__:
+            if base.__name__ in instead and base.__module__.startswith(of):
+                cure = instead[base.__name__]
+                raise SpecError(f"{place}.use: {base.__name__} decides about the training; write {cure}")
+        yield place, part, one
 
 
 def has_own_code(train: TrainSpec) -> bool:

@@ -19,6 +19,7 @@ REQUIRED = {
     "lightning": ("torch", "lightning"),
     "keras-jax": ("keras", "jax"),
     "keras-torch": ("keras", "torch"),
+    "keras-tensorflow": ("keras", "tensorflow"),
 }
 EXTRA = {
     "torch": "torch",
@@ -26,6 +27,7 @@ EXTRA = {
     "lightning": "lightning",
     "keras-jax": "keras,jax",
     "keras-torch": "keras,torch",
+    "keras-tensorflow": "keras,tensorflow",
 }
 SERVED_BY = {"lightning": "torch"}  # whose trained networks are those of another backend
 _OWN: dict[str, tuple[str, ...]] = {"train.optimizer.name": ("own",)}
@@ -35,14 +37,16 @@ _PLAIN: dict[str, tuple[str, ...]] = {
     "train.precision": ("bfloat16", "float16"),
     "train.device": ("cuda",),
 }
+_NO_OWN: dict[str, tuple[str, ...]] = {"model.architecture": ("own",)}
 _NOT_IN_KERAS = {"train.optimizer.name": ("lbfgs", "own"), "model.architecture": ("gnn",)}
 # What a backend has not, by the place in the spec; every other backend has it.
 LACKING: Mapping[str, Mapping[str, tuple[str, ...]]] = {
-    "torch": _OWN,
-    "lightning": _OWN | _ALONE,
-    "equinox": _PLAIN,
+    "torch": _OWN | _NO_OWN,
+    "lightning": _OWN | _ALONE | _NO_OWN,
+    "equinox": _PLAIN | _NO_OWN,
     "keras-jax": _PLAIN | _NOT_IN_KERAS | _ALONE,
     "keras-torch": _PLAIN | _NOT_IN_KERAS | _ALONE,
+    "keras-tensorflow": _PLAIN | _NOT_IN_KERAS | _ALONE,
 }
 ROUTINE = {
     "classification": "ClassificationScores",
@@ -72,7 +76,8 @@ class Facts:
         categories: For each input 0 if it is numeric, otherwise the number of its categories.
         installed: Backends that could be used.
         in_memory: Whether the features are in memory, or stay in their file.
-        keras: What Keras runs on in this process or is told to run on, `jax` or `torch`; None where nothing says.
+        keras: What Keras runs on in this process or is told to run on, `jax`, `torch` or `tensorflow`; None where
+            nothing says.
         threads: The number of threads each backend is already bound to, where it is.
         cuda: Whether torch can use a GPU.
         class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
@@ -163,7 +168,7 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
             f"train.backend: {backend} is not installed: pip install 'trainwright[{EXTRA[backend]}]'"
         )
     if lacks := lacking(backend, train, architecture=experiment.model.architecture):
-        raise SpecError(f"{lacks}; {another_backend(train)}")
+        raise SpecError(f"{lacks}; {another_backend(train, architecture=experiment.model.architecture)}")
     device = train.device
     if device == "auto":
         who = f"{backend} trains"
@@ -236,14 +241,18 @@ def lacking(backend: str, train: TrainSpec, *, architecture: str | None = None) 
     return next(found, None)
 
 
-def another_backend(train: TrainSpec) -> str:
+def another_backend(train: TrainSpec, *, architecture: str | None = None) -> str:
     """Names a backend that has all a training asks for, as the cure of a message.
+
+    Args:
+        train: What is asked for.
+        architecture: Of the model, where that is known.
 
     Example:
         >>> another_backend(TrainSpec(device="cuda"))
         'write train.backend: torch'
     """
-    whole = [name for name in REQUIRED if lacking(name, train) is None]
+    whole = [name for name in REQUIRED if lacking(name, train, architecture=architecture) is None]
     return f"write train.backend: {whole[0]}" if whole else "no backend has all that train asks for"
 
 
@@ -303,6 +312,8 @@ def _choose_engine(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     for name in reasons if spatial else reversed(reasons):
         if name in facts.installed:
             return name, reasons[name]
+    if "keras-tensorflow" in facts.installed:
+        return "keras-tensorflow", "neither jax nor torch is installed"
     raise BackendError("train.backend: keras is not installed: pip install 'trainwright[keras,torch]'")
 
 
@@ -318,6 +329,8 @@ _REASONS = {
 
 def _choose_backend(experiment: Experiment, facts: Facts) -> tuple[str, str]:
     """Goes by what is asked for, by architecture and by what is installed, never by a timing (design, section 10)."""
+    if experiment.model.architecture == "own":
+        return _choose_engine(experiment, facts)  # nobody else has it
     first, second = (
         ("torch", "equinox") if experiment.model.architecture in ("cnn", "unet") else ("equinox", "torch")
     )

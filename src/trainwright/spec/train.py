@@ -5,6 +5,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
+from trainwright.spec.keras import KerasSpec
 from trainwright.spec.lightning import LightningSpec
 from trainwright.spec.losses import Loss
 from trainwright.spec.optimizer import (
@@ -111,6 +112,8 @@ def _origin(train: Any) -> Iterator[Broken]:
 def _heard_by(train: Any) -> Iterator[Broken]:
     if train.lightning is not None and train.backend != "lightning":
         yield Broken(("lightning",), "nobody but backend: lightning hears it; write that, or leave it out")
+    if train.keras is not None and not train.backend.startswith("keras"):
+        yield Broken(("keras",), "nobody but backend: keras hears it; write that, or leave it out")
 
 
 def _on_a_cpu(train: Any) -> Iterator[Broken]:
@@ -142,8 +145,8 @@ class TrainSpec(Part):
 
     Args:
         backend: `torch`, `equinox`, `lightning`, which makes the steps of `torch` in Lightning's `Trainer`,
-            `keras-jax` or `keras-torch`, which train by `keras.Model.fit`; `auto` chooses `torch` or `equinox`, and
-            `keras` one of its two, by architecture and by what is installed.
+            `keras-jax`, `keras-torch` or `keras-tensorflow`, which train by `keras.Model.fit`; `auto` chooses `torch`
+            or `equinox`, and `keras` one of its first two, by architecture and by what is installed.
         vectorised: Whether its steps are made together with those of other members of a study, as one program; a run
             by itself has a twin. The weights are the same to the last bit in any company of two or more, and differ
             in their last digits from those of a run that trains alone. A study sets it; `equinox` and `torch`.
@@ -166,6 +169,7 @@ class TrainSpec(Part):
         routines: What is measured while training; `auto` measures the val split after each epoch.
         callbacks: What listens to the run; a `Checkpoint` every epoch is added unless there is one.
         lightning: Your own parts of Lightning, and its processes; only with `backend: lightning`.
+        keras: Callbacks of Keras that hear the training; only with `backend: keras`, or one of its names.
         init_from: A recorded version whose weights the training begins from: `name@best`, `name@7`, a run or the
             beginning of a digest. When the run begins it becomes `name@number`, whatever moves later.
         init_weights: The digest the weights of `init_from` must have; it is filled in when the run begins.
@@ -187,7 +191,10 @@ class TrainSpec(Part):
         _origin,
     )
 
-    backend: Literal["torch", "equinox", "lightning", "keras", "keras-jax", "keras-torch"] | Auto = "auto"
+    backend: (
+        Literal["torch", "equinox", "lightning", "keras", "keras-jax", "keras-torch", "keras-tensorflow"]
+        | Auto
+    ) = "auto"
     vectorised: bool = False
     device: Literal["cpu", "cuda"] | Auto = "auto"
     precision: Literal["float32", "bfloat16", "float16"] | Auto = "auto"
@@ -207,6 +214,7 @@ class TrainSpec(Part):
     routines: list[Use] | Auto = "auto"
     callbacks: list[Use] = Field(default=[])
     lightning: LightningSpec | None = None
+    keras: KerasSpec | None = None
     init_from: str | None = None
     init_weights: str | None = None
     new_head: bool = False

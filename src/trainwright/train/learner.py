@@ -88,6 +88,10 @@ class Learner(Protocol):
         """Trains until `clock.end`, tells exactly at each `clock.next`, returns right after a stop."""
         ...
 
+    def hear(self, measured: Mapping[str, float]) -> None:
+        """Hears what was measured at a told step, before it is saved; for those who listen within a framework."""
+        ...
+
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
         """Predicts in evaluation mode; leaves the state untouched."""
         ...

@@ -250,6 +250,7 @@ class TrainingLoop:
                 self._seconds_due[id(period)] = now
 
         self.rate_scale.hear(measured)
+        learner.hear(measured)
         stop = self._decide(answers, step)
         asked = [answer.reason for answer in answers if isinstance(answer, Save)]
         ends = stop is not None or step >= self.steps

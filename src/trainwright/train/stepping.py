@@ -83,6 +83,10 @@ class Stepping(ABC):
             text = f"{self.backend}: the state lacks {error}; it was not made by this version"
             raise BackendError(text) from error
 
+    def hear(self, measured: Mapping[str, float]) -> None:
+        """Hears what was measured at a told step, before it is saved; nobody listens but within a framework."""
+        del measured
+
     def _advance(self, feed: Feed, due: int) -> None:
         """Makes the steps up to `due`."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""On which engine these tests run Keras: there is one per process, and `test_on_jax.py` starts the other."""
+"""On which engine these tests run Keras: there is one per process, and `test_other_engines.py` starts the others."""
 
 import os
 
@@ -15,4 +15,8 @@ if not (installed("keras") and installed(ENGINE)):
 
 
 def make_backend():
-    return {"jax": backend.KerasOnJax, "torch": backend.KerasOnTorch}[ENGINE]()
+    return {
+        "jax": backend.KerasOnJax,
+        "torch": backend.KerasOnTorch,
+        "tensorflow": backend.KerasOnTensorflow,
+    }[ENGINE]()

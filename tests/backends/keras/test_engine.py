@@ -27,7 +27,7 @@ X = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
 
 def numbers(value):
     """Gives a variable or a tensor as an array."""
-    from trainwright.backends.keras.learner import engine_module
+    from trainwright.backends.keras.engine import engine_module
 
     return engine_module().to_array(keras.ops.convert_to_tensor(value))
 

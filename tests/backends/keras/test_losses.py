@@ -13,7 +13,7 @@ pytest.importorskip("equinox")
 from keras import ops
 
 from backends.test_losses import CASES, CLASSES, OUTPUTS, WEIGHT, N, X, by_torch, draw, task_of
-from trainwright.backends.keras.learner import engine_module
+from trainwright.backends.keras.engine import engine_module
 from trainwright.backends.keras.loss import Objective
 from trainwright.base.errors import BackendError
 

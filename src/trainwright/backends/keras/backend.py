@@ -63,6 +63,17 @@ class KerasBackend:
         """Makes a plain `keras.Model` with initial values by the seed."""
         return _load(self.engine, threads_in_force() or 1).make_network(blueprint, seed=seed)
 
+    def complete(self, blueprint: Blueprint, *, threads: int | None = None) -> Blueprint:
+        """Builds a network of the user's own once, to name its arrays in the blueprint.
+
+        Raises:
+            SpecError: If the code has no method `keras`.
+            BackendError: If that gives no network that can be trained and kept.
+        """
+        own = _load(self.engine, threads or threads_in_force() or 1, "own")
+        completed: Blueprint = own.complete(blueprint)
+        return completed
+
 
 class KerasOnJax(KerasBackend):
     """Keras on JAX: each shape of a step is compiled once."""
@@ -76,16 +87,30 @@ class KerasOnTorch(KerasBackend):
     name, engine = "keras-torch", "torch"
 
 
+class KerasOnTensorflow(KerasBackend):
+    """Keras on TensorFlow: each shape of a step is one graph."""
+
+    name, engine = "keras-tensorflow", "tensorflow"
+
+
 class KerasModules:
     """Gives plain models on whichever engine Keras runs or can run."""
 
     def module(self, blueprint: Blueprint, *, seed: int = 0) -> Any:
         """Makes a plain `keras.Model` with initial values by the seed."""
-        engine = engine_wished() or ("torch" if installed("torch") else "jax")
-        return _load(engine, threads_in_force() or 1).make_network(blueprint, seed=seed)
+        return _wished().module(blueprint, seed=seed)
+
+    def complete(self, blueprint: Blueprint, *, threads: int | None = None) -> Blueprint:
+        """Builds a network of the user's own once, as `KerasBackend.complete`."""
+        return _wished().complete(blueprint, threads=threads)
 
 
-def _load(engine: str, threads: int) -> Any:
-    """Imports the module that imports Keras."""
+def _wished() -> KerasBackend:
+    engine = engine_wished() or next((one for one in ("torch", "jax") if installed(one)), "tensorflow")
+    return {"jax": KerasOnJax, "torch": KerasOnTorch, "tensorflow": KerasOnTensorflow}[engine]()
+
+
+def _load(engine: str, threads: int, file: str = "learner") -> Any:
+    """Imports a file that imports Keras."""
     own_engine(engine, threads=threads)
-    return importlib.import_module("trainwright.backends.keras.learner")
+    return importlib.import_module(f"trainwright.backends.keras.{file}")

@@ -1,4 +1,4 @@
-"""Keras runs on one engine per process, JAX or torch: it is chosen before Keras is imported."""
+"""Keras runs on one engine per process, JAX, torch or TensorFlow: it is chosen before Keras is imported."""
 
 import importlib
 import os
@@ -11,13 +11,18 @@ from trainwright.backends.equinox.threads import own_threads
 from trainwright.base.errors import BackendError
 from trainwright.base.extras import require
 
-ENGINES = ("jax", "torch")
+ENGINES = ("jax", "torch", "tensorflow")
 
 
 def engine_in_force() -> str | None:
     """Gives what Keras runs on in this process, None while Keras is not imported."""
     keras = sys.modules.get("keras")
     return None if keras is None else str(keras.config.backend())
+
+
+def engine_module() -> Any:
+    """Gives the module of the engine in force, which imports Keras."""
+    return importlib.import_module(f"trainwright.backends.keras.on_{engine_in_force()}")
 
 
 def engine_wished() -> str | None:
@@ -30,12 +35,12 @@ def own_engine(engine: str, *, threads: int) -> Any:
     """Imports Keras on an engine, which reads and writes no file of its own.
 
     Args:
-        engine: `jax` or `torch`.
-        threads: Of JAX, which has them for good; those of torch are set while it works.
+        engine: `jax`, `torch` or `tensorflow`.
+        threads: Of JAX and of TensorFlow, which have them for good; those of torch are set while it works.
 
     Raises:
-        BackendError: If something is not installed, Keras already runs on another engine, or JAX with another number
-            of threads.
+        BackendError: If something is not installed, Keras already runs on another engine, or the engine with another
+            number of threads.
     """
     for package in ("keras", engine):
         if package not in sys.modules and importlib.util.find_spec(package) is None:
@@ -49,9 +54,32 @@ def own_engine(engine: str, *, threads: int) -> Any:
         )
     if engine == "jax":
         own_threads(threads)
+    elif engine == "tensorflow":
+        _own_threads_of_tensorflow(threads)
     values = {"KERAS_BACKEND": engine, "KERAS_HOME": os.devnull, "KERAS_NNX_ENABLED": "false"}
-    with _environment(values), _without_jax() if engine == "torch" else nullcontext():
+    with _environment(values), nullcontext() if engine == "jax" else _without_jax():
         return require("keras", extra="keras")
+
+
+def threads_of_tensorflow() -> int | None:
+    """Gives the number of threads that TensorFlow runs with, None while it is not imported or nobody said."""
+    tensorflow = sys.modules.get("tensorflow")
+    return (
+        None if tensorflow is None else tensorflow.config.threading.get_intra_op_parallelism_threads() or None
+    )
+
+
+def _own_threads_of_tensorflow(threads: int) -> None:
+    with _environment({"TF_CPP_MIN_LOG_LEVEL": "3"}):
+        settings = importlib.import_module("tensorflow").config.threading
+    try:
+        settings.set_intra_op_parallelism_threads(threads)
+        settings.set_inter_op_parallelism_threads(1)
+    except RuntimeError as error:
+        bound = threads_of_tensorflow()
+        raise BackendError(
+            f"train.threads: TensorFlow already runs with {bound or 'all'} threads; use a process of its own"
+        ) from error
 
 
 def _other_words(present: str | None) -> str:

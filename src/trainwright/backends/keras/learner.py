@@ -1,17 +1,18 @@
 """A spec-built model in training by `keras.Model.fit`."""
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
-import keras
 import numpy as np
 
+from trainwright.backends.keras.engine import engine_module
+from trainwright.backends.keras.listeners import give_back, keep_states, make_listeners
 from trainwright.backends.keras.network import Network, own_copy
+from trainwright.backends.keras.own import initial_values
 from trainwright.backends.keras.program import Program
 from trainwright.backends.keras.rules import bias_left
-from trainwright.backends.keras.training import Bridge, Trained, batches
+from trainwright.backends.keras.training import Bridge, Relay, Trained, batches, ticks
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array, Tree
 from trainwright.models.blueprint import Blueprint, Layer, records_at_once
@@ -22,11 +23,6 @@ from trainwright.train.groups import ParameterOptions, settle_groups
 from trainwright.train.learner import Answer, Learner, Resolved
 from trainwright.train.schedule import ema_decay
 from trainwright.train.stepping import Stepping
-
-
-def engine_module() -> Any:
-    """Gives the module of the engine that Keras runs on."""
-    return importlib.import_module(f"trainwright.backends.keras.on_{keras.config.backend()}")
 
 
 def working(run_on: Resolved) -> AbstractContextManager[None]:
@@ -75,7 +71,11 @@ class KerasLearner(Stepping):
         self.task, self.run_on = task, run_on
         names = [name for name, one in plan.parameters.items() if one.trained]
         options = settle_groups(train.groups, names, optimizer=train.optimizer)
-        self._per_epoch = feed.steps_per_epoch
+        self.steps_per_epoch = feed.steps_per_epoch
+        self.listeners = make_listeners(train.keras)
+        keep_states(self.listeners)  # what cannot be kept is refused before step 1
+        self._relay: Relay | None = None
+        self._rate = train.optimizer.lr
         self._planned: tuple[int, Array] = (-1, np.empty(0))
         program, step = program_of(task, options)
         with working(run_on):
@@ -86,21 +86,24 @@ class KerasLearner(Stepping):
                 step=step,
                 seed=seed,
                 position=self._position,
+                rate=lambda: self._rate,
             )
-            self._average_from(plan.initial(seed))
+            self._average_from(copies(self.model.by_name))
 
     def train(self, feed: Feed, clock: Clock, tell: Callable[[Learner], Answer]) -> None:
         """Trains until `clock.end`, tells exactly at each `clock.next`, returns right after a stop.
 
         Raises:
-            BackendError: If Keras ends before.
+            BackendError: If Keras, or a callback of the user's own, ends before.
         """
         if self.step >= clock.end:
             return
-        bridge = Bridge(self, clock, tell)
+        self._relay = Relay(self, clock, tell) if self.listeners else None
+        bridge = self._relay or Bridge(self, clock, tell)
+        self.model.source = batches(feed, self.step, clock.end, size=self.task.train.batch_size)
         with working(self.run_on):
             self.model.fit(
-                batches(feed, self.step, clock.end, size=self.task.train.batch_size),
+                ticks(),
                 steps_per_epoch=clock.end - self.step,
                 shuffle=False,
                 verbose=0,
@@ -111,6 +114,11 @@ class KerasLearner(Stepping):
                 f"keras: fit ended at step {self.step} of {clock.end}; unset KERAS_MAX_STEPS_PER_EPOCH and "
                 "KERAS_MAX_EPOCHS"
             )
+
+    def hear(self, measured: Mapping[str, float]) -> None:
+        """Ends the epoch for the user's own callbacks, before their states are kept."""
+        if self._relay is not None:
+            self._relay.hear(measured)
 
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
         """Predicts in evaluation mode, by the averaged weights if there are any; leaves the state untouched."""
@@ -140,7 +148,7 @@ class KerasLearner(Stepping):
         """Takes the losses that were heard into the sums: once for many steps, because a device is waited for."""
         model = self.model
         for step in range(self.step - len(model.heard) + 1, self.step + 1):
-            if (step - 1) % self._per_epoch == 0:
+            if (step - 1) % self.steps_per_epoch == 0:
                 self._sum, self._weight = 0.0, 0.0
             loss, mass = model.heard.popleft()
             self._add(float(loss), float(mass), step=step)
@@ -149,6 +157,8 @@ class KerasLearner(Stepping):
         slots = {slot: copies(found) for slot, found in self.model.moments.by_slot.items()}
         average = slots.pop("average", None)
         found: dict[str, Any] = {"weights": copies(self.model.by_name), "optimizer": slots}
+        if self.listeners:
+            found["keras"] = keep_states(self.listeners)
         return found if average is None else found | {"ema": average}
 
     def _load_arrays(self, kept: Any) -> None:
@@ -160,6 +170,8 @@ class KerasLearner(Stepping):
             for slot, found in self.model.moments.by_slot.items():
                 for name, one in found.items():
                     one.assign(own_copy(slots[slot][name]))
+        if self.listeners:
+            give_back(self.listeners, kept["keras"])
         self.model.heard.clear()
 
     def _average_from(self, weights: Mapping[str, Array]) -> None:
@@ -172,11 +184,14 @@ class KerasLearner(Stepping):
 
     def _position(self) -> tuple[int, tuple[float, ...]]:
         """Gives the number of the next step, its rate, what is left of Adam's biases, and what the average takes."""
-        train, inside = self.task.train, self.step % self._per_epoch
+        train, inside = self.task.train, self.step % self.steps_per_epoch
         offset = self.step - inside
         if self._planned[0] != offset:
-            self._planned = offset, self._rates(offset, offset + self._per_epoch, per_epoch=self._per_epoch)
-        rate = float(self._planned[1][inside]) * self.rate_scale
+            self._planned = (
+                offset,
+                self._rates(offset, offset + self.steps_per_epoch, per_epoch=self.steps_per_epoch),
+            )
+        self._rate = rate = float(self._planned[1][inside]) * self.rate_scale
         taken = 0.0 if train.ema is None else 1 - ema_decay(train.ema, self.step + 1)
         return self.step, (rate, *bias_left(train, self.step + 1), taken)
 
@@ -213,4 +228,4 @@ def program_of(task: ModelTask, options: Mapping[str, ParameterOptions]) -> tupl
 
 def make_network(blueprint: Blueprint, *, seed: int) -> Network:
     """Makes a plain model with the initial values of a seed."""
-    return Network(blueprint, blueprint.initial(seed), seed=seed)
+    return Network(blueprint, initial_values(blueprint, seed), seed=seed)

@@ -10,13 +10,10 @@ import numpy as np
 from keras import ops
 
 from trainwright.backends.keras.layers import FUNCTIONS, Kept, batch_norm
+from trainwright.backends.keras.own import FLOAT, Keys, Place, call_own
 from trainwright.base.random import Stream, at, keep_mask, stream
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint, Layer
-
-FLOAT = "float32"  # whatever Keras was told about the type of numbers
-Keys = Mapping[str, Stream]  # of the dropout layers, by name
-Place = tuple[Any, Any]  # the step and the batch's offset within the step's records
 
 
 def run_layers(
@@ -44,6 +41,9 @@ def run_layers(
         if layer.kind == "batch_norm":
             training = place is not None and layer.name not in still
             x = batch_norm(x, layer.name, arrays, running, training=training)
+        elif layer.kind == "own":
+            x, moved = call_own(layer, arrays, x, place=place, keys=keys, still=still)
+            running.update(moved)
         elif layer.kind != "dropout":
             x = FUNCTIONS[layer.kind](x, layer.name, layer.options, arrays, kept)
         elif place is not None and keys is not None:
@@ -59,8 +59,8 @@ def _drop(x: Any, rate: float, keys: Stream, place: Place) -> Any:
 
 
 def dropout_keys(layers: Iterable[Layer], seed: int) -> dict[str, Stream]:
-    """Names the streams of the dropout layers."""
-    return {one.name: stream(seed, "dropout", one.name) for one in layers if one.kind == "dropout"}
+    """Names the streams of the dropout layers, and of the draws of networks of the user's own."""
+    return {one.name: stream(seed, "dropout", one.name) for one in layers if one.kind in ("dropout", "own")}
 
 
 class Part(keras.layers.Layer):

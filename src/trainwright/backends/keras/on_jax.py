@@ -1,7 +1,7 @@
 """Keras' steps on JAX: each shape of a step is compiled once per task."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -24,6 +24,12 @@ def working(run_on: Resolved) -> AbstractContextManager[None]:
     return on_cpu
 
 
+def drawing(keys: Stream, step: Any, first: int) -> AbstractContextManager[None]:
+    """Does nothing: JAX has no generator."""
+    del keys, step, first
+    return nullcontext()
+
+
 def to_array(value: Any) -> Array:
     """Gives a copy as an array."""
     return np.array(value)
@@ -44,15 +50,15 @@ def make_train_function(model: Any) -> Callable[[Any, Any], Any]:
     """Makes what `fit` calls for each step."""
     keys = {name: Stream(jnp.int32(one.first), jnp.int32(one.second)) for name, one in model.keys.items()}
 
-    def make_step(state: Any, batches: Any) -> Any:
-        parts = next(batches)
+    def make_step(state: Any, ticks: Any) -> Any:
+        del ticks
         weights, rest, moments, metrics = state
         count, numbers = model.position()
         *after, loss, mass = model.step(
             dict(zip(model.free_names, weights, strict=True)),
             dict(zip(model.rest_names, rest, strict=True)),
             model.group_moments(moments),
-            parts,
+            next(model.source),
             keys,
             np.int32(count),
             np.array(numbers, dtype=np.float32),

@@ -11,6 +11,7 @@ import torch
 from trainwright.backends.keras.network import run_layers
 from trainwright.backends.keras.program import Program
 from trainwright.backends.torch.device import working as torch_working
+from trainwright.base.random import Stream, at
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Layer
 from trainwright.train.learner import Resolved
@@ -20,6 +21,14 @@ from trainwright.train.learner import Resolved
 def working(run_on: Resolved) -> Iterator[None]:
     """Owns torch's threads and precision for a while, and works on the CPU."""
     with torch_working(run_on), keras.device("cpu"):
+        yield
+
+
+@contextmanager
+def drawing(keys: Stream, step: int, first: int) -> Iterator[None]:
+    """Gives torch's own generator a state for a batch, for Keras' dropout draws from it; it is given back as it was."""
+    with torch.random.fork_rng(devices=()):
+        torch.default_generator.manual_seed(at(at(keys, step), first).first & 0xFFFFFFFF)
         yield
 
 
@@ -49,16 +58,20 @@ def make_train_function(model: Any) -> Callable[[Any], Any]:
         slot: {name: one.value for name, one in found.items()}
         for slot, found in model.moments.by_slot.items()
     }
+    old = [*free.values(), *rest.values(), *(one for found in moments.values() for one in found.values())]
 
     @torch.no_grad()  # type: ignore[untyped-decorator]
-    def make_step(data: Any) -> dict[str, Any]:
+    def make_step(tick: Any) -> dict[str, Any]:
+        del tick
+        parts = [
+            tuple(None if one is None else torch.from_numpy(one) for one in part)
+            for part in next(model.source)
+        ]
         count, numbers = model.position()
-        *after, loss, mass = model.step(free, rest, moments, data[0], model.keys, count, numbers)
+        *after, loss, mass = model.step(free, rest, moments, parts, model.keys, count, numbers)
         model.heard.append((loss, mass))
-        old = [*free.values(), *rest.values()]
         new = [*(after[0][name] for name in free), *(after[1][name] for name in rest)]
         for slot, found in moments.items():
-            old += found.values()
             new += [after[2][slot][name] for name in found]
         torch._foreach_copy_(old, new)
         return {}

@@ -6,7 +6,8 @@ from typing import Any
 from keras import ops
 
 from trainwright.backends.keras.loss import TINY, Objective
-from trainwright.backends.keras.network import Keys, run_layers
+from trainwright.backends.keras.network import run_layers
+from trainwright.backends.keras.own import Keys
 from trainwright.backends.keras.rules import make_rule
 from trainwright.models.task import ModelTask
 from trainwright.train.groups import ParameterOptions, frozen_layers

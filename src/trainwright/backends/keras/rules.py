@@ -121,19 +121,31 @@ class Moments(keras.optimizers.Optimizer):
     Args:
         first: First value of each moment, by slot.
         variables: What is trained, by name.
-        lr: The rate of the spec.
+        rate: Gives the rate of the step that was made last.
 
     Attributes:
         by_slot: The variables by slot and name.
     """
 
-    def __init__(self, first: Mapping[str, float], variables: Mapping[str, Any], *, lr: float) -> None:
-        super().__init__(learning_rate=lr, name="moments")
+    def __init__(
+        self, first: Mapping[str, float], variables: Mapping[str, Any], *, rate: Callable[[], float]
+    ) -> None:
+        super().__init__(learning_rate=rate, name="moments")
         self.build(list(variables.values()))
         self.by_slot = {
             slot: {name: self._add(slot, one, value) for name, one in variables.items()}
             for slot, value in first.items()
         }
+
+    @property
+    def learning_rate(self) -> float:
+        """Gives the rate of the step that was made last."""
+        rate: float = self._learning_rate()
+        return rate
+
+    @learning_rate.setter
+    def learning_rate(self, value: Any) -> None:
+        raise BackendError("keras: the learning rate is that of train.optimizer.lr and train.schedule")
 
     def _add(self, slot: str, variable: Any, value: float) -> Any:
         # Not by an initializer of Keras: JAX would compile one for each shape.

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from trainwright.base.errors import SpecError
 from trainwright.spec.build import choose, construct
 from trainwright.spec.lightning import LightningSpec
+from trainwright.spec.own_code import choose_listeners
 from trainwright.spec.part import Use
 
 MODULE = ("training_step", "configure_optimizers", "on_save_checkpoint")
@@ -24,6 +24,7 @@ INSTEAD = {
     "BatchSizeFinder": "train.batch_size",
     "ModelPruning": "nothing; weights are trained as the spec says",
 }
+OF_LIGHTNING = ("lightning.", "pytorch_lightning.")
 
 
 class Listeners(NamedTuple):
@@ -77,13 +78,5 @@ def make_listeners(spec: LightningSpec | None) -> Listeners:
 
 def _chosen(spec: LightningSpec) -> Iterator[tuple[str, Use, Any]]:
     for name, parts, has in (("callbacks", spec.callbacks, CALLBACK), ("loggers", spec.loggers, LOGGER)):
-        for number, part in enumerate(parts):
-            where = f"train.lightning.{name}.{number}"
-            one = choose(part, {}, where=where, has=has)
-            for base in one.__mro__:
-                if base.__name__ in INSTEAD and base.__module__.startswith(
-                    ("lightning.", "pytorch_lightning.")
-                ):
-                    cure = INSTEAD[base.__name__]
-                    raise SpecError(f"{where}.use: {base.__name__} decides about the training; write {cure}")
-            yield where, part, one
+        where = f"train.lightning.{name}"
+        yield from choose_listeners(parts, where=where, has=has, instead=INSTEAD, of=OF_LIGHTNING)

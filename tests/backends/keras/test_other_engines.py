@@ -1,4 +1,4 @@
-"""What the other tests of this folder say of Keras holds on JAX, too: there is one engine per process."""
+"""What the other tests of this folder say of Keras on torch holds on JAX and TensorFlow: one engine per process."""
 
 import os
 import subprocess
@@ -13,20 +13,22 @@ HERE = Path(__file__).parent
 ASKED = os.environ.get("TRAINWRIGHT_TEST_KERAS", "torch")
 pytestmark = [
     pytest.mark.skipif(ASKED != "torch", reason="this is the child"),
-    pytest.mark.skipif(not (installed("keras") and installed("jax")), reason="Keras on JAX is not installed"),
     pytest.mark.timeout(1800),
 ]
 # JAX compiles, which takes seconds for each test: some promises of the contract, some models, some losses.
 QUICK = (
-    "test_engine or first_step or (test_contract and (once or stops_exactly or tells_exactly or rate_scale "
-    "or predicting or round_trip))"
+    "test_engine or first_step or weights_and_rates or on_the_seed "
+    "or (test_contract and (once or stops_exactly or tells_exactly or rate_scale or predicting or round_trip))"
 )
 
 
-def run_on_jax(*arguments):
-    names = ("test_contract.py", "test_engine.py", "test_losses.py", "test_parity.py")
+def run_on(engine, *arguments):
+    if not (installed("keras") and installed(engine)):
+        pytest.skip(f"Keras on {engine} is not installed")
+    tests = ("contract", "engine", "listeners", "losses", "own", "own_contract", "parity")
+    names = [f"test_{one}.py" for one in tests]
     command = [sys.executable, "-m", "pytest", *arguments, *(str(HERE / name) for name in names)]
-    environment = os.environ | {"TRAINWRIGHT_TEST_KERAS": "jax", "PYTHONPATH": os.pathsep.join(sys.path)}
+    environment = os.environ | {"TRAINWRIGHT_TEST_KERAS": engine, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         command, env=environment, cwd=HERE.parents[2], capture_output=True, text=True, check=False
     )
@@ -35,9 +37,14 @@ def run_on_jax(*arguments):
 
 
 def test_it_holds_on_jax():
-    run_on_jax("-m", "not slow", "-k", QUICK)
+    run_on("jax", "-m", "not slow", "-k", QUICK)
 
 
 @pytest.mark.slow
 def test_all_of_it_holds_on_jax():
-    run_on_jax()
+    run_on("jax")
+
+
+@pytest.mark.slow
+def test_it_holds_on_tensorflow():
+    run_on("tensorflow")
