@@ -22,7 +22,7 @@ from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
-from trainwright.spec.losses import parts_of
+from trainwright.spec.fitting import parts_of
 from trainwright.spec.resolve import REQUIRED, Facts
 
 

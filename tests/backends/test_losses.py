@@ -111,6 +111,30 @@ def student_t_nll(outputs, x, y, weight):
     return np.average(-stats.t.logpdf(y, df, outputs[:, :2], scale).mean(1), weights=weight)
 
 
+def mixture_nll(outputs, x, y, weight):
+    # Each component is one normal distribution of all targets together.
+    shares = special.softmax(outputs[:, :3], 1)
+    means, raw = np.split(outputs[:, 3:], 2, axis=1)
+    found = np.zeros(N)
+    for record in range(N):
+        density = sum(
+            shares[record, k]
+            * stats.multivariate_normal.pdf(
+                y[record],
+                means[record, 2 * k : 2 * k + 2],
+                np.diag(soften(raw[record, 2 * k : 2 * k + 2], 1e-6)),
+            )
+            for k in range(3)
+        )
+        found[record] = -np.log(density) / 2
+    return np.average(found, weights=weight)
+
+
+def mixture_nll_of_places(outputs, x, y, weight):
+    places = [mixture_nll(outputs[..., one], x, y[..., one], weight) for one in range(4)]
+    return np.mean(places)
+
+
 def asymmetric(outputs, x, y, weight, *, steep):
     error = y - outputs
     return np.average(np.where(error > 0, steep * error, -error).mean(1), weights=weight)
@@ -249,6 +273,8 @@ CASES = {
     ),
     "laplace_nll": ("laplace_nll", (N, 4), draw(N, 2), laplace_nll),
     "student_t_nll": ("student_t_nll", (N, 6), draw(N, 2), student_t_nll),
+    "mixture_nll": ("mixture_nll", (N, 15), draw(N, 2), mixture_nll),
+    "mixture_nll of places": ("mixture_nll", (N, 15, 4), draw(N, 2, 4), mixture_nll_of_places),
     "own": ({"name": "own", "use": OWN}, (N, 2), draw(N, 2), partial(asymmetric, steep=2.0)),
     "own with arguments": (
         {"name": "own", "use": OWN, "args": {"steep": 5.0}},
@@ -459,6 +485,15 @@ def test_losses_and_gradients_are_finite_far_away(measure, name, far):
 
 
 @both
+def test_a_mixture_of_equal_components_is_a_normal_distribution(measure):
+    _, _, y, _ = CASES["gaussian_nll"]
+    mean, spread = np.split(OUTPUTS["gaussian_nll"], 2, axis=1)
+    same = np.hstack([np.tile([2.0, -1.0], (N, 1)), mean, mean, spread, spread]).astype(np.float32)
+    wanted = measure("gaussian_nll", OUTPUTS["gaussian_nll"], X, y, WEIGHT)[0]
+    assert measure("mixture_nll", same, X, y, WEIGHT)[0] == pytest.approx(wanted, rel=1e-6)
+
+
+@both
 def test_a_student_with_many_degrees_of_freedom_is_normal(measure):
     y, raw = draw(N, 1), 3e4
     outputs = np.hstack([draw(N, 1), np.ones((N, 1), np.float32), np.full((N, 1), raw, np.float32)])
@@ -475,6 +510,15 @@ def test_what_frameworks_have_themselves_is_the_same():
     scale, df = (torch.nn.functional.softplus(one) for one in outputs[:, 2:].chunk(2, 1))
     theirs = -torch.distributions.StudentT(df + 2.001, outputs[:, :2], scale + 1e-3).log_prob(y).mean()
     assert torch_loss.student_t_nll(outputs, y, None).item() == pytest.approx(theirs.item(), rel=1e-6)
+    outputs, y = torch.from_numpy(OUTPUTS["mixture_nll"]), torch.from_numpy(CASES["mixture_nll"][2])
+    means, scales = (one.reshape(N, 3, 2) for one in outputs[:, 3:].chunk(2, 1))
+    normal = torch.distributions.Normal(means, (torch.nn.functional.softplus(scales) + 1e-6).sqrt())
+    theirs = -torch.distributions.MixtureSameFamily(
+        torch.distributions.Categorical(logits=outputs[:, :3]), torch.distributions.Independent(normal, 1)
+    ).log_prob(y)
+    assert torch_loss.mixture_nll(outputs, y, None).item() == pytest.approx(
+        theirs.mean().item() / 2, rel=1e-6
+    )
 
 
 @both

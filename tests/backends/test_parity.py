@@ -34,6 +34,7 @@ FEW = [
     (Case("cnn", "classification", "cross_entropy"), "adamw"),
     (Case("cnn", "multi_label", "binary_cross_entropy"), "sgd"),
     (Case("cnn", "regression", "laplace_nll"), "adam"),
+    (Case("transformer", "regression", "mixture_nll"), "adamw"),
     (Case("cnn", "embedding", "triplet"), "adam"),
     (Case("transformer", "regression", "own"), "adam"),
     (Case("transformer", "embedding", "supervised_contrastive"), "sgd"),

@@ -152,6 +152,7 @@ TASKS = {
     "mean and variance": {**LINE, "model.head": "mean_variance"},
     "quantiles": {**LINE, "model.head": "quantiles", "model.quantiles": [0.1, 0.5, 0.9]},
     "student_t": {**LINE, "model.head": "student_t"},
+    "mixture": {**LINE, "model.head": "mixture", "model.components": 2},
     "composite of balanced classes": {
         "train.loss": {
             "name": "composite",

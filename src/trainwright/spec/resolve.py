@@ -7,7 +7,8 @@ from typing import Any
 from trainwright.base.errors import BackendError, SpecError
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
-from trainwright.spec.losses import SELF_SUPERVISED, Loss, fitting_losses, names_of
+from trainwright.spec.fitting import SELF_SUPERVISED, fitting_losses, names_of
+from trainwright.spec.losses import Loss
 from trainwright.spec.model_settle import settle_model
 from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree

@@ -38,6 +38,7 @@ TASKS = {
     "multi_label": ({}, "binary_cross_entropy"),
     "regression": ({}, "huber"),
     "mean_variance": ({"task_type": "regression", "head": "mean_variance"}, "gaussian_nll"),
+    "mixture": ({"task_type": "regression", "head": "mixture", "components": 2}, "mixture_nll"),
     "quantiles": ({"task_type": "regression", "head": "quantiles"}, "quantile"),
     "embedding": ({"task_type": "embedding", "output_dim": 6}, "supervised_contrastive"),
     "triplets": ({"task_type": "embedding", "output_dim": 6}, "triplet"),
@@ -109,7 +110,9 @@ def both(model, loss, optimizer):
         train = TrainSpec.model_validate(
             {"backend": kind, "loss": loss, "optimizer": optimizer, "batch_size": RECORDS}
         )
-        task = ModelTask(blueprint, train, 1, quantiles=tuple(spec.quantiles or ()))
+        task = ModelTask(
+            blueprint, train, 1, quantiles=tuple(spec.quantiles or ()), components=spec.components
+        )
         learners.append(backend.prepare(task, feed, seed=7, run_on=Resolved()))
         for parameter, value in blueprint.initial(7).items():
             np.testing.assert_array_equal(learners[-1].weights()[parameter], value)

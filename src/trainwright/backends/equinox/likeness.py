@@ -37,7 +37,7 @@ def likeness(task: ModelTask, feed: Feed) -> str:
         "optimizer": {name: value for name, value in optimizer.items() if name not in FREE},
         "groups": [(name, one.lr_scale, one.frozen) for name, one in groups.items()],
         "train": (train.clip_value, train.clip_norm, train.ema, train.batch_size, train.accumulate),
-        "loss": (loss, smoothed, task.quantiles),
+        "loss": (loss, smoothed, task.quantiles, task.components),
         "records": {name: (array.shape, str(array.dtype)) for name, array in arrays.items()},
     }
     return repr(parts)

@@ -13,6 +13,7 @@ from trainwright.base.errors import BackendError
 from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
 from trainwright.models.task import ModelTask
 from trainwright.spec import losses
+from trainwright.spec.fitting import class_weights_of
 from trainwright.spec.own_code import make_own_loss, one_per_record
 
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
@@ -40,7 +41,7 @@ class Objective:
         self._loss = _choose(spec, task.quantiles)
         self._to_inputs = isinstance(spec, losses.Reconstruction)
         self.views = 2 if isinstance(spec, losses.NTXent) else 1
-        weights = losses.class_weights_of(spec)
+        weights = class_weights_of(spec)
         self._class_weights = None if weights is None else jnp.array(weights)
 
     def enter(self, x: jax.Array) -> jax.Array:
@@ -182,6 +183,18 @@ def student_t_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array
     return _mean(_by_record(each), weight)
 
 
+def mixture_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
+    """Gives the mean negative log-likelihood of mixtures, per target; outputs are logits, means, raw spreads."""
+    targets = y.shape[1]
+    components = outputs.shape[1] // (1 + 2 * targets)
+    logits, means, spreads = jnp.split(outputs, [components, components * (1 + targets)], axis=1)
+    means, spreads = (one.reshape(-1, components, *y.shape[1:]) for one in (means, spreads))
+    variance = jax.nn.softplus(spreads) + LEAST_VARIANCE
+    each = jnp.log(variance) + jnp.square(y[:, None] - means) / variance + math.log(2 * math.pi)
+    shares = jax.nn.log_softmax(logits, axis=1) - 0.5 * each.sum(2)
+    return _mean(_by_record(-jax.nn.logsumexp(shares, axis=1) / targets), weight)
+
+
 def quantile(outputs: jax.Array, y: jax.Array, weight: Weight, *, levels: tuple[float, ...]) -> jax.Array:
     """Gives the mean pinball loss over records, levels and targets; outputs are all targets at the first level, ..."""
     by_level = outputs.reshape(outputs.shape[0], len(levels), *y.shape[1:])
@@ -269,6 +282,8 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
             return laplace_nll
         case losses.StudentTNLL():
             return student_t_nll
+        case losses.MixtureNLL():
+            return mixture_nll
         case losses.QuantileLoss():
             return partial(quantile, levels=levels)
         case losses.SupervisedContrastive():

@@ -11,6 +11,7 @@ from trainwright.base.errors import BackendError
 from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
 from trainwright.models.task import ModelTask
 from trainwright.spec import losses
+from trainwright.spec.fitting import class_weights_of
 from trainwright.spec.own_code import make_own_loss, one_per_record
 
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
@@ -38,7 +39,7 @@ class Objective:
         self._loss = _choose(spec, task.quantiles)
         self._to_inputs = isinstance(spec, losses.Reconstruction)
         self.views = 2 if isinstance(spec, losses.NTXent) else 1
-        self._class_weights = losses.class_weights_of(spec)
+        self._class_weights = class_weights_of(spec)
 
     def enter(self, x: Any) -> Any:
         """Gives what the network is asked about: the views of a record become rows, one after another.
@@ -168,6 +169,18 @@ def student_t_nll(outputs: Any, y: Any, weight: Weight) -> Any:
     return _mean(_by_record(each), weight)
 
 
+def mixture_nll(outputs: Any, y: Any, weight: Weight) -> Any:
+    """Gives the mean negative log-likelihood of mixtures, per target; outputs are logits, means, raw spreads."""
+    targets = y.shape[1]
+    components = outputs.shape[1] // (1 + 2 * targets)
+    logits, means, spreads = ops.split(outputs, [components, components * (1 + targets)], axis=1)
+    means, spreads = (ops.reshape(one, (-1, components, *y.shape[1:])) for one in (means, spreads))
+    variance = ops.softplus(spreads) + LEAST_VARIANCE
+    each = ops.log(variance) + ops.square(y[:, None] - means) / variance + math.log(2 * math.pi)
+    shares = _log_softmax(logits) - 0.5 * ops.sum(each, 2)
+    return _mean(_by_record(-ops.logsumexp(shares, axis=1) / targets), weight)
+
+
 def quantile(outputs: Any, y: Any, weight: Weight, *, levels: tuple[float, ...]) -> Any:
     """Gives the mean pinball loss over records, levels and targets; outputs are all targets at the first level, ..."""
     by_level = ops.reshape(outputs, (-1, len(levels), *y.shape[1:]))
@@ -253,6 +266,8 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
             return partial(huber, delta=spec.delta)
         case losses.GaussianNLL():
             return gaussian_nll
+        case losses.MixtureNLL():
+            return mixture_nll
         case losses.QuantileLoss():
             return partial(quantile, levels=levels)
         case losses.SupervisedContrastive():

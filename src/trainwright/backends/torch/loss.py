@@ -12,6 +12,7 @@ from trainwright.base.errors import BackendError
 from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
 from trainwright.models.task import ModelTask
 from trainwright.spec import losses
+from trainwright.spec.fitting import class_weights_of
 from trainwright.spec.own_code import make_own_loss, one_per_record
 
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
@@ -38,7 +39,7 @@ class Objective:
         self._loss = _choose(spec, task.quantiles)
         self._to_inputs = isinstance(spec, losses.Reconstruction)
         self.views = 2 if isinstance(spec, losses.NTXent) else 1
-        weights = losses.class_weights_of(spec)
+        weights = class_weights_of(spec)
         self._class_weights = None if weights is None else torch.tensor(weights)
 
     def enter(self, x: Tensor) -> Tensor:
@@ -181,6 +182,18 @@ def student_t_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     return _mean(_by_record(each), weight)
 
 
+def mixture_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+    """Gives the mean negative log-likelihood of mixtures, per target; outputs are logits, means, raw spreads."""
+    targets = y.shape[1]
+    components = outputs.shape[1] // (1 + 2 * targets)
+    logits, means, spreads = outputs.split([components, *[components * targets] * 2], dim=1)
+    means, spreads = (one.unflatten(1, (components, targets)) for one in (means, spreads))
+    variance = F.softplus(spreads) + LEAST_VARIANCE
+    each = variance.log() + torch.square(y.unsqueeze(1) - means) / variance + math.log(2 * math.pi)
+    found = -torch.logsumexp(F.log_softmax(logits, dim=1) - 0.5 * each.sum(2), dim=1) / targets
+    return _mean(_by_record(found), weight)
+
+
 def quantile(outputs: Tensor, y: Tensor, weight: Tensor | None, *, levels: tuple[float, ...]) -> Tensor:
     """Gives the mean pinball loss over records, levels and targets; outputs are all targets at the first level, ..."""
     by_level = outputs.reshape(len(outputs), len(levels), *y.shape[1:])
@@ -270,6 +283,8 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
             return laplace_nll
         case losses.StudentTNLL():
             return student_t_nll
+        case losses.MixtureNLL():
+            return mixture_nll
         case losses.QuantileLoss():
             return partial(quantile, levels=levels)
         case losses.SupervisedContrastive():
