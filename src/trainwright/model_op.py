@@ -25,6 +25,7 @@ from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Sequential
+from trainwright.ops.softlabels import SoftLabels
 from trainwright.spec.build import find, own_code_from
 from trainwright.spec.data import GraphSpec
 from trainwright.spec.model import ModelSpec
@@ -311,7 +312,7 @@ class ModelOp:
         targets = self.preparation.targets
         if isinstance(targets, MultiLabels):
             return list(targets.names)
-        return list(targets.values or ()) if isinstance(targets, Labels) else []
+        return list(targets.values or ()) if isinstance(targets, Labels | SoftLabels) else []
 
     def columns(self, x: Any, *, batch_size: int | None = None) -> dict[str, Array]:
         """Gives predictions as named columns.
@@ -327,7 +328,8 @@ class ModelOp:
         outputs = self.outputs(x, batch_size=batch_size)
         decoded, targets, task = self.decode(outputs), self.schema.targets, self.schema.task_type
         if task == "classification":
-            return _join({targets[0]: decoded}, _chances(self.classes, probabilities(outputs["logits"])))
+            name = "class" if len(targets) > 1 else targets[0]
+            return _join({name: decoded}, _chances(self.classes, probabilities(outputs["logits"])))
         if task == "multi_label":
             marks = {name: decoded[:, number] for number, name in enumerate(self.classes)}
             return _join(marks, _chances(self.classes, label_probabilities(outputs["logits"])))

@@ -282,9 +282,9 @@ def huber_centre(delta):
         ),
         (
             "mixture_nll",
-            np.concatenate([SAMPLE - 4, SAMPLE[:20] + 6]), 1, {"head": "mixture", "components": 2}, by_mean,
-            [len(SAMPLE) / (len(SAMPLE) + 20), SAMPLE.mean() - 4, SAMPLE[:20].mean() + 6, SAMPLE.var(),
-             SAMPLE[:20].var()],
+            np.concatenate([SAMPLE / 4 - 2, SAMPLE[:20] / 4 + 2]), 1, {"head": "mixture", "components": 2}, by_mean,
+            [len(SAMPLE) / (len(SAMPLE) + 20), SAMPLE.mean() / 4 - 2, SAMPLE[:20].mean() / 4 + 2,
+             SAMPLE.var() / 16, SAMPLE[:20].var() / 16],
         ),
         (
             {"name": "own", "use": "backends.own_losses:Asymmetric", "args": {"steep": 3.0}},

@@ -7,7 +7,7 @@ from trainwright.spec.losses import name_of
 
 # Which losses train which task; the first one that goes with the head is what `auto` takes.
 FITTING: Mapping[str, tuple[str, ...]] = {
-    "classification": ("cross_entropy", "focal"),
+    "classification": ("cross_entropy", "focal", "kl"),
     "multi_label": ("binary_cross_entropy", "binary_focal"),
     "segmentation": ("cross_entropy", "focal"),
     "regression": (

@@ -52,6 +52,8 @@ def name_of(loss: Any) -> str:
 class CrossEntropy(Part):
     r"""Negative log-likelihood of the class, of each pixel for a segmentation: :math:`-\log p_y`.
 
+    Of a target that is probabilities of classes, :math:`-\sum_k y_k \log p_k`.
+
     Args:
         name: Chooses it.
         label_smoothing: Part of the probability that is spread over all classes (Szegedy et al. 2016, section 7).
@@ -64,6 +66,20 @@ class CrossEntropy(Part):
     name: Literal["cross_entropy"]
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     class_weights: Literal["balanced"] | Weights | None = None
+
+
+class KLDivergence(Part):
+    r"""From a target that is probabilities of classes to the prediction: :math:`T^2 \sum_k y_k \log (y_k / p_k)`.
+
+    Both are first raised to the power 1/T and divided by their sums, as if their logits were divided by T.
+
+    Args:
+        name: Chooses it.
+        temperature: T; above 1 it looks at the improbable classes too (distillation, Hinton et al. 2015, section 2).
+    """
+
+    name: Literal["kl"]
+    temperature: Positive = 1.0
 
 
 class BinaryCrossEntropy(Part):
@@ -263,6 +279,7 @@ class OwnLoss(Part):
 LossName = Literal[
     "cross_entropy",
     "focal",
+    "kl",
     "binary_cross_entropy",
     "binary_focal",
     "mse",
@@ -281,6 +298,7 @@ LossName = Literal[
 SimplePart = (
     CrossEntropy
     | Focal
+    | KLDivergence
     | BinaryCrossEntropy
     | BinaryFocal
     | MeanSquaredError

@@ -71,7 +71,7 @@ class Objective:
         """Gives what a batch weighs among others: its records, times their weights and those of their classes."""
         if self._class_weights is None:
             return x.shape[0] if weight is None else weight.sum()
-        return _sum(_by_record(self._class_weights[y]), weight)
+        return _sum(_by_record(_of_class(self._class_weights, y)), weight)
 
 
 def cross_entropy(
@@ -86,21 +86,24 @@ def cross_entropy(
 
     Args:
         outputs: Logits, shape `(records, classes, ...)`.
-        y: Class numbers, shape `(records, ...)`.
+        y: Class numbers, shape `(records, ...)`, or probabilities, shape `(records, classes)`.
         weight: Of the records.
         smoothing: Part of the probability that is spread over all classes.
         class_weights: They multiply the weights of records; the mean is over these products.
     """
     logits = jnp.moveaxis(outputs, 1, -1)
-    each = optax.softmax_cross_entropy_with_integer_labels(logits, y)
-    if class_weights is not None:
-        each = each * class_weights[y]
+    spread = -jax.nn.log_softmax(logits) * (1.0 if class_weights is None else class_weights)
+    if jnp.issubdtype(y.dtype, jnp.floating):
+        each = (y * spread).sum(1)
+    else:
+        each = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+        if class_weights is not None:
+            each = each * class_weights[y]
     if smoothing:
-        spread = -jax.nn.log_softmax(logits) * (1.0 if class_weights is None else class_weights)
         each = (1 - smoothing) * each + smoothing * spread.mean(-1)
     if class_weights is None:
         return _mean(_by_record(each), weight)
-    mass = _sum(_by_record(class_weights[y]), weight)
+    mass = _sum(_by_record(_of_class(class_weights, y)), weight)
     return _sum(_by_record(each), weight) / jnp.maximum(mass, TINY)
 
 
@@ -124,6 +127,21 @@ def focal(
     importance = class_weights[y]
     mass = _sum(_by_record(importance), weight)
     return _sum(_by_record(each * importance), weight) / jnp.maximum(mass, TINY)
+
+
+def kl(outputs: jax.Array, y: jax.Array, weight: Weight, *, temperature: float) -> jax.Array:
+    """Gives the mean divergence of the predicted from the wanted probabilities, times the squared temperature.
+
+    Args:
+        outputs: Logits, shape `(records, classes)`.
+        y: Probabilities, shape of `outputs`.
+        weight: Of the records.
+        temperature: What logits are divided by, those of `y` too.
+    """
+    logits = jnp.where(y > 0, jnp.log(jnp.maximum(y, TINY)), -FAR)
+    wanted = jax.nn.log_softmax(logits / temperature, axis=1)
+    each = jnp.exp(wanted) * (wanted - jax.nn.log_softmax(outputs / temperature, axis=1))
+    return temperature**2 * _mean(each.sum(1), weight)
 
 
 def binary_cross_entropy(
@@ -265,6 +283,8 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
         case losses.Focal():
             weights = None if spec.class_weights is None else jnp.array(spec.class_weights)
             return partial(focal, gamma=spec.gamma, class_weights=weights)
+        case losses.KLDivergence():
+            return partial(kl, temperature=spec.temperature)
         case losses.BinaryCrossEntropy():
             weights = None if spec.class_weights is None else jnp.array(spec.class_weights)
             return partial(binary_cross_entropy, positive=weights)
@@ -318,6 +338,11 @@ def _similarity(outputs: jax.Array) -> jax.Array:
     squares = jnp.square(outputs).sum(1, keepdims=True)
     unit = outputs * jax.lax.rsqrt(jnp.maximum(squares, 1e-24))
     return unit @ unit.T
+
+
+def _of_class(weights: jax.Array, y: jax.Array) -> jax.Array:
+    """Gives what the class of each record or place weighs; the mean of it where there are probabilities."""
+    return y @ weights if jnp.issubdtype(y.dtype, jnp.floating) else weights[y]
 
 
 def _only(chosen: jax.Array, weight: Weight) -> jax.Array:

@@ -80,20 +80,18 @@ def cross_entropy(
 
     Args:
         outputs: Logits, shape `(records, classes, ...)`.
-        y: Class numbers, shape `(records, ...)`.
+        y: Class numbers, shape `(records, ...)`, or probabilities, shape `(records, classes)`.
         weight: Of the records.
         smoothing: Part of the probability that is spread over all classes.
         class_weights: They multiply the weights of records; the mean is over these products.
     """
     log_chance = _log_softmax(outputs)
-    each = _chosen(-log_chance, y)
+    spread = -log_chance
     if class_weights is not None:
+        spread = spread * ops.reshape(_numbers(class_weights), (1, -1, *[1] * (len(outputs.shape) - 2)))
         heavy = _of_class(class_weights, y)
-        each = each * heavy
+    each = ops.sum(y * spread, 1) if _is_shares(y) else _chosen(spread, y)
     if smoothing:
-        spread = -log_chance
-        if class_weights is not None:
-            spread = spread * ops.reshape(_numbers(class_weights), (1, -1, *[1] * (len(outputs.shape) - 2)))
         each = (1 - smoothing) * each + smoothing * ops.mean(spread, 1)
     if class_weights is None:
         return _mean(_by_record(each), weight)
@@ -110,6 +108,21 @@ def focal(outputs: Any, y: Any, weight: Weight, *, gamma: float, class_weights: 
         return _mean(_by_record(each), weight)
     heavy = _of_class(class_weights, y)
     return _sum(_by_record(each * heavy), weight) / ops.maximum(_sum(_by_record(heavy), weight), TINY)
+
+
+def kl(outputs: Any, y: Any, weight: Weight, *, temperature: float) -> Any:
+    """Gives the mean divergence of the predicted from the wanted probabilities, times the squared temperature.
+
+    Args:
+        outputs: Logits, shape `(records, classes)`.
+        y: Probabilities, shape of `outputs`.
+        weight: Of the records.
+        temperature: What logits are divided by, those of `y` too.
+    """
+    logits = ops.where(y > 0, ops.log(ops.maximum(y, TINY)), -FAR)
+    wanted = _log_softmax(logits / temperature)
+    each = ops.exp(wanted) * (wanted - _log_softmax(outputs / temperature))
+    return temperature**2 * _mean(ops.sum(each, 1), weight)
 
 
 def binary_cross_entropy(outputs: Any, y: Any, weight: Weight, *, positive: Any = None) -> Any:
@@ -245,6 +258,8 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
             return partial(cross_entropy, smoothing=spec.label_smoothing, class_weights=spec.class_weights)
         case losses.Focal():
             return partial(focal, gamma=spec.gamma, class_weights=spec.class_weights)
+        case losses.KLDivergence():
+            return partial(kl, temperature=spec.temperature)
         case losses.BinaryFocal():
             return partial(binary_focal, gamma=spec.gamma, alpha=spec.alpha)
         case losses.LaplaceNLL():
@@ -296,7 +311,15 @@ def _numbers(values: Any) -> Any:
     return ops.convert_to_tensor(list(values), dtype="float32")
 
 
+def _is_shares(y: Any) -> bool:
+    """Says whether targets are probabilities of classes instead of their numbers."""
+    return "float" in str(y.dtype)
+
+
 def _of_class(values: Any, y: Any) -> Any:
+    """Gives what the class of each record or place weighs; the mean of it where there are probabilities."""
+    if _is_shares(y):
+        return ops.matmul(y, _numbers(values))
     return ops.take(_numbers(values), y, axis=0)
 
 

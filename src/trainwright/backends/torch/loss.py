@@ -71,7 +71,7 @@ class Objective:
         """Gives what a batch weighs among others: its records, times their weights and those of their classes."""
         if self._class_weights is None:
             return len(x) if weight is None else float(weight.sum())
-        return float(_sum(_by_record(self._class_weights.to(y.device)[y]), weight))
+        return float(_sum(_by_record(_of_class(self._class_weights.to(y.device), y)), weight))
 
 
 def cross_entropy(
@@ -86,7 +86,7 @@ def cross_entropy(
 
     Args:
         outputs: Logits, shape `(records, classes, ...)`.
-        y: Class numbers, shape `(records, ...)`.
+        y: Class numbers, shape `(records, ...)`, or probabilities, shape `(records, classes)`.
         weight: Of the records.
         smoothing: Part of the probability that is spread over all classes.
         class_weights: They multiply the weights of records; the mean is over these products.
@@ -96,7 +96,7 @@ def cross_entropy(
     if class_weights is not None:
         class_weights = class_weights.to(device=outputs.device, dtype=outputs.dtype)
     each = F.cross_entropy(outputs, y, class_weights, reduction="none", label_smoothing=smoothing)
-    mass = each.new_ones(len(y)) if class_weights is None else _by_record(class_weights[y])
+    mass = each.new_ones(len(y)) if class_weights is None else _by_record(_of_class(class_weights, y))
     return _sum(_by_record(each), weight) / _sum(mass, weight).clamp(min=TINY)
 
 
@@ -119,6 +119,21 @@ def focal(
         return _mean(_by_record(each), weight)
     importance = class_weights.to(device=outputs.device, dtype=outputs.dtype)[y]
     return _sum(_by_record(each * importance), weight) / _sum(_by_record(importance), weight).clamp(min=TINY)
+
+
+def kl(outputs: Tensor, y: Tensor, weight: Tensor | None, *, temperature: float) -> Tensor:
+    """Gives the mean divergence of the predicted from the wanted probabilities, times the squared temperature.
+
+    Args:
+        outputs: Logits, shape `(records, classes)`.
+        y: Probabilities, shape of `outputs`.
+        weight: Of the records.
+        temperature: What logits are divided by, those of `y` too.
+    """
+    logits = torch.where(y > 0, y.clamp(min=TINY).log(), -FAR)
+    wanted = F.log_softmax(logits / temperature, dim=1)
+    each = wanted.exp() * (wanted - F.log_softmax(outputs / temperature, dim=1))
+    return temperature**2 * _mean(each.sum(1), weight)
 
 
 def binary_cross_entropy(
@@ -266,6 +281,8 @@ def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
         case losses.Focal():
             weights = None if spec.class_weights is None else torch.tensor(spec.class_weights)
             return partial(focal, gamma=spec.gamma, class_weights=weights)
+        case losses.KLDivergence():
+            return partial(kl, temperature=spec.temperature)
         case losses.BinaryCrossEntropy():
             weights = None if spec.class_weights is None else torch.tensor(spec.class_weights)
             return partial(binary_cross_entropy, positive=weights)
@@ -319,6 +336,11 @@ def _similarity(outputs: Tensor) -> Tensor:
     rows = outputs.float()
     unit = rows * torch.rsqrt(rows.square().sum(1, keepdim=True).clamp(min=1e-24))
     return unit @ unit.T
+
+
+def _of_class(weights: Tensor, y: Tensor) -> Tensor:
+    """Gives what the class of each record or place weighs; the mean of it where there are probabilities."""
+    return y.to(weights.dtype) @ weights if y.is_floating_point() else weights[y]
 
 
 def _only(chosen: Tensor, weight: Tensor | None) -> Tensor:
