@@ -71,6 +71,24 @@ def binary_cross_entropy(outputs, x, y, weight, *, positive=(1.0, 1.0)):
     return np.mean(by_label) / weight.sum()
 
 
+def of_shares(outputs, x, y, weight, *, smoothing=0.0, class_weights=(1.0, 1.0, 1.0)):
+    # A record is one of each class: each has the loss of that class, and weighs its share.
+    found = mass = 0.0
+    for kind in range(3):
+        one = np.full(N, kind)
+        shares = weight * y[:, kind] * class_weights[kind]
+        wanted = (1 - smoothing) * np.eye(3)[one] + smoothing / 3
+        each = -(wanted * np.array(class_weights) * log_softmax(outputs)).sum(1) / class_weights[kind]
+        found, mass = found + (shares * each).sum(), mass + shares.sum()
+    return found / mass
+
+
+def divergence(outputs, x, y, weight, *, temperature=1.0):
+    powers = y ** (1 / temperature)
+    wanted, said = powers / powers.sum(1, keepdims=True), special.softmax(outputs / temperature, 1)
+    return temperature**2 * np.average(stats.entropy(wanted, said, axis=1), weights=weight)
+
+
 def focal(outputs, x, y, weight, *, gamma, class_weights=(1.0, 1.0, 1.0)):
     chance = np.take_along_axis(special.softmax(outputs, 1), y[:, None], 1)[:, 0]
     importance = np.array(class_weights)[y]
@@ -192,6 +210,8 @@ def nt_xent(outputs, x, y, weight, *, temperature):
 CLASSES = np.array([0, 2, 1, 1, 0, 2, 0])
 LONELY = np.array([0, 2, 1, 1, 0, 3, 0])  # 2 and 3 are there once: as anchors they have no loss
 BITS = np.array([[0, 1], [1, 1], [0, 0], [1, 0], [0, 0], [1, 0], [1, 0]], dtype=np.float32)
+SHARES = numbers.dirichlet(np.ones(3), N).astype(np.float32)
+SHARES[2] = [0.0, 1.0, 0.0]
 PIXELS = numbers.integers(0, 3, size=(N, 2, 4))
 ABSOLUTE = partial(by_sklearn, metrics.mean_absolute_error)
 SQUARED = partial(by_sklearn, metrics.mean_squared_error)
@@ -230,6 +250,23 @@ CASES = {
         (N, 3, 2, 4),
         PIXELS,
         partial(pixel_cross_entropy, class_weights=CLASS_WEIGHTS),
+    ),
+    "shares": ("cross_entropy", (N, 3), SHARES, of_shares),
+    "shares with class weights": (WEIGHED, (N, 3), SHARES, partial(of_shares, class_weights=CLASS_WEIGHTS)),
+    "smoothed shares": (
+        {"name": "cross_entropy", "label_smoothing": 0.2},
+        (N, 3),
+        SHARES,
+        partial(of_shares, smoothing=0.2),
+    ),
+    "kl": ("kl", (N, 3), SHARES, divergence),
+    "kl, warm": ({"name": "kl", "temperature": 4.0}, (N, 3), SHARES, partial(divergence, temperature=4.0)),
+    "kl, cold": ({"name": "kl", "temperature": 0.5}, (N, 3), SHARES, partial(divergence, temperature=0.5)),
+    "composite of shares": (
+        composite(("cross_entropy", 0.5), ({"name": "kl", "temperature": 2.0}, 3.0)),
+        (N, 3),
+        SHARES,
+        partial(added, parts=[(of_shares, 0.5), (partial(divergence, temperature=2.0), 3.0)]),
     ),
     "binary_cross_entropy": ("binary_cross_entropy", (N, 2), BITS, binary_cross_entropy),
     "positive weights": (
@@ -431,6 +468,8 @@ def test_triplets_need_a_second_class(measure):
         ("supervised_contrastive", np.ones(N)),
         ("nt_xent", np.ones(N)),
         ("class weights", np.take(CLASS_WEIGHTS, CLASSES)),
+        ("shares with class weights", SHARES @ CLASS_WEIGHTS),
+        ("kl, warm", np.ones(N)),
         ("focal with class weights", np.take(CLASS_WEIGHTS, CLASSES)),
         ("composite", np.ones(N)),
         ("composite of classes", np.take(CLASS_WEIGHTS, CLASSES)),
@@ -510,6 +549,12 @@ def test_what_frameworks_have_themselves_is_the_same():
     scale, df = (torch.nn.functional.softplus(one) for one in outputs[:, 2:].chunk(2, 1))
     theirs = -torch.distributions.StudentT(df + 2.001, outputs[:, :2], scale + 1e-3).log_prob(y).mean()
     assert torch_loss.student_t_nll(outputs, y, None).item() == pytest.approx(theirs.item(), rel=1e-6)
+    outputs, y = torch.from_numpy(OUTPUTS["kl"]), torch.from_numpy(SHARES)
+    theirs = torch.nn.functional.kl_div(outputs.log_softmax(1), y, reduction="batchmean")
+    assert torch_loss.kl(outputs, y, None, temperature=1.0).item() == pytest.approx(theirs.item(), rel=1e-5)
+    theirs = optax.losses.convex_kl_divergence(jax.nn.log_softmax(OUTPUTS["kl"]), SHARES).mean()
+    found = equinox_loss.kl(jnp.asarray(OUTPUTS["kl"]), jnp.asarray(SHARES), None, temperature=1.0)
+    assert float(found) == pytest.approx(float(theirs), rel=1e-5)
     outputs, y = torch.from_numpy(OUTPUTS["mixture_nll"]), torch.from_numpy(CASES["mixture_nll"][2])
     means, scales = (one.reshape(N, 3, 2) for one in outputs[:, 3:].chunk(2, 1))
     normal = torch.distributions.Normal(means, (torch.nn.functional.softplus(scales) + 1e-6).sqrt())

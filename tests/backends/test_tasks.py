@@ -72,6 +72,7 @@ def fit(*arguments, **options):
 numbers = np.random.default_rng(0)
 X = numbers.normal(size=(22, 4)).astype(np.float32)
 CLASSES = numbers.integers(0, 3, 22)
+SHARES = np.random.default_rng(7).dirichlet(np.ones(3), 22).astype(np.float32)
 LABELS = (numbers.uniform(size=(22, 3)) < 0.4).astype(np.float32)
 TARGETS = numbers.normal(size=(22, 2)).astype(np.float32)
 WEIGHT = numbers.uniform(0.5, 2.0, 22).astype(np.float32)
@@ -94,6 +95,8 @@ TASKS = {
     },
     "quantile": {"y": TARGETS, "loss": "quantile", "outputs": 2, "model": QUANTILES},
     "focal": {"y": CLASSES, "loss": {"name": "focal", "class_weights": [0.5, 2.0, 1.0]}, "outputs": 3},
+    "shares": {"y": SHARES, "loss": WEIGHED, "outputs": 3},
+    "kl": {"y": SHARES, "loss": {"name": "kl", "temperature": 3.0}, "outputs": 3},
     "binary_focal": {"y": LABELS, "loss": "binary_focal", "outputs": 3},
     "own": {"y": TARGETS, "loss": OWN, "outputs": 2},
     "composite": {
@@ -129,7 +132,16 @@ def test_both_backends_train_every_task_alike(name):
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
     "name",
-    ["classification", "gaussian_nll", "multi_label", "focal", "student_t_nll", "mixture_nll", "composite"],
+    [
+        "classification",
+        "shares",
+        "gaussian_nll",
+        "multi_label",
+        "focal",
+        "student_t_nll",
+        "mixture_nll",
+        "composite",
+    ],
 )
 def test_accumulated_batches_make_the_step_of_all_their_records(name, backend):
     options = {**TASKS[name], "weight": WEIGHT, "backend": backend, "epochs": 3}

@@ -76,6 +76,26 @@ def test_a_classifier_is_measured_by_what_is_asked_for(name):
     assert f"val/{name}" not in ClassificationScores()(look({"logits": LOGITS}, CLASSES)).scores
 
 
+def test_a_record_with_probabilities_counts_as_one_of_each_class():
+    shares = numbers.dirichlet(np.ones(CHANCES.shape[1]), N)
+    routine = ClassificationScores(extra=["kl", "brier", "mcc", "agreement"])
+    found = routine(look({"logits": LOGITS}, shares)).scores
+    rows, kinds = np.divmod(np.arange(shares.size), shares.shape[1])
+    weight = (WEIGHT[:, None] * shares).ravel()
+    expected = {
+        "val/loss": metrics.log_loss(kinds, CHANCES[rows], sample_weight=weight),
+        "val/accuracy": metrics.accuracy_score(kinds, SAID[rows], sample_weight=weight),
+        "val/balanced_accuracy": metrics.balanced_accuracy_score(kinds, SAID[rows], sample_weight=weight),
+        "val/macro_f1": metrics.f1_score(kinds, SAID[rows], average="macro", sample_weight=weight),
+        "val/brier": metrics.brier_score_loss(kinds, CHANCES[rows], sample_weight=weight),
+        "val/mcc": metrics.matthews_corrcoef(kinds, SAID[rows], sample_weight=weight),
+        "val/kl": np.average(stats.entropy(shares, CHANCES, axis=1), weights=WEIGHT),
+        "val/agreement": np.average(shares.argmax(1) == SAID, weights=WEIGHT),
+    }
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert set(found) == set(routine.names(None))
+
+
 def test_the_calibration_error_is_that_of_fifteen_bins():
     confidence, right = CHANCES.max(1), CLASSES == SAID
     place = np.ceil(confidence * 15).astype(int)

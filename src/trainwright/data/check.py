@@ -192,10 +192,13 @@ def _settle_classes(y: Array, task_type: str, at: str) -> Array:
 
 def _settle_shares(y: Array, at: str) -> Array:
     try:
-        return SoftLabels(tuple(range(y.shape[1])))(y)
+        shares = SoftLabels(tuple(range(y.shape[1])))(y)
     except DataError as error:
         cure = "for quantities, say model.task_type: regression; for several labels, multi_label"
         raise DataError(f"{at}{error}; {cure}") from error
+    if (shares == shares[0]).all():
+        raise DataError(f"{at}all {len(y)} records have one target, {y[0].tolist()}; nothing can be learnt")
+    return shares
 
 
 def _settle_labels(y: Array, at: str) -> Array:

@@ -35,6 +35,16 @@ ARCHITECTURES = {
 CLASSES = np.arange(RECORDS) % 3
 TASKS = {
     "classification": ({}, {"name": "cross_entropy", "label_smoothing": 0.1}),
+    "shares": (
+        {},
+        {
+            "name": "composite",
+            "losses": [
+                {"loss": {"name": "cross_entropy", "label_smoothing": 0.1}},
+                {"loss": {"name": "kl", "temperature": 2.0}},
+            ],
+        },
+    ),
     "multi_label": ({}, "binary_cross_entropy"),
     "regression": ({}, "huber"),
     "mean_variance": ({"task_type": "regression", "head": "mean_variance"}, "gaussian_nll"),
@@ -86,6 +96,8 @@ def make_target(loss, spec, blueprint, numbers):
     space = blueprint.output_shape[1:]
     if loss in ("cross_entropy", "supervised_contrastive", "triplet", "reconstruction", "nt_xent"):
         return numbers.integers(0, 3, (RECORDS, *space)) if space else CLASSES
+    if loss == "composite":
+        return numbers.dirichlet(np.ones(3), RECORDS).astype(np.float32)
     if loss == "binary_cross_entropy":
         return numbers.integers(0, 2, (RECORDS, 3)).astype(np.float32)
     return numbers.normal(size=(RECORDS, spec.output_dim, *space)).astype(np.float32)
