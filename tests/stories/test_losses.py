@@ -141,23 +141,23 @@ def test_a_student_learns_what_its_teacher_holds_for_probable(tmp_path):
     kind = (numbers.random(900) > (chances / chances.sum(0)).cumsum(0)).sum(0)
     table = {"a": a, "b": b, "kind": np.array(["ant", "bee", "cat"])[kind]}
 
-    def train(name, *, loss, **data):
+    def train(name, data, *, loss, target):
         pipeline = tw.TrainingPipeline(
             {"architecture": "mlp", "hidden_dims": [8], "task_type": "classification"},
             TREE["train"] | {"loss": loss},
             name=name,
             home=tmp_path / "store",
         )
-        pipeline.load_data(**data)
+        pipeline.load_data(data, target=target)
         scores = {key: one["value"] for key, one in pipeline.train().scores.items()}
         return pipeline.model, scores
 
-    teacher, known = train("teacher", loss="cross_entropy", data=table, target="kind")
+    teacher, known = train("teacher", table, loss="cross_entropy", target="kind")
     features = {"a": a, "b": b}
     told = {name: one for name, one in teacher.columns(features).items() if name != "kind"}
     found = {}
     for loss in ("cross_entropy", {"name": "kl", "temperature": 3.0}):
-        student, scores = train("student", loss=loss, data=features | told, target=list(told))
+        student, scores = train("student", features | told, loss=loss, target=list(told))
         assert student.classes == teacher.classes == ["ant", "bee", "cat"]
         columns = student.columns(features)
         assert list(columns) == ["class", "p(ant)", "p(bee)", "p(cat)"]

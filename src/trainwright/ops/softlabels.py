@@ -10,7 +10,7 @@ from trainwright.base.tree import Array
 from trainwright.ops.labels import Value
 from trainwright.ops.operator import Operator
 
-ROUNDED = 0.01  # by so much a sum may differ from 1: shares are often written with two digits
+ROUNDED = 0.02  # by so much a sum may differ from 1: shares are often written with two digits
 
 
 @dataclass(frozen=True, eq=False)
