@@ -126,7 +126,8 @@ def predictor_of(
         run_on=run_on,
         head=model.head,
         quantiles=model.quantiles or (),
-        components=model.components,
+        # The description of a model from before there were mixtures does not say.
+        components=None if model.components == "auto" else model.components,
     )
     return predictor
 

@@ -19,6 +19,7 @@ import optax
 from trainwright.backends.equinox import loss as equinox_loss
 from trainwright.backends.torch import loss as torch_loss
 from trainwright.base.errors import BackendError, SpecError
+from trainwright.models.objective import Objective
 from trainwright.models.task import ModelTask
 from trainwright.spec.train import TrainSpec
 
@@ -381,7 +382,7 @@ def task_of(loss, shape=(3,)):
 
 def by_torch(loss, outputs, x, y, weight):
     """Gives loss, gradient of the outputs, mass."""
-    objective = torch_loss.Objective(task_of(loss))
+    objective = Objective(task_of(loss), torch_loss, library="torch")
     ours = torch.from_numpy(np.array(outputs)).requires_grad_()
     rest = [None if one is None else torch.from_numpy(np.array(one)) for one in (x, y, weight)]
     value = objective(ours, *rest)
@@ -390,7 +391,7 @@ def by_torch(loss, outputs, x, y, weight):
 
 
 def by_equinox(loss, outputs, x, y, weight):
-    objective = equinox_loss.Objective(task_of(loss))
+    objective = Objective(task_of(loss), equinox_loss, library="equinox")
     rest = [None if one is None else jnp.asarray(one) for one in (x, y, weight)]
     value, gradient = jax.value_and_grad(lambda ours: objective(ours, *rest))(jnp.asarray(outputs))
     return float(value), np.asarray(gradient), float(objective.mass(*rest))
@@ -485,11 +486,11 @@ def test_a_batch_weighs_what_its_records_and_their_classes_weigh(measure, name, 
 @pytest.mark.parametrize("name", ["torch", "equinox"])
 def test_the_views_of_a_record_become_neighbouring_rows(name):
     module, array = (torch_loss, torch.from_numpy) if name == "torch" else (equinox_loss, jnp.asarray)
-    objective = module.Objective(task_of("nt_xent"))
+    objective = Objective(task_of("nt_xent"), module, library=name)
     np.testing.assert_array_equal(np.asarray(objective.enter(array(X))), X.reshape(2 * N, 6))
     with pytest.raises(BackendError, match=r"two views, not \(6, 2\)"):
         objective.enter(array(np.ascontiguousarray(X.transpose(0, 2, 1))))
-    plain = module.Objective(task_of("mse"))
+    plain = Objective(task_of("mse"), module, library=name)
     assert plain.enter(array(X)).shape == X.shape
 
 
@@ -504,7 +505,7 @@ SINGLE = (
 @pytest.mark.parametrize("name", [name for name in CASES if not name.startswith(SINGLE)])
 def test_gradients_are_those_of_finite_differences(name):
     loss, _, y, _ = CASES[name]
-    objective = torch_loss.Objective(task_of(loss))
+    objective = Objective(task_of(loss), torch_loss, library="torch")
     outputs = torch.from_numpy(OUTPUTS[name].astype(float)).requires_grad_()
     rest = [torch.from_numpy(one.astype(float) if one.dtype.kind == "f" else one) for one in (X, y, WEIGHT)]
     assert torch.autograd.gradcheck(lambda ours: objective(ours, *rest), outputs, eps=1e-6, atol=1e-6)
@@ -583,9 +584,11 @@ def test_an_own_loss_gives_one_number_per_record(measure):
 )
 def test_an_own_loss_is_a_class_with_a_method_of_the_backend(use, text):
     with pytest.raises(SpecError, match=rf"train\.loss\.use: .*{text}"):
-        torch_loss.Objective(task_of({"name": "own", "use": use}))
+        Objective(task_of({"name": "own", "use": use}), torch_loss, library="torch")
 
 
 def test_a_backend_that_an_own_loss_has_not_is_refused():
     with pytest.raises(SpecError, match=r"train\.loss\.use: .*not a class with equinox"):
-        equinox_loss.Objective(task_of({"name": "own", "use": "backends.own_losses:TorchOnly"}))
+        Objective(
+            task_of({"name": "own", "use": "backends.own_losses:TorchOnly"}), equinox_loss, library="equinox"
+        )
