@@ -387,7 +387,7 @@ def by_torch(loss, outputs, x, y, weight):
     rest = [None if one is None else torch.from_numpy(np.array(one)) for one in (x, y, weight)]
     value = objective(ours, *rest)
     value.backward()
-    return value.item(), ours.grad.numpy(), objective.mass(*rest)
+    return value.item(), ours.grad.numpy(), float(objective.mass(*rest))
 
 
 def by_equinox(loss, outputs, x, y, weight):
