@@ -211,8 +211,10 @@ def nt_xent(outputs, x, y, weight, *, temperature):
 CLASSES = np.array([0, 2, 1, 1, 0, 2, 0])
 LONELY = np.array([0, 2, 1, 1, 0, 3, 0])  # 2 and 3 are there once: as anchors they have no loss
 BITS = np.array([[0, 1], [1, 1], [0, 0], [1, 0], [0, 0], [1, 0], [1, 0]], dtype=np.float32)
-SHARES = numbers.dirichlet(np.ones(3), N).astype(np.float32)
+later = np.random.default_rng(1)
+SHARES = later.dirichlet(np.ones(3), N).astype(np.float32)
 SHARES[2] = [0.0, 1.0, 0.0]
+OF_MIXTURES = later.normal(size=(N, 2, 4)).astype(np.float32)
 PIXELS = numbers.integers(0, 3, size=(N, 2, 4))
 ABSOLUTE = partial(by_sklearn, metrics.mean_absolute_error)
 SQUARED = partial(by_sklearn, metrics.mean_squared_error)
@@ -251,23 +253,6 @@ CASES = {
         (N, 3, 2, 4),
         PIXELS,
         partial(pixel_cross_entropy, class_weights=CLASS_WEIGHTS),
-    ),
-    "shares": ("cross_entropy", (N, 3), SHARES, of_shares),
-    "shares with class weights": (WEIGHED, (N, 3), SHARES, partial(of_shares, class_weights=CLASS_WEIGHTS)),
-    "smoothed shares": (
-        {"name": "cross_entropy", "label_smoothing": 0.2},
-        (N, 3),
-        SHARES,
-        partial(of_shares, smoothing=0.2),
-    ),
-    "kl": ("kl", (N, 3), SHARES, divergence),
-    "kl, warm": ({"name": "kl", "temperature": 4.0}, (N, 3), SHARES, partial(divergence, temperature=4.0)),
-    "kl, cold": ({"name": "kl", "temperature": 0.5}, (N, 3), SHARES, partial(divergence, temperature=0.5)),
-    "composite of shares": (
-        composite(("cross_entropy", 0.5), ({"name": "kl", "temperature": 2.0}, 3.0)),
-        (N, 3),
-        SHARES,
-        partial(added, parts=[(of_shares, 0.5), (partial(divergence, temperature=2.0), 3.0)]),
     ),
     "binary_cross_entropy": ("binary_cross_entropy", (N, 2), BITS, binary_cross_entropy),
     "positive weights": (
@@ -311,8 +296,6 @@ CASES = {
     ),
     "laplace_nll": ("laplace_nll", (N, 4), draw(N, 2), laplace_nll),
     "student_t_nll": ("student_t_nll", (N, 6), draw(N, 2), student_t_nll),
-    "mixture_nll": ("mixture_nll", (N, 15), draw(N, 2), mixture_nll),
-    "mixture_nll of places": ("mixture_nll", (N, 15, 4), draw(N, 2, 4), mixture_nll_of_places),
     "own": ({"name": "own", "use": OWN}, (N, 2), draw(N, 2), partial(asymmetric, steep=2.0)),
     "own with arguments": (
         {"name": "own", "use": OWN, "args": {"steep": 5.0}},
@@ -370,6 +353,25 @@ CASES = {
         CLASSES,
         partial(nt_xent, temperature=0.2),
     ),
+    "shares": ("cross_entropy", (N, 3), SHARES, of_shares),
+    "shares with class weights": (WEIGHED, (N, 3), SHARES, partial(of_shares, class_weights=CLASS_WEIGHTS)),
+    "smoothed shares": (
+        {"name": "cross_entropy", "label_smoothing": 0.2},
+        (N, 3),
+        SHARES,
+        partial(of_shares, smoothing=0.2),
+    ),
+    "kl": ("kl", (N, 3), SHARES, divergence),
+    "kl, warm": ({"name": "kl", "temperature": 4.0}, (N, 3), SHARES, partial(divergence, temperature=4.0)),
+    "kl, cold": ({"name": "kl", "temperature": 0.5}, (N, 3), SHARES, partial(divergence, temperature=0.5)),
+    "composite of shares": (
+        composite(("cross_entropy", 0.5), ({"name": "kl", "temperature": 2.0}, 3.0)),
+        (N, 3),
+        SHARES,
+        partial(added, parts=[(of_shares, 0.5), (partial(divergence, temperature=2.0), 3.0)]),
+    ),
+    "mixture_nll": ("mixture_nll", (N, 15), OF_MIXTURES[..., 0].copy(), mixture_nll),
+    "mixture_nll of places": ("mixture_nll", (N, 15, 4), OF_MIXTURES, mixture_nll_of_places),
 }
 X = draw(N, 2, 6)
 OUTPUTS = {name: draw(*case[1]) for name, case in CASES.items()}
@@ -423,7 +425,7 @@ def test_both_backends_give_the_same_loss_and_gradient(name, weight):
     (one, left, mass), (other, right, same) = (
         measure(loss, OUTPUTS[name], X, y, weight) for measure in BACKENDS.values()
     )
-    assert one == pytest.approx(other, rel=1e-6) and mass == pytest.approx(same, rel=1e-6)
+    assert one == pytest.approx(other, rel=2e-6) and mass == pytest.approx(same, rel=1e-6)
     assert np.abs(left).max() > 0
     np.testing.assert_allclose(left, right, rtol=0, atol=1e-6 * max(1.0, np.abs(left).max()))
 
@@ -553,7 +555,7 @@ def test_what_frameworks_have_themselves_is_the_same():
     outputs, y = torch.from_numpy(OUTPUTS["kl"]), torch.from_numpy(SHARES)
     theirs = torch.nn.functional.kl_div(outputs.log_softmax(1), y, reduction="batchmean")
     assert torch_loss.kl(outputs, y, None, temperature=1.0).item() == pytest.approx(theirs.item(), rel=1e-5)
-    theirs = optax.losses.convex_kl_divergence(jax.nn.log_softmax(OUTPUTS["kl"]), SHARES).mean()
+    theirs = optax.losses.kl_divergence(jax.nn.log_softmax(OUTPUTS["kl"]), SHARES).mean()
     found = equinox_loss.kl(jnp.asarray(OUTPUTS["kl"]), jnp.asarray(SHARES), None, temperature=1.0)
     assert float(found) == pytest.approx(float(theirs), rel=1e-5)
     outputs, y = torch.from_numpy(OUTPUTS["mixture_nll"]), torch.from_numpy(CASES["mixture_nll"][2])
