@@ -80,7 +80,9 @@ def build_model(
         raise SpecError("train.loss: say which, for there are no data to tell; the spec of a run says it")
     blueprint = lay_out(spec, backend=backend, loss=spell_out(train.loss).name)
     levels = () if spec.quantiles is None or spec.quantiles == "auto" else tuple(spec.quantiles)
-    return made.trainable(ModelTask(blueprint, train, train.epochs, quantiles=levels), seed=seed)
+    assert spec.components != "auto"
+    task = ModelTask(blueprint, train, train.epochs, quantiles=levels, components=spec.components)
+    return made.trainable(task, seed=seed)
 
 
 def count_parameters(model: Any) -> int:

@@ -11,8 +11,8 @@ from trainwright.data.inputs import InputSchema
 from trainwright.data.prepare import Preparation
 from trainwright.store.records import VersionRow
 from trainwright.validation.classification import probabilities
+from trainwright.validation.ensemble import MixedChances, mix_classes, mix_gaussians, mix_labels
 from trainwright.validation.families import family_of
-from trainwright.validation.mixture import MixedChances, mix_classes, mix_gaussians, mix_labels
 from trainwright.validation.multilabel import label_probabilities
 from trainwright.validation.space import to_places
 from trainwright.validation.weights import Floats

@@ -20,9 +20,10 @@ from trainwright.data.sequences import Sequences
 from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
+from trainwright.ops.softlabels import SoftLabels
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
-from trainwright.spec.losses import parts_of
+from trainwright.spec.fitting import parts_of
 from trainwright.spec.resolve import REQUIRED, Facts
 
 
@@ -63,6 +64,7 @@ def gather_facts(
         installed=tuple(name for name, needs in REQUIRED.items() if all(installed(one) for one in needs)),
         threads=_bound_threads(),
         cuda=installed("torch") and cuda_is_there(),
+        soft=isinstance(preparation.targets, SoftLabels),
         class_weights=_balanced(experiment, preparation, y),
         has_target=not (y == NO_CLASS).all(),
         in_memory=not is_lazy(x),
@@ -132,7 +134,7 @@ def _balanced(experiment: Experiment, preparation: Preparation, y: Array) -> lis
         return []
     if isinstance(preparation.targets, MultiLabels):
         return balance_labels(y, preparation.targets.names)
-    if not isinstance(preparation.targets, Labels):
+    if not isinstance(preparation.targets, Labels | SoftLabels):
         return []  # quantities have no classes; that the loss does not go with them is said when the spec is decided
     shape = preparation.output_shape(y)
     assert shape is not None

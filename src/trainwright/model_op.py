@@ -27,6 +27,7 @@ from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Sequential
+from trainwright.ops.softlabels import SoftLabels
 from trainwright.spec.build import find, own_code_from
 from trainwright.spec.data import GraphSpec
 from trainwright.spec.model import ModelSpec
@@ -36,7 +37,7 @@ from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 from trainwright.train.learner import Predictor, Resolved
 from trainwright.validation.classification import probabilities
-from trainwright.validation.families import family_of
+from trainwright.validation.families import Family, Mixture, family_of
 from trainwright.validation.multilabel import label_probabilities
 from trainwright.validation.unit import invert_spread
 
@@ -137,6 +138,8 @@ def predictor_of(
         run_on=run_on,
         head=model.head,
         quantiles=model.quantiles or (),
+        # The description of a model from before there were mixtures does not say.
+        components=None if model.components == "auto" else model.components,
     )
     return predictor
 
@@ -217,8 +220,9 @@ class ModelOp:
 
         Returns:
             `logits`, shape `(records, classes, ...)`; or `y`, shape `(records, outputs, ...)`, after the target's
-            operators, with `variance`, or `scale` and perhaps `df`, of that shape, or `quantiles`, shape `(records,
-            levels, outputs)`; or `embedding`.
+            operators, with `variance`, or `scale` and perhaps `df`, of that shape, or `mixing`, shape `(records,
+            components, ...)`, `means` and `variances`, shape `(records, components, outputs, ...)`, or `quantiles`,
+            shape `(records, levels, outputs)`; or `embedding`.
 
         Raises:
             DataError: If the records are not such as the model was trained on.
@@ -261,9 +265,28 @@ class ModelOp:
 
         Returns:
             `variance`, shape `(records, outputs)`, in squared units; or `scale`, shape `(records, outputs)`, and of
-            Student's t `df`; or `quantiles`, shape `(records, levels, outputs)`; nothing for a point.
+            Student's t `df`; or `mixing`, `means` and `variances`; or `quantiles`, shape `(records, levels, outputs)`;
+            nothing for a point.
         """
         return invert_spread(outputs, self.preparation.targets.invert)
+
+    def distribution(self, x: Any, *, batch_size: int | None = None) -> Family:
+        """Gives the distributions that a regression predicts, in the unit of the data.
+
+        Returns:
+            What gives deviations (`std`), quantiles (`quantile`), draws (`draw`) and likelihoods (`nll_terms`), of one
+            of the classes of `trainwright.validation.families`.
+
+        Raises:
+            DataError: As `outputs`, or if the model predicts none.
+        """
+        outputs = self.outputs(x, batch_size=batch_size)
+        found = family_of({"y": self.decode(outputs), **self.spread(outputs)}) if "y" in outputs else None
+        if found is None:
+            raise DataError(
+                "the model predicts no distribution; train one with model.head, such as mean_variance"
+            )
+        return found
 
     def unseen(self, x: Any) -> dict[str, int]:
         """Counts the records of a table whose category was not there in training; such a one is taken for missing.
@@ -300,7 +323,7 @@ class ModelOp:
         targets = self.preparation.targets
         if isinstance(targets, MultiLabels):
             return list(targets.names)
-        return list(targets.values or ()) if isinstance(targets, Labels) else []
+        return list(targets.values or ()) if isinstance(targets, Labels | SoftLabels) else []
 
     @property
     def levels(self) -> list[float] | None:
@@ -313,7 +336,8 @@ class ModelOp:
 
         Returns:
             The class and `p(class)` for each class; for each label, whether it holds, and `p(label)`; each target, and
-            its `std`, `scale` and `df`, or quantiles such as `q0.05`; the classes of pixels; or the `embedding`.
+            its `std`, `scale` and `df`, or quantiles such as `q0.05`, or the `means` and `stds` of components, shape
+            `(records, components)`, beside their shares `mixing`; the classes of pixels; or the `embedding`.
 
         Raises:
             DataError: As `outputs`, or if two of the columns would have one name.
@@ -327,7 +351,8 @@ class ModelOp:
         """Names the columns of outputs, as `decode` and `spread` have put them into the unit of the data."""
         targets, task = self.schema.targets, self.schema.task_type
         if task == "classification":
-            return _join({targets[0]: decoded}, _chances(self.classes, probabilities(outputs["logits"])))
+            name = "class" if len(targets) > 1 else targets[0]
+            return _join({name: decoded}, _chances(self.classes, probabilities(outputs["logits"])))
         if task == "multi_label":
             marks = {name: decoded[:, number] for number, name in enumerate(self.classes)}
             return _join(marks, _chances(self.classes, label_probabilities(outputs["logits"])))
@@ -341,7 +366,7 @@ class ModelOp:
         targets, count = self.schema.targets, decoded.shape[1]
         if len(targets) != count:
             targets = [f"{targets[0]}[{number}]" for number in range(count)]
-        found: dict[str, Array] = {}
+        found: dict[str, Array] = {name: spread[name] for name in ("mixing",) if name in spread}
         family = family_of({"y": decoded, **spread})
         for number, name in enumerate(targets):
             own = {name: decoded[:, number]}
@@ -350,6 +375,9 @@ class ModelOp:
             for part in ("scale", "df"):
                 if part in spread:
                     own[f"{name}.{part}"] = spread[part][:, number]
+            if isinstance(family, Mixture):
+                own[f"{name}.means"] = family.means[:, :, number]
+                own[f"{name}.stds"] = np.sqrt(family.variances[:, :, number])
             if "quantiles" in spread:
                 for place, level in enumerate(self.levels or ()):
                     own[f"{name}.q{level:g}"] = spread["quantiles"][:, place, number]

@@ -283,7 +283,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     resolved, why = resolve(experiment, facts)
     why |= explain_storage(dataset.records.x) | explain_scale(encoded["train"].x)
     train = resolved.train
-    assert train.loss != "auto" and resolved.model.quantiles != "auto"
+    assert train.loss != "auto" and resolved.model.quantiles != "auto" and resolved.model.components != "auto"
     run_on = Resolved(device=train.device, threads=int(train.threads))
     loss = spell_out(train.loss)
     _check_way_back(resolved.model.head, preparation.targets)
@@ -299,6 +299,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         train,
         train.epochs,
         quantiles=tuple(resolved.model.quantiles or ()),
+        components=resolved.model.components,
         kind=resolved.model.task_type,
     )
     taken: Mapping[str, Array] = {}

@@ -19,7 +19,7 @@ from trainwright.conversion import draw_probes
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.task import ModelTask
 from trainwright.spec.build import find
-from trainwright.spec.losses import FITTING, HEADS
+from trainwright.spec.fitting import FITTING, HEADS
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.model_settle import settle_model
 from trainwright.spec.resolve import REQUIRED
@@ -100,6 +100,8 @@ def targets_of(case, shape):
     """Draws targets of a task; `shape` is that of the raw output of one target each."""
     numbers = np.random.default_rng(2)
     space = shape[1:]
+    if case.loss == "kl":
+        return numbers.dirichlet(np.ones(3), RECORDS).astype(np.float32)
     if case.task in ("classification", "embedding"):
         return np.arange(RECORDS) % 3
     if case.task == "segmentation":
@@ -119,6 +121,8 @@ def outputs_of(case, optimizer, backend):
         "head": HEADS.get(case.loss, "point") if case.task == "regression" else "point",
         **ARCHITECTURES[case.architecture],
     }
+    if model["head"] == "mixture":
+        model["components"] = 2
     if model["head"] == "quantiles":
         model["quantiles"] = [0.1, 0.5, 0.9]
     spec = settle_model(ModelSpec.model_validate(model))
@@ -143,7 +147,9 @@ def outputs_of(case, optimizer, backend):
     feed = ArrayFeed({"x": x, "y": y, "weight": weight}, batch_size=RECORDS, seed=1)
     if case.loss == "nt_xent":
         feed = TwoViews(feed)
-    task = ModelTask(blueprint, train, 1, quantiles=tuple(spec.quantiles or ()), kind=case.task)
+    task = ModelTask(
+        blueprint, train, 1, quantiles=tuple(spec.quantiles or ()), kind=case.task, components=spec.components
+    )
     made = find(backend, CATALOG, where="backend")()
     learner = made.prepare(task, feed, seed=4, run_on=Resolved())
     before = learner.predict(x)

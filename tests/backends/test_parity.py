@@ -27,6 +27,7 @@ HALF = 5e-6  # from torch: so any two backends are within 1e-5 of one another
 # Each architecture with each of its tasks, and each optimizer; `make test-all` compares every row with every loss.
 FEW = [
     (Case("mlp", "classification", "focal"), "sgd"),
+    (Case("mlp", "classification", "kl"), "adam"),
     (Case("mlp", "multi_label", "binary_focal"), "adamw"),
     (Case("mlp", "regression", "composite"), "adam"),
     (Case("mlp", "regression", "student_t_nll"), "sgd"),
@@ -34,6 +35,7 @@ FEW = [
     (Case("cnn", "classification", "cross_entropy"), "adamw"),
     (Case("cnn", "multi_label", "binary_cross_entropy"), "sgd"),
     (Case("cnn", "regression", "laplace_nll"), "adam"),
+    (Case("transformer", "regression", "mixture_nll"), "adamw"),
     (Case("cnn", "embedding", "triplet"), "adam"),
     (Case("transformer", "regression", "own"), "adam"),
     (Case("transformer", "embedding", "supervised_contrastive"), "sgd"),

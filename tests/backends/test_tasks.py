@@ -15,11 +15,12 @@ from trainwright.backends.torch import network as torch_network
 from trainwright.backends.torch.backend import TorchBackend
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.task import ModelTask
-from trainwright.spec.losses import names_of
+from trainwright.spec.fitting import names_of
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.train import SGD, Adam, TrainSpec
 from trainwright.train.feed import ArrayFeed, Batch
 from trainwright.train.learner import Resolved
+from trainwright.validation.families import family_of
 
 BACKENDS = {"torch": TorchBackend, "equinox": EquinoxBackend}
 LEVELS = [0.1, 0.5, 0.9]
@@ -50,7 +51,14 @@ def prepare(x, y, *, loss, outputs, backend="torch", epochs=1, weight=None, view
     feed = ArrayFeed(arrays, batch_size=train.batch_size * train.accumulate, seed=1)
     feed = TwoViews(feed) if views else feed
     kind = "regression" if "own" in names_of(train.loss) else None
-    task = ModelTask(plan, train, epochs, quantiles=tuple(model.get("quantiles", ())), kind=kind)
+    task = ModelTask(
+        plan,
+        train,
+        epochs,
+        quantiles=tuple(model.get("quantiles", ())),
+        kind=kind,
+        components=model.get("components"),
+    )
     return BACKENDS[backend]().prepare(task, feed, seed=2, run_on=Resolved()), feed
 
 
@@ -64,6 +72,7 @@ def fit(*arguments, **options):
 numbers = np.random.default_rng(0)
 X = numbers.normal(size=(22, 4)).astype(np.float32)
 CLASSES = numbers.integers(0, 3, 22)
+SHARES = np.random.default_rng(7).dirichlet(np.ones(3), 22).astype(np.float32)
 LABELS = (numbers.uniform(size=(22, 3)) < 0.4).astype(np.float32)
 TARGETS = numbers.normal(size=(22, 2)).astype(np.float32)
 WEIGHT = numbers.uniform(0.5, 2.0, 22).astype(np.float32)
@@ -78,8 +87,16 @@ TASKS = {
     "gaussian_nll": {"y": TARGETS, "loss": "gaussian_nll", "outputs": 2, "model": {"head": "mean_variance"}},
     "laplace_nll": {"y": TARGETS, "loss": "laplace_nll", "outputs": 2, "model": {"head": "laplace"}},
     "student_t_nll": {"y": TARGETS, "loss": "student_t_nll", "outputs": 2, "model": {"head": "student_t"}},
+    "mixture_nll": {
+        "y": TARGETS,
+        "loss": "mixture_nll",
+        "outputs": 2,
+        "model": {"head": "mixture", "components": 2},
+    },
     "quantile": {"y": TARGETS, "loss": "quantile", "outputs": 2, "model": QUANTILES},
     "focal": {"y": CLASSES, "loss": {"name": "focal", "class_weights": [0.5, 2.0, 1.0]}, "outputs": 3},
+    "shares": {"y": SHARES, "loss": WEIGHED, "outputs": 3},
+    "kl": {"y": SHARES, "loss": {"name": "kl", "temperature": 3.0}, "outputs": 3},
     "binary_focal": {"y": LABELS, "loss": "binary_focal", "outputs": 3},
     "own": {"y": TARGETS, "loss": OWN, "outputs": 2},
     "composite": {
@@ -114,7 +131,17 @@ def test_both_backends_train_every_task_alike(name):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize(
-    "name", ["classification", "gaussian_nll", "multi_label", "focal", "student_t_nll", "composite"]
+    "name",
+    [
+        "classification",
+        "shares",
+        "gaussian_nll",
+        "multi_label",
+        "focal",
+        "student_t_nll",
+        "mixture_nll",
+        "composite",
+    ],
 )
 def test_accumulated_batches_make_the_step_of_all_their_records(name, backend):
     options = {**TASKS[name], "weight": WEIGHT, "backend": backend, "epochs": 3}
@@ -207,6 +234,13 @@ def added_centre(squared, absolute):
     return optimize.minimize_scalar(cost, bounds=(0, 5)).x
 
 
+def by_mean(found):
+    """Reads a mixture of two, the lower one first."""
+    order = np.argsort(found["means"][:, 0])
+    means, variances = (found[name][order, 0] for name in ("means", "variances"))
+    return np.concatenate([found["mixing"][order[:1]], means, variances])
+
+
 def focal_shares(gamma):
     def cost(logits):
         chance = special.softmax(logits)
@@ -257,6 +291,12 @@ def huber_centre(delta):
             "student_t_nll",
             HEAVY, 1, {"head": "student_t"}, lambda f: np.concatenate([f["y"], f["scale"], f["df"] / 30]),
             [stats.t.fit(HEAVY)[place] / divisor for place, divisor in ((1, 1), (2, 1), (0, 30))],
+        ),
+        (
+            "mixture_nll",
+            np.concatenate([SAMPLE / 4 - 2, SAMPLE[:20] / 4 + 2]), 1, {"head": "mixture", "components": 2}, by_mean,
+            [len(SAMPLE) / (len(SAMPLE) + 20), SAMPLE.mean() / 4 - 2, SAMPLE[:20].mean() / 4 + 2,
+             SAMPLE.var() / 16, SAMPLE[:20].var() / 16],
         ),
         (
             {"name": "own", "use": "backends.own_losses:Asymmetric", "args": {"steep": 3.0}},
@@ -321,6 +361,36 @@ def test_a_variance_head_recovers_noise_that_depends_on_the_record():
     assert np.abs(found["y"] - np.sin(3 * x)).mean() < 0.05
     assert np.abs(np.sqrt(found["variance"]) / scale - 1).mean() < 0.12
     assert np.corrcoef(np.sqrt(found["variance"]).ravel(), scale.ravel())[0, 1] > 0.9
+
+
+def inverted_sinusoid(count, seed):
+    """Bishop's: x is a function of y with noise, and has up to three y."""
+    numbers = np.random.default_rng(seed)
+    y = numbers.uniform(size=(count, 1))
+    x = y + 0.3 * np.sin(2 * np.pi * y) + numbers.uniform(-0.1, 0.1, y.shape)
+    return (x - 0.5).astype(np.float32), y.astype(np.float32)
+
+
+def test_a_mixture_finds_the_branches_of_an_inverted_sinusoid():
+    x, y = inverted_sinusoid(1000, 0)
+    asked, truth = inverted_sinusoid(1000, 1)
+    scores = {}
+    for loss, model in (
+        ("gaussian_nll", {"head": "mean_variance"}),
+        ("mixture_nll", {"head": "mixture", "components": 3}),
+    ):
+        learner = fit(x, y, loss=loss, outputs=1, model={**DEEP, **model}, **LONG | {"epochs": 150})
+        scores[loss] = family_of(learner.predict(asked)).scores(truth)
+    normal, mixed = scores["gaussian_nll"], scores["mixture_nll"]
+    assert mixed["nll"] < normal["nll"] - 0.5 and mixed["crps"] < normal["crps"]
+    assert mixed["coverage_90"] == pytest.approx(0.9, abs=0.04)
+    # In the middle, x = y + 0.3 sin(2 pi y) has three solutions, and hardly anything lies between them.
+    middle = family_of(learner.predict(np.zeros((1, 1), dtype=np.float32)))
+    density = lambda at: np.exp(-middle.nll_terms(np.full((1, 1), at)))[0]  # noqa: E731
+    bend = lambda at: at + 0.3 * np.sin(2 * np.pi * at) - 0.5  # noqa: E731
+    for ends in ((0.0, 0.4), (0.6, 1.0)):
+        root = optimize.brentq(bend, *ends)
+        assert min(density(root), density(0.5)) > 2 * density((root + 0.5) / 2)
 
 
 def test_a_quantile_head_covers_what_it_promises():

@@ -14,6 +14,18 @@ def test_classes_are_balanced_as_by_scikit_learn(shape):
     assert balance_classes(Y.reshape(shape), 3) == pytest.approx(theirs, rel=1e-12)
 
 
+def test_probabilities_of_classes_are_balanced_by_what_they_add_to():
+    shares = np.random.default_rng(0).dirichlet(np.ones(3), 20)
+    weights = np.array(balance_classes(shares, 3))
+    np.testing.assert_allclose((shares * weights).sum(0), 20 / 3)
+    np.testing.assert_allclose(balance_classes(np.eye(3)[Y], 3), balance_classes(Y, 3))
+
+
+def test_a_class_that_never_occurs_cannot_be_balanced():
+    with pytest.raises(DataError, match=r"train\.loss\.class_weights: class 1 .*does not occur"):
+        balance_classes(np.array([[0.5, 0.0, 0.5]]), 3)
+
+
 def test_the_positives_of_a_label_come_to_weigh_what_its_negatives_weigh():
     y = (np.random.default_rng(0).uniform(size=(50, 3)) < [0.1, 0.5, 0.8]).astype(np.float32)
     weights = np.array(balance_labels(y, ["a", "b", "c"]))

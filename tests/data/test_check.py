@@ -71,6 +71,12 @@ def test_targets_of_every_task_keep_their_values(y, task_type, kind):
     assert (found.reshape(y.shape) == y).all()
 
 
+@pytest.mark.parametrize("kind", [int, bool, float])
+def test_columns_of_one_class_each_are_its_probabilities(kind):
+    found = settle_target(np.eye(3, dtype=kind), "classification", at="")
+    assert found.dtype == np.float64 and found.tolist() == np.eye(3).tolist()
+
+
 def test_records_without_a_target_have_no_class():
     assert without_target(3).tolist() == [NO_CLASS] * 3
 
@@ -93,7 +99,18 @@ def test_a_target_takes_the_form_of_its_task(y, task_type, expected):
 @pytest.mark.parametrize(
     ("y", "task_type", "says"),
     [
-        (np.eye(3, dtype=int), "classification", "take the argmax"),
+        (np.zeros((4, 2, 2), dtype=int), "classification", "take the argmax"),
+        (np.array([["a", "b"]]), "classification", "there are 2 classes"),
+        (
+            np.array([[0.5, 0.5], [0.5, 0.9]]),
+            "classification",
+            r"record 1 .*add to 1; .*regression.*multi_label",
+        ),
+        (
+            np.array([[0.5, 0.5], [0.5, 0.5]]),
+            "classification",
+            r"all 2 records have one target, \[0.5, 0.5\]",
+        ),
         (np.array([0.0, 0.5]), "classification", "record 1 holds 0.5.*model.task_type: regression"),
         (np.array(["x", "x"]), "classification", "all 2 records are of one class, 'x'"),
         (np.array([[7], [7]]), "classification", "one class, 7"),

@@ -191,12 +191,14 @@ def test_what_is_no_preparation_is_refused(tree):
 IMAGES = np.random.default_rng(1).normal(size=(60, 1, 4, 5))
 PIXELS = np.where(IMAGES[:, 0] > 0, 255, 0) + (IMAGES[:, 0] > 1)
 LABELS = (X[:, :2] > X[:, :2].mean(0)).astype(int)
+SHARES = np.random.default_rng(2).dirichlet(np.ones(3), len(X))
 
 
 @pytest.mark.parametrize(
     ("x", "y", "task_type", "encoded", "outputs"),
     [
         (X, np.array(["emu", "ant", "cat"])[Y], "classification", np.array([2, 0, 1])[Y], 3),
+        (X, SHARES, "classification", SHARES.astype(np.float32), 3),
         (X, LABELS, "multi_label", LABELS.astype(np.float32), 2),
         (IMAGES, PIXELS, "segmentation", np.searchsorted([0, 255, 256], PIXELS), 3),
         (X, X[:, :2] * 3, "regression", (X[:, :2] * 3).astype(np.float32), 2),
@@ -221,6 +223,21 @@ def test_every_task_has_targets_a_model_can_take(opened, x, y, task_type, encode
 def test_labels_are_called_by_their_target(opened):
     data, spec = opened("multi_label", y=LABELS)
     assert fit_preparation(data, spec, catalog=CATALOG).targets.names == ("y[0]", "y[1]")
+
+
+@pytest.mark.parametrize(
+    ("target", "classes"),
+    [
+        ("y", (0, 1, 2)),
+        (("a", "b", "c"), ("a", "b", "c")),
+        (("p(a)", "p(b)", "p(p(c))"), ("a", "b", "p(c)")),
+        (("p(a)", "p(b)", "c"), ("p(a)", "p(b)", "c")),
+    ],
+)
+def test_classes_of_probabilities_are_called_as_a_model_writes_them(opened, target, classes):
+    data, spec = opened("classification", y=SHARES)
+    made = fit_preparation(replace(data, target=target), spec, catalog=CATALOG)
+    assert made.targets.values == classes
 
 
 def test_an_embedding_without_a_target_has_no_classes(opened):

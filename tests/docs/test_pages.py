@@ -11,7 +11,7 @@ pytest.importorskip("torch")
 PAGES = {
     "tables.md": ["init patients.csv", "run patients.yaml", "predict patients"],
     "images-and-sequences.md": ["run shapes.yaml", "run pixels.yaml", "run walks.yaml"],
-    "tasks.md": ["rare.py", "sure.py", "several.py", "embed.py"],
+    "tasks.md": ["rare.py", "student.py", "sure.py", "branches.py", "draws.py", "several.py", "embed.py"],
     "training.md": ["run blocks.yaml", "run turned.yaml", "lineage turned"],
     "analysis.md": ["four_verbs.py", "step.py", "ls --dataset", "compare", "pin", "verify --pinned"],
     "studies.md": ["study soil.yaml -q", "--seeds 3"],

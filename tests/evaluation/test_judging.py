@@ -101,6 +101,39 @@ def test_an_interval_is_that_of_the_score_of_repeated_records(classified):
     np.testing.assert_allclose([one["low"], one["high"]], expected, rtol=1e-9)
 
 
+SHARES = RNG.dirichlet(np.full(6, 0.3), N)
+
+
+def test_probabilities_of_classes_are_judged_as_one_record_of_each_class():
+    found = judge_classes(LOGITS, SHARES, weight=WEIGHT, classes=NAMES, columns={"column": COLUMN})
+    rows, kinds = np.divmod(np.arange(SHARES.size), 6)
+    weight = (WEIGHT[:, None] * SHARES).ravel()
+    whole = judge_classes(LOGITS[rows], kinds, weight=weight, classes=NAMES)
+    values = values_of(found)
+    assert values.pop("kl") == pytest.approx(
+        np.average(stats.entropy(SHARES, softmax(LOGITS, axis=1), axis=1), weights=WEIGHT)
+    )
+    assert values.pop("agreement") == pytest.approx(
+        np.average(SHARES.argmax(1) == LOGITS.argmax(1), weights=WEIGHT)
+    )
+    assert values == pytest.approx(values_of(whole), rel=1e-9)
+    check_intervals(found)
+    check_kept(found)
+    assert found.arrays["logits"] is LOGITS and found.records == N
+    np.testing.assert_allclose(found.arrays["confusion_matrix"], whole.arrays["confusion_matrix"])
+    worst = found.tables["samples"]["worst"][0]
+    assert worst["target"] == NAMES[SHARES[worst["record"]].argmax()]
+    # The interval is that of whole records: each as often as it was drawn, with all its classes.
+    drawn = []
+    bootstrap_interval(lambda counts: drawn.extend(counts) or counts[:, 0], N)
+    again = [
+        metrics.accuracy_score(kinds, LOGITS[rows].argmax(1), sample_weight=weight * np.repeat(counts, 6))
+        for counts in drawn
+    ]
+    one = found.scores["accuracy"]
+    np.testing.assert_allclose([one["low"], one["high"]], np.quantile(again, [0.025, 0.975]), rtol=1e-9)
+
+
 def test_the_arrays_of_a_classifier_are_what_a_report_draws(classified):
     arrays, said = classified.arrays, LOGITS.argmax(1)
     expected = metrics.confusion_matrix(Y, said, sample_weight=WEIGHT)

@@ -131,6 +131,14 @@ MODELS = {
         "task_type": "regression",
         **TINY,
     },
+    "mixture": {
+        "architecture": "mlp",
+        "input_shape": [5],
+        "head": "mixture",
+        "components": 2,
+        "task_type": "regression",
+        **TINY,
+    },
     "quantiles": {
         "architecture": "cnn",
         "input_shape": [9],

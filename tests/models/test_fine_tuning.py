@@ -10,6 +10,7 @@ from trainwright.models.blueprint import Parameter
 from trainwright.models.fine_tuning import Parent, take_weights
 from trainwright.ops.labels import Labels
 from trainwright.ops.operator import Sequential
+from trainwright.ops.softlabels import SoftLabels
 from trainwright.spec.model import ModelSpec
 
 
@@ -106,3 +107,9 @@ def test_an_output_for_other_classes_of_the_same_number_is_refused():
     with pytest.raises(SpecError, match="tells the classes 0, 1, 2, these data have 0, 1, 9"):
         take(parent_of(model_of()), model_of(), classes=(0, 1, 9))
     assert take(parent_of(model_of()), model_of(), classes=(0, 1, 9), new_head=True)
+
+
+def test_probabilities_of_the_same_classes_go_on_where_the_classes_ended():
+    soft = Preparation(Sequential(), SoftLabels((0, 1, 2)), "classification")
+    parent, model = parent_of(model_of()), model_of()
+    assert take_weights(parent, build_blueprint(model), model, preparation=soft, new_head=False)

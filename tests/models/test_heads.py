@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from scipy.special import log1p
+from scipy.special import log1p, softmax
 
 from trainwright.models.heads import count_outputs, decode
 
@@ -43,8 +43,8 @@ def test_outputs_are_level_major():
 
 def test_nan_stays_nan():
     raw = np.full((1, 6), np.nan, dtype=np.float32)
-    for head in ("point", "mean_variance", "laplace", "student_t", "quantiles"):
-        found = decode(head, raw, quantiles=[0.1, 0.5, 0.9])
+    for head in ("point", "mean_variance", "laplace", "student_t", "quantiles", "mixture"):
+        found = decode(head, raw, quantiles=[0.1, 0.5, 0.9], components=2)
         assert all(np.isnan(array).all() for array in found.values())
 
 
@@ -62,13 +62,31 @@ def test_a_distribution_has_its_parts_one_after_another(space):
     np.testing.assert_allclose(found["df"], log1p(np.exp(raw[:, 4:])) + 2.001, rtol=1e-12)
 
 
+@pytest.mark.parametrize("space", [(), (4,), (2, 3)])
+def test_a_mixture_has_shares_and_the_parts_of_its_components(space):
+    raw = np.random.default_rng(1).normal(size=(5, 15, *space))
+    found = decode("mixture", raw, components=3)
+    np.testing.assert_allclose(found["mixing"], softmax(raw[:, :3], axis=1), rtol=1e-12)
+    np.testing.assert_array_equal(found["means"][:, 1], raw[:, 5:7])
+    np.testing.assert_allclose(found["variances"][:, 2], log1p(np.exp(raw[:, 13:])) + 1e-6, rtol=1e-12)
+    mean = sum(found["mixing"][:, k, None] * found["means"][:, k] for k in range(3))
+    np.testing.assert_allclose(found["y"], mean, rtol=1e-12)
+
+
+def test_the_shares_of_a_mixture_are_finite_for_any_logits():
+    raw = np.array([[1e4, -1e4, 0.0, 1.0, 0.0, 0.0]], dtype=np.float32)
+    found = decode("mixture", raw, components=2)
+    assert found["mixing"].tolist() == [[1.0, 0.0]] and found["mixing"].dtype == np.float32
+
+
 @pytest.mark.parametrize(
     ("head", "count"),
-    [("point", 2), ("mean_variance", 4), ("laplace", 4), ("student_t", 6), ("quantiles", 6)],
+    [("point", 2), ("mean_variance", 4), ("laplace", 4), ("student_t", 6), ("quantiles", 6), ("mixture", 10)],
 )
 def test_a_head_has_as_many_outputs_as_it_decodes(head, count):
-    assert count_outputs(head, 2, quantiles=[0.1, 0.5, 0.9]) == count
-    assert decode(head, RAW[:, :count], quantiles=[0.1, 0.5, 0.9])["y"].shape == (5, 2)
+    said = {"quantiles": [0.1, 0.5, 0.9], "components": 2}
+    assert count_outputs(head, 2, **said) == count
+    assert decode(head, np.tile(RAW, 2)[:, :count], **said)["y"].shape == (5, 2)
 
 
 @pytest.mark.parametrize(
@@ -85,6 +103,12 @@ def test_a_head_has_as_many_outputs_as_it_decodes(head, count):
 def test_what_is_no_head_or_does_not_divide_is_an_error(head, raw, levels):
     with pytest.raises(ValueError, match=r"head|divide|pairs|triples"):
         decode(head, raw, quantiles=levels)
+
+
+@pytest.mark.parametrize(("count", "components"), [(7, 3), (8, 2), (2, 2), (6, None), (6, 0)])
+def test_outputs_that_are_no_components_are_an_error(count, components):
+    with pytest.raises(ValueError, match=r"head|divide"):
+        decode("mixture", np.tile(RAW, 2)[:, :count], components=components)
 
 
 def test_a_lost_quantile_loses_the_median():

@@ -12,7 +12,11 @@ LEVELS = (0.1, 0.5, 0.9)
 
 def make(loss, shape):
     return ModelTask(
-        SimpleNamespace(output_shape=shape, input_shape=(7,)), TrainSpec(loss=loss), 1, quantiles=LEVELS
+        SimpleNamespace(output_shape=shape, input_shape=(7,)),
+        TrainSpec(loss=loss),
+        1,
+        quantiles=LEVELS,
+        components=2,
     )
 
 
@@ -27,6 +31,18 @@ def make(loss, shape):
         ("mae", (2, 8, 8), "regression", {"y": (2, 8, 8)}),
         (Huber(name="huber"), (3,), "regression", {"y": (3,)}),
         ("gaussian_nll", (4,), "regression", {"y": (2,), "variance": (2,)}),
+        (
+            "mixture_nll",
+            (10,),
+            "regression",
+            {"y": (2,), "mixing": (2,), "means": (2, 2), "variances": (2, 2)},
+        ),
+        (
+            "mixture_nll",
+            (6, 8),
+            "regression",
+            {"y": (1, 8), "mixing": (2, 8), "means": (2, 1, 8), "variances": (2, 1, 8)},
+        ),
         ("quantile", (6,), "regression", {"y": (2,), "quantiles": (3, 2)}),
         ("quantile", (6, 8), "regression", {"y": (2, 8), "quantiles": (3, 2, 8)}),
         ("triplet", (5,), "embedding", {"embedding": (5,)}),
@@ -44,6 +60,6 @@ def test_the_outputs_are_those_of_the_task(loss, shape, task_type, outputs):
     own = {name: shape for name, shape in outputs.items() if name != "reconstruction"}
     assert {name: array.shape for name, array in decoded.items()} == {n: (7, *s) for n, s in own.items()}
     # A predictor knows no task, and names them alike.
-    named = name_outputs(next(iter(outputs)), raw, head=task.head, quantiles=LEVELS)
+    named = name_outputs(next(iter(outputs)), raw, head=task.head, quantiles=LEVELS, components=2)
     for name, array in decoded.items():
         np.testing.assert_array_equal(named[name], array)

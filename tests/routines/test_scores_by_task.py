@@ -76,6 +76,26 @@ def test_a_classifier_is_measured_by_what_is_asked_for(name):
     assert f"val/{name}" not in ClassificationScores()(look({"logits": LOGITS}, CLASSES)).scores
 
 
+def test_a_record_with_probabilities_counts_as_one_of_each_class():
+    shares = numbers.dirichlet(np.ones(CHANCES.shape[1]), N)
+    routine = ClassificationScores(extra=["kl", "brier", "mcc", "agreement"])
+    found = routine(look({"logits": LOGITS}, shares)).scores
+    rows, kinds = np.divmod(np.arange(shares.size), shares.shape[1])
+    weight = (WEIGHT[:, None] * shares).ravel()
+    expected = {
+        "val/loss": metrics.log_loss(kinds, CHANCES[rows], sample_weight=weight),
+        "val/accuracy": metrics.accuracy_score(kinds, SAID[rows], sample_weight=weight),
+        "val/balanced_accuracy": metrics.balanced_accuracy_score(kinds, SAID[rows], sample_weight=weight),
+        "val/macro_f1": metrics.f1_score(kinds, SAID[rows], average="macro", sample_weight=weight),
+        "val/brier": metrics.brier_score_loss(kinds, CHANCES[rows], sample_weight=weight),
+        "val/mcc": metrics.matthews_corrcoef(kinds, SAID[rows], sample_weight=weight),
+        "val/kl": np.average(stats.entropy(shares, CHANCES, axis=1), weights=WEIGHT),
+        "val/agreement": np.average(shares.argmax(1) == SAID, weights=WEIGHT),
+    }
+    assert found == pytest.approx(expected, rel=1e-6)
+    assert set(found) == set(routine.names(None))
+
+
 def test_the_calibration_error_is_that_of_fifteen_bins():
     confidence, right = CHANCES.max(1), CLASSES == SAID
     place = np.ceil(confidence * 15).astype(int)
@@ -152,6 +172,18 @@ QUANTILES = GUESS[:, None] + np.array([-1.0, 0.0, 1.5])[:, None]
 TENSORS = [torch.from_numpy(one) for one in (GUESS, Y)]
 
 
+MIXTURE = {
+    "mixing": numbers.dirichlet(np.ones(3), N),
+    "means": numbers.normal(size=(N, 3, 2)),
+    "variances": numbers.exponential(size=(N, 3, 2)) + 0.1,
+}
+
+
+def mixed_nll(y, means, variances):
+    by_component = stats.norm.pdf(y[:, None], means, np.sqrt(variances)).prod(2)
+    return -np.log((MIXTURE["mixing"] * by_component).sum(1)) / 2
+
+
 def mean(losses):
     return np.average(losses.reshape(N, -1).mean(1), weights=WEIGHT)
 
@@ -170,6 +202,10 @@ def mean(losses):
         ("gaussian_nll", lambda: mean(-stats.norm.logpdf(Y, GUESS, np.sqrt(VARIANCE)))),
         ("laplace_nll", lambda: mean(-stats.laplace.logpdf(Y, GUESS, SCALE))),
         ("student_t_nll", lambda: mean(-stats.t.logpdf(Y, DF, GUESS, SCALE))),
+        (
+            "mixture_nll",
+            lambda: np.average(mixed_nll(Y, MIXTURE["means"], MIXTURE["variances"]), weights=WEIGHT),
+        ),
         (
             part("own", use="backends.own_losses:Asymmetric", args={"steep": 3.0}),
             lambda: mean(np.where(Y > GUESS, 3 * (Y - GUESS), GUESS - Y)),
@@ -197,7 +233,11 @@ def mean(losses):
 )
 def test_the_loss_is_the_one_the_model_is_trained_on(loss, expected):
     """As the model sees the target; the unit of the target must not matter."""
-    spread = {"laplace_nll": {"scale": SCALE}, "student_t_nll": {"scale": SCALE, "df": DF}}
+    spread = {
+        "laplace_nll": {"scale": SCALE},
+        "student_t_nll": {"scale": SCALE, "df": DF},
+        "mixture_nll": MIXTURE,
+    }
     distribution = spread.get(loss) if isinstance(loss, str) else None
     outputs = {"y": GUESS, "quantiles": QUANTILES, **(distribution or {"variance": VARIANCE})}
     task = task_of(loss, outputs, quantiles=LEVELS)
@@ -245,6 +285,18 @@ def test_a_distribution_is_measured_in_the_unit_of_the_target(spread, theirs, sl
     low, high = said.interval(0.9)
     assert found["val/coverage_90"] == pytest.approx(mean(((low <= true) & (true <= high)) * 1.0), rel=1e-6)
     assert 0 < found["val/crps"] < found["val/mae"]
+
+
+@pytest.mark.parametrize("slope", [10.0, -10.0])
+def test_a_mixture_is_measured_in_the_unit_of_the_target(slope):
+    middle = (MIXTURE["mixing"][:, :, None] * MIXTURE["means"]).sum(1)
+    outputs = {"y": middle, **MIXTURE}
+    task = task_of("mixture_nll", outputs)
+    found = RegressionScores()(look(outputs, Y, task, invert=lambda v: slope * v + 3)).scores
+    theirs = mixed_nll(slope * Y + 3, slope * MIXTURE["means"] + 3, slope**2 * MIXTURE["variances"])
+    assert found["val/nll"] == pytest.approx(np.average(theirs, weights=WEIGHT), rel=1e-6)
+    assert 0 < found["val/crps"] < found["val/mae"] and 0 < found["val/coverage_90"] < 1
+    assert set(found) == set(RegressionScores().names(task))
 
 
 def test_an_own_loss_that_is_no_number_per_record_is_refused():

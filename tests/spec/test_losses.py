@@ -11,20 +11,11 @@ from trainwright.spec.experiment import Experiment, _views
 from trainwright.spec.faults import find_faults
 from trainwright.spec.fields import chosen, describe, fields_of
 from trainwright.spec.losses import (
-    FITTING,
-    HEADS,
-    BinaryCrossEntropy,
     Composite,
-    CrossEntropy,
     Huber,
     LossName,
     OwnLoss,
     Share,
-    class_weights_of,
-    fitting_losses,
-    head_of,
-    names_of,
-    parts_of,
     spell_out,
 )
 from trainwright.spec.model import ModelSpec
@@ -59,28 +50,6 @@ def test_a_name_stands_for_the_loss_with_its_defaults(name):
 def test_what_is_not_decided_cannot_be_spelt_out():
     with pytest.raises(ValueError, match="not decided"):
         spell_out("auto")
-
-
-def test_every_loss_trains_some_task():
-    assert {name for fitting in FITTING.values() for name in fitting} == set(NAMES)
-
-
-@pytest.mark.parametrize(
-    ("task", "head", "first"),
-    [
-        ("classification", "point", "cross_entropy"),
-        ("multi_label", "point", "binary_cross_entropy"),
-        ("segmentation", "point", "cross_entropy"),
-        ("regression", "point", "mse"),
-        ("regression", "mean_variance", "gaussian_nll"),
-        ("regression", "laplace", "laplace_nll"),
-        ("regression", "student_t", "student_t_nll"),
-        ("regression", "quantiles", "quantile"),
-        ("embedding", "point", "supervised_contrastive"),
-    ],
-)
-def test_a_task_with_a_head_has_a_usual_loss(task, head, first):
-    assert fitting_losses(task, head)[0] == first
 
 
 @pytest.mark.parametrize(
@@ -234,17 +203,6 @@ def test_a_loss_that_cannot_work_is_refused_with_the_reason(loss, model, line):
     assert any(found.startswith(line) for found in lines(loss, **model))
 
 
-@pytest.mark.parametrize("task", FITTING)
-@pytest.mark.parametrize("name", NAMES)
-def test_exactly_the_losses_of_a_task_are_taken(task, name):
-    head = HEADS.get(name, "point") if task == "regression" else "point"
-    quantiles = {"quantiles": [0.1, 0.5, 0.9]} if head == "quantiles" else {}
-    architecture = "unet" if task == "segmentation" else "mlp"
-    found = lines(name, task_type=task, head=head, architecture=architecture, **quantiles)
-    refused = [one for one in found if one.startswith("train.loss") and "augment" not in one]
-    assert bool(refused) == (name not in FITTING[task])
-
-
 def test_two_views_need_something_that_makes_them_differ():
     def experiment(augment):
         data = types.SimpleNamespace(augment=augment)
@@ -279,16 +237,6 @@ SUM = Composite(
         Share(loss=OwnLoss(name="own", use="a:B")),
     ],
 )
-
-
-def test_a_sum_says_what_its_losses_say():
-    assert names_of(SUM) == ("huber", "mae", "own") and head_of(SUM) == "point"
-    assert parts_of("mse") == ("mse",) and class_weights_of("cross_entropy") is None
-    weighed = CrossEntropy(name="cross_entropy", class_weights=[1.0, 2.0])
-    assert class_weights_of(weighed) == [1.0, 2.0]
-    assert class_weights_of(Composite(name="composite", losses=[Share(loss=weighed)])) == [1.0, 2.0]
-    positives = BinaryCrossEntropy(name="binary_cross_entropy", class_weights=[1.0, 2.0])
-    assert class_weights_of(positives) is None  # they weigh positives, not records
 
 
 def test_an_option_within_a_sum_can_be_changed_by_path():

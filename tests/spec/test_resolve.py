@@ -99,8 +99,20 @@ def test_there_is_a_weight_for_each_class():
             "classification",
             "model.head: 'mean_variance' does not go with task_type 'classification'",
         ),
+        ("kl", {}, "classification", "train.loss: 'kl' compares with probabilities .*; write cross_entropy"),
     ],
 )
 def test_what_the_data_contradict_is_refused(loss, model, task_type, says):
     with pytest.raises(SpecError, match=says):
         resolve(experiment(loss, **model), facts(task_type))
+
+
+def test_probabilities_of_classes_are_measured_for_what_they_are():
+    resolved, _ = resolve(experiment(), facts("classification", soft=True))
+    assert resolved.train.loss == "cross_entropy"
+    assert [one.args for one in resolved.train.routines] == [{"extra": ["kl", "agreement"]}]
+    assert resolve(experiment("kl"), facts("classification", soft=True))[0].train.loss == "kl"
+    with pytest.raises(
+        SpecError, match=r"train\.loss: 'focal' looks at the one class .*; write cross_entropy or kl"
+    ):
+        resolve(experiment("focal"), facts("classification", soft=True))

@@ -17,6 +17,8 @@ def write_data(folder):
     classes = (x[:, 0] > 3).astype(np.int64) + (x[:, 1] > 3)
     weight = numbers.uniform(0.0, 2.0, RECORDS)
     np.savez(folder / "rows.npz", x=x, y=classes, w=weight)
+    shares = np.exp(x[:, :3]) / np.exp(x[:, :3]).sum(axis=1, keepdims=True)
+    np.savez(folder / "shares.npz", x=x, y=shares)
     values = np.column_stack([x @ [1.0, -0.5, 0.2, 0.0], x[:, 2] ** 2]) + numbers.normal(0, 0.1, (RECORDS, 2))
     np.savez(folder / "line.npz", x=x, y=values)
     np.save(folder / "x.npy", x)
@@ -152,6 +154,7 @@ TASKS = {
     "mean and variance": {**LINE, "model.head": "mean_variance"},
     "quantiles": {**LINE, "model.head": "quantiles", "model.quantiles": [0.1, 0.5, 0.9]},
     "student_t": {**LINE, "model.head": "student_t"},
+    "mixture": {**LINE, "model.head": "mixture", "model.components": 2},
     "composite of balanced classes": {
         "train.loss": {
             "name": "composite",
@@ -160,6 +163,17 @@ TASKS = {
                 {"loss": {"name": "focal", "class_weights": "balanced"}, "weight": 0.5},
             ],
         }
+    },
+    "probabilities of classes": {
+        "data.path": "shares.npz",
+        "model.task_type": "classification",
+        "train.loss": {
+            "name": "composite",
+            "losses": [
+                {"loss": {"name": "cross_entropy", "class_weights": None}},
+                {"loss": {"name": "kl", "temperature": 3.0}, "weight": 0.5},
+            ],
+        },
     },
     "labels": {
         "data.path": "labels.npz",

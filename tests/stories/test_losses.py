@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import trainwright as tw
-from trainwright.base.errors import SpecError
+from trainwright.base.errors import DataError, SpecError
 from trainwright.data.dataset import Records
 from trainwright.evaluation.version import judge
 from trainwright.spec.read import check_tree
@@ -96,6 +96,78 @@ def test_quantiles_come_back_from_any_rising_operator(tmp_path):
         data={"target_operators": [{"use": "Log1p"}]},
         train={"epochs": 1},
     )
+
+
+@pytest.mark.parametrize("operator", [{"use": "Standardize"}, {"use": "MinMax"}])
+def test_a_mixture_comes_back_in_the_unit_of_the_data(tmp_path, operator):
+    """Two branches, 30 apart at the left and 90 at the right."""
+    sign = np.where(numbers.random(300) < 0.7, 1, -1)
+    y = 100 + sign * (15 + 10 * X[:, 0]) + numbers.normal(0, 2, 300)
+    np.savez(tmp_path / "a.npz", x=X, y=y)
+    tree = TREE | {"data": TREE["data"] | {"target_operators": [operator]}}
+    tree |= {"model": TREE["model"] | {"head": "mixture", "components": 2}}
+    trained = tw.run_experiment(check_tree(tree), folder=tmp_path, home=tmp_path / "store")
+    model = tw.load_model("a", home=tmp_path / "store")
+    x = np.array([[0.5], [3.5]])
+    found = model.columns(x)
+    assert list(found) == ["mixing", "y", "y.std", "y.means", "y.stds"]
+    order = np.argsort(found["y.means"], axis=1)
+    means, stds, mixing = (np.take_along_axis(found[k], order, 1) for k in ("y.means", "y.stds", "mixing"))
+    np.testing.assert_allclose(means, [[80, 120], [50, 150]], atol=5)
+    np.testing.assert_allclose(mixing, [[0.3, 0.7]] * 2, atol=0.15)
+    assert (stds > 1).all() and (stds < 8).all()
+    np.testing.assert_allclose(found["y"], (mixing * means).sum(1), rtol=1e-4)
+    said = model.distribution(x)
+    np.testing.assert_allclose(said.quantile(0.1)[:, 0], means[:, 0], atol=6)
+    np.testing.assert_allclose(said.draw(4000, seed=0).mean(0), said.centre, atol=3)
+    scores = {name: score["value"] for name, score in trained.scores.items()}
+    spread = np.log(np.std(y) * np.sqrt(2 * np.pi * np.e))  # of one normal distribution that ignores x
+    assert scores["test/nll"] < spread - 0.5 and 0 < scores["test/crps"] < scores["test/mae"]
+    again = judge(model, Records(X, y, None, np.arange(300))).scores
+    assert again["nll"]["value"] == pytest.approx(scores["test/nll"], abs=0.5)
+    assert "95 % of a mixture of normal distributions" in trained.report.read_text()
+
+
+def test_a_point_has_no_distribution(tmp_path):
+    run(tmp_path, train={"epochs": 1})
+    with pytest.raises(DataError, match=r"predicts no distribution; train one with model\.head"):
+        tw.load_model("a", home=tmp_path / "store").distribution(X[:2])
+
+
+def test_a_student_learns_what_its_teacher_holds_for_probable(tmp_path):
+    """The columns that a model predicts are the target of another one, which has no class to learn from."""
+    a, b = numbers.normal(size=(2, 900))
+    chances = np.exp([2 * a, 2 * b, np.zeros(900)])
+    kind = (numbers.random(900) > (chances / chances.sum(0)).cumsum(0)).sum(0)
+    table = {"a": a, "b": b, "kind": np.array(["ant", "bee", "cat"])[kind]}
+
+    def train(name, data, *, loss, target):
+        pipeline = tw.TrainingPipeline(
+            {"architecture": "mlp", "hidden_dims": [8], "task_type": "classification"},
+            TREE["train"] | {"loss": loss},
+            name=name,
+            home=tmp_path / "store",
+        )
+        pipeline.load_data(data, target=target)
+        scores = {key: one["value"] for key, one in pipeline.train().scores.items()}
+        return pipeline.model, scores
+
+    teacher, known = train("teacher", table, loss="cross_entropy", target="kind")
+    features = {"a": a, "b": b}
+    told = {name: one for name, one in teacher.columns(features).items() if name != "kind"}
+    found = {}
+    for loss in ("cross_entropy", {"name": "kl", "temperature": 3.0}):
+        student, scores = train("student", features | told, loss=loss, target=list(told))
+        assert student.classes == teacher.classes == ["ant", "bee", "cat"]
+        columns = student.columns(features)
+        assert list(columns) == ["class", "p(ant)", "p(bee)", "p(cat)"]
+        assert scores["test/kl"] < 0.02 and scores["test/agreement"] > 0.93
+        assert max(np.abs(columns[name] - one).max() for name, one in told.items()) < 0.25
+        # Against the classes, which it never saw, it is as good as its teacher.
+        assert np.mean(columns["class"] == table["kind"]) > known["test/accuracy"] - 0.05
+        found[str(loss)] = scores
+    one, other = found.values()
+    assert one["test/loss"] != other["test/loss"] and one["test/loss"] > one["test/kl"]
 
 
 OWN = {"name": "own", "use": "costs:Late", "args": {"times": 9.0}}

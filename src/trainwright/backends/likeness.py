@@ -8,7 +8,8 @@ from typing import Any
 from trainwright.base.errors import BackendError
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask
-from trainwright.spec.losses import CrossEntropy, names_of
+from trainwright.spec.fitting import names_of
+from trainwright.spec.losses import CrossEntropy
 from trainwright.spec.optimizer import OwnOptimizer
 from trainwright.train.feed import Feed
 from trainwright.train.groups import settle_groups
@@ -44,7 +45,7 @@ def likeness(task: ModelTask, feed: Feed) -> str:
         "optimizer": {name: value for name, value in optimizer.items() if name not in FREE},
         "groups": [(name, one.lr_scale, one.frozen) for name, one in groups.items()],
         "train": (train.clip_value, train.clip_norm, train.ema, train.batch_size, train.accumulate),
-        "loss": (loss, smoothed, task.quantiles),
+        "loss": (loss, smoothed, task.quantiles, task.components),
         "records": {name: (array.shape, str(array.dtype)) for name, array in arrays.items()},
     }
     return repr(parts)

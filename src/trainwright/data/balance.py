@@ -1,6 +1,7 @@
 """Weights that let rare classes count as much as frequent ones."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +13,11 @@ def balance_classes(y: Array, classes: int) -> list[float]:
     """Weighs each class by records / (classes * its records), so that all classes weigh the same in sum.
 
     Args:
-        y: Class numbers of the train split, of any shape; all classes occur.
+        y: Class numbers of the train split, of any shape; or probabilities, shape `(records, classes)`.
         classes: How many there are.
+
+    Raises:
+        DataError: If a class does not occur.
 
     Example:
         >>> balance_classes(np.array([0, 0, 0, 1]), 2)
@@ -22,8 +26,13 @@ def balance_classes(y: Array, classes: int) -> list[float]:
     Source:
         King & Zeng, Logistic Regression in Rare Events Data, 2001, section 4.2; scikit-learn's `balanced`.
     """
-    counts = np.bincount(y.reshape(-1), minlength=classes)
-    weights: list[float] = (y.size / (classes * counts)).tolist()
+    counts: Any = y.sum(axis=0) if y.dtype.kind == "f" else np.bincount(y.reshape(-1), minlength=classes)
+    if not (counts > 0).all():
+        raise DataError(
+            f"train.loss.class_weights: class {int(np.argmin(counts))} (counted from 0) does not occur in train, "
+            "nothing balances it; write the weights as a list"
+        )
+    weights: list[float] = (counts.sum() / (classes * counts)).tolist()
     return weights
 
 

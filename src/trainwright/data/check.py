@@ -8,6 +8,7 @@ import numpy as np
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data.lazy import find_odd
+from trainwright.ops.softlabels import SoftLabels
 
 TASK_TYPES = ("classification", "multi_label", "segmentation", "regression", "embedding")
 FEW = 20
@@ -84,13 +85,16 @@ def settle_target(y: Array, task_type: str, *, at: str) -> Array:
     """Gives a target the form of its task type.
 
     Returns:
-        Classes, for an embedding too: integers, booleans or text, shape `(records,)`. Labels: float32 0 and 1, shape
+        Classes, for an embedding too: integers, booleans or text, shape `(records,)`; for a classification also their
+        probabilities, float64, shape `(records, classes)`. Labels: float32 0 and 1, shape
         `(records, labels)`. Classes of pixels: integers or booleans, shape `(records, ...)`. Quantities: float64,
         shape `(records,)`, `(records, outputs)` or `(records, channels, ...)`.
 
     Raises:
         DataError: If its values or its shape are not those of the task type, or there is one class only.
     """
+    if task_type == "classification" and y.ndim == 2 and y.shape[1] > 1:
+        return _settle_shares(y, at)
     if task_type in ("classification", "embedding"):
         return _settle_classes(y, task_type, at)
     if task_type == "multi_label":
@@ -184,6 +188,17 @@ def _settle_classes(y: Array, task_type: str, at: str) -> Array:
         y = _whole(y, task_type, cure, at=at)
     _several_classes(y, "records", at)
     return y
+
+
+def _settle_shares(y: Array, at: str) -> Array:
+    try:
+        shares = SoftLabels(tuple(range(y.shape[1])))(y)
+    except DataError as error:
+        cure = "for quantities, say model.task_type: regression; for several labels, multi_label"
+        raise DataError(f"{at}{error}; {cure}") from error
+    if (shares == shares[0]).all():
+        raise DataError(f"{at}all {len(y)} records have one target, {y[0].tolist()}; nothing can be learnt")
+    return shares
 
 
 def _settle_labels(y: Array, at: str) -> Array:

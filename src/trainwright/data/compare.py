@@ -52,7 +52,7 @@ def summarize_targets(targets: Mapping[str, Array], task_type: str) -> dict[str,
     """Gives the distribution of the target in each split.
 
     Args:
-        targets: As they are written, by split, shapes `(records,)` or `(records, 1)`.
+        targets: As they are written, by split, shapes `(records,)` or `(records, 1)`; or `(records, classes)`.
         task_type: What they are.
 
     Returns:

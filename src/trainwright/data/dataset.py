@@ -356,6 +356,8 @@ def _check_parts(records: Records, splits: Mapping[str, NDArray[np.int64]], task
         raise DataError(
             f"data.split.train: all its records have one target, {train[0].tolist()}; nothing can be learnt"
         )
+    if records.y.ndim == 2:  # probabilities of classes, labels, quantities: all have their columns everywhere
+        return
     if task_type != "classification" and (task_type != "embedding" or (records.y == NO_CLASS).all()):
         return
     known = np.unique(records.y[splits["train"]])

@@ -1,5 +1,6 @@
 """From raw records to what a model takes, and back."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +22,7 @@ from trainwright.ops.columns import Columns
 from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Operator, Sequential, from_spec
+from trainwright.ops.softlabels import SoftLabels
 from trainwright.spec.build import build, find, is_of_python
 from trainwright.spec.data import ColumnSpec, DataSpec
 from trainwright.spec.part import Use
@@ -34,7 +36,8 @@ class Preparation:
 
     Args:
         inputs: Applied to the features.
-        targets: Applied to the target: `Labels` for classes, of pixels too, `MultiLabels` for labels.
+        targets: Applied to the target: `Labels` for classes, of pixels too, `SoftLabels` for their probabilities,
+            `MultiLabels` for labels.
         task_type: One of `TASK_TYPES`.
         length: To which sequences of different lengths are padded; longer ones lose their end. Of graphs, to how many
             nodes; larger ones stay as they are. None for others.
@@ -91,14 +94,15 @@ class Preparation:
         Returns:
             Contiguous float32 features, lazy if they were, int32 token ids, or int32 numbers of nodes; int64 class
             numbers of shape `(records, ...)`, -1 where an embedding has no target, or float32 targets of shape
-            `(records, outputs, ...)`; float32 weights.
+            `(records, outputs, ...)`, probabilities of classes among them; float32 weights.
 
         Raises:
             DataError: If the records have another shape than those it was fitted on, a class is unknown, or a
                 value comes out that float32 cannot hold.
         """
         y: Array | None = None
-        if records.y is not None and self.task_type in CLASSES:
+        of_classes = self.task_type in CLASSES and not isinstance(self.targets, SoftLabels)
+        if records.y is not None and of_classes:
             y = np.ascontiguousarray(_number_classes(self.targets, records.y), dtype=np.int64)
         elif records.y is not None:
             y = _to_float32(self.targets(_matrix(records.y)), "target")
@@ -330,7 +334,17 @@ def _fit_classes(dataset: Dataset, y: Array) -> Operator:
         return MultiLabels(tuple(several if isinstance(target, str) else target)).fit(y)
     if dataset.task_type == "embedding" and (y == NO_CLASS).all():
         return Sequential()
+    if dataset.task_type == "classification" and y.ndim == 2:
+        return SoftLabels(_classes_of(dataset.target, y.shape[1])).fit(y)
     return Labels().fit(y.reshape(-1))
+
+
+def _classes_of(target: str | tuple[str, ...], count: int) -> tuple[Any, ...]:
+    """Names the classes of columns of probabilities: `p(cat)`, as a model writes it, is that of `cat`."""
+    if isinstance(target, str):
+        return tuple(range(count))
+    inner = [re.fullmatch(r"p\((.+)\)", name) for name in target]
+    return tuple(target) if None in inner else tuple(found[1] for found in inner if found)
 
 
 def _number_classes(labels: Operator, y: Array) -> Array:

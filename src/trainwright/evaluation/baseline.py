@@ -8,6 +8,7 @@ from trainwright.base.tree import Array
 from trainwright.data.dataset import Records
 from trainwright.data.prepare import Preparation
 from trainwright.validation import classification, multilabel, regression
+from trainwright.validation.softlabels import spread_classes
 from trainwright.validation.weights import Floats, settle_weight
 
 FLOOR = 1e-12  # of a share, so that its logarithm is finite
@@ -38,7 +39,7 @@ def baseline_scores(preparation: Preparation, train: Records, records: Records) 
             "loss": multilabel.binary_cross_entropy(logits, asked, weight=records.weight),
             "hamming_loss": multilabel.hamming_loss(logits, asked, weight=records.weight),
         }
-    shares = np.bincount(known, weights=own) / own.sum()
+    shares = (own @ known if known.ndim == 2 else np.bincount(known, weights=own)) / own.sum()
     logits = np.broadcast_to(np.log(np.maximum(shares, FLOOR)), (len(asked), len(shares)))
     scores: dict[str, Any] = {
         "accuracy": classification.accuracy,
@@ -46,7 +47,8 @@ def baseline_scores(preparation: Preparation, train: Records, records: Records) 
         "macro_f1": classification.macro_f1,
         "loss": classification.cross_entropy,
     }
-    return {name: score(logits, asked, weight=records.weight) for name, score in scores.items()}
+    logits, asked, weight = spread_classes(logits, asked, weight=records.weight)
+    return {name: score(logits, asked, weight=weight) for name, score in scores.items()}
 
 
 def _encode(preparation: Preparation, records: Records) -> Any:

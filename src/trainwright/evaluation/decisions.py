@@ -1,6 +1,6 @@
 """Judges decisions between classes: of a classifier, of several labels, of a segmentation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -41,6 +41,7 @@ from trainwright.validation.ranking import (
     roc_curve,
 )
 from trainwright.validation.segmentation import place_cross_entropy_terms, tally_places, tally_records
+from trainwright.validation.softlabels import agreement_terms, kl_terms, spread_classes, spread_counts
 from trainwright.validation.space import spread_weight, to_places
 from trainwright.validation.weights import Floats, settle_weight
 
@@ -82,7 +83,8 @@ def judge_classes(
 
     Args:
         logits: Shape `(records, classes)`.
-        y: Class numbers, shape `(records,)`.
+        y: Class numbers, shape `(records,)`; or their probabilities, shape `(records, classes)`: a record counts as one
+            of each class with that weight, and draws take whole records.
         weight: Shape `(records,)`.
         classes: What the numbers stand for.
         columns: Raw columns by name; the scores are also taken by their values.
@@ -91,6 +93,33 @@ def judge_classes(
     Raises:
         DataError: If the arrays do not belong together.
     """
+    (count, width), soft = logits.shape, y.ndim == 2
+    quick, slow, arrays = _decide_classes(*spread_classes(logits, y, weight=weight))
+    losses, most = kl_terms(logits, y), y
+    if soft:
+        spread, most = spread_counts(width), y.argmax(axis=1)
+        for scores in (quick, slow):
+            scores |= {name: _of_records(one, spread) for name, one in scores.items()}
+        quick["kl"] = measure(mean_score(losses, weight), count)
+        quick["agreement"] = measure(mean_score(agreement_terms(logits, y), weight), count)
+    arrays["logits"] = logits
+    said = [classes[one] for one in logits.argmax(axis=1).tolist()]
+    samples = pick_samples(
+        losses, lambda one: {"target": classes[int(most[one])], "prediction": said[one]}, weight=weight
+    )
+    return Judgement(
+        add_intervals(quick, slow, count=count, work=count * width, intervals=intervals),
+        arrays,
+        list(classes),
+        count,
+        make_tables(quick | slow, samples, columns=columns, count=count, weight=weight),
+    )
+
+
+def _decide_classes(
+    logits: Array, y: Array, weight: Array | None
+) -> tuple[dict[str, Measured], dict[str, Measured], dict[str, Array]]:
+    """Measures a classifier by class numbers: scores that are quick, those that are slow, and what is drawn."""
     count, width = logits.shape
     losses = -log_probabilities(logits)[np.arange(count), y]
     quick = _measure_tallies(tally_draws(logits, y, weight=weight), BY_TALLY, count)
@@ -108,24 +137,18 @@ def judge_classes(
     tally = Tally(np.diagonal(table).copy(), table.sum(axis=1), table.sum(axis=0))
     arrays: dict[str, Array] = {
         "confusion_matrix": table,
-        "logits": logits,
         "class_scores": class_scores(tally),
         "class_distribution": class_distribution(tally),
         "reliability": reliability(logits, y, weight=weight),
     }
     if width <= MOST_CLASSES:
         arrays |= _curves(probabilities(logits), y[:, None] == np.arange(width), weight)
-    said = [classes[one] for one in logits.argmax(axis=1).tolist()]
-    samples = pick_samples(
-        losses, lambda one: {"target": classes[int(y[one])], "prediction": said[one]}, weight=weight
-    )
-    return Judgement(
-        add_intervals(quick, slow, count=count, work=count * width, intervals=intervals),
-        arrays,
-        list(classes),
-        count,
-        make_tables(quick | slow, samples, columns=columns, count=count, weight=weight),
-    )
+    return quick, slow, arrays
+
+
+def _of_records(measured: Measured, spread: Callable[[Floats], Floats]) -> Measured:
+    """Makes a score of whole records from one of their classes."""
+    return Measured(measured.value, lambda counts: measured.score(spread(counts)))
 
 
 def judge_labels(

@@ -26,7 +26,7 @@ from trainwright.validation.embedding import (
     silhouette_terms,
     vote_terms,
 )
-from trainwright.validation.families import family_of
+from trainwright.validation.families import ARRAYS, family_of
 from trainwright.validation.probabilistic import (
     between_terms,
     nominal_coverage,
@@ -54,7 +54,8 @@ def judge_values(
 
     Args:
         outputs: `y`, shape `(records, outputs)` or `(records, channels, *space)`; where there are, `variance`, or
-            `scale` and perhaps `df`, of that shape; or `quantiles`, shape `(records, levels, outputs)`.
+            `scale` and perhaps `df`, of that shape; `mixing`, `means` and `variances`; or `quantiles`, shape
+            `(records, levels, outputs)`.
         y: Targets, shape of `outputs["y"]`.
         weight: Shape `(records,)`.
         levels: Of the quantiles.
@@ -93,7 +94,7 @@ def judge_values(
     quick |= _measure_spread(outputs, y, weight=weight, levels=levels)
     slow = {"pearson": redraw(pearson), "spearman": redraw(spearman)}
     arrays = _value_arrays(flat_guess, flat_true, flat_weight, most=len(y) if places == 1 else MOST_PLACES)
-    for name in ("variance", "scale", "df", "quantiles"):
+    for name in (*ARRAYS, "quantiles"):
         if name in outputs and y.ndim == 2:
             arrays[name] = outputs[name]
     if "quantiles" in outputs and levels is not None:

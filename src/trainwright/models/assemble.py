@@ -58,7 +58,9 @@ def build_blueprint(
     spec = settle_model(spec)
     assert spec.input_shape != "auto" and spec.output_dim != "auto" and spec.quantiles != "auto"
     shape = tuple(spec.input_shape)
-    design = make_design(spec, outputs=count_outputs(spec.head, spec.output_dim, quantiles=spec.quantiles))
+    assert spec.components != "auto"
+    outputs = count_outputs(spec.head, spec.output_dim, quantiles=spec.quantiles, components=spec.components)
+    design = make_design(spec, outputs=outputs)
     draft = Draft(shape)
     ARCHITECTURES[spec.architecture](draft, design)
     if spec.task_type == "embedding" and loss != "reconstruction":

@@ -202,11 +202,10 @@ def _check_meaning(parent: Parent, preparation: Preparation) -> None:
         raise SpecError(
             f"train.init_from: {parent.name} was trained for {task}, this is {preparation.task_type}; {cure}"
         )
-    before, now = parent.description["preparation"]["targets"], preparation.targets.spec
-    if task == "classification" and before != now:
-        # An output of the same length would be taken for the scores of other classes.
-        kept = Preparation.from_spec(parent.description["preparation"], OPERATORS)
-        classes = [getattr(one.targets, "values", None) for one in (kept, preparation)]
+    kept = Preparation.from_spec(parent.description["preparation"], OPERATORS)
+    classes = [getattr(one.targets, "values", None) for one in (kept, preparation)]
+    # An output of the same length would be taken for the scores of other classes.
+    if task == "classification" and classes[0] != classes[1]:
         raise SpecError(
             f"train.init_from: {parent.name} tells the classes {_some(classes[0])}, these data have "
             f"{_some(classes[1])}; {cure}"

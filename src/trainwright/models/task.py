@@ -8,7 +8,8 @@ from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.heads import PARTS, decode
-from trainwright.spec.losses import FITTING, OF_CLASSES, LossPart, head_of, names_of, spell_out
+from trainwright.spec.fitting import FITTING, OF_CLASSES, head_of, names_of
+from trainwright.spec.losses import LossPart, spell_out
 from trainwright.spec.resolve import another_backend, lacking
 from trainwright.spec.train import TrainSpec
 
@@ -30,6 +31,7 @@ class ModelTask:
         train: The resolved training spec.
         epochs: Passes over the train split: the horizon of the schedule.
         quantiles: Levels of the loss `quantile`, sorted, 0.5 among them.
+        components: Of the loss `mixture_nll`.
         kind: What is predicted, where the loss does not tell it: code of one's own goes with several tasks.
 
     Example:
@@ -43,6 +45,7 @@ class ModelTask:
     train: TrainSpec
     epochs: int
     quantiles: tuple[float, ...] = ()
+    components: int | None = None
     kind: str | None = None
 
     @property
@@ -75,8 +78,8 @@ class ModelTask:
     def outputs(self) -> Mapping[str, tuple[int, ...]]:
         """Gives the shape of each output for one record, the main one first.
 
-        Classes and labels: `logits`. Regression: `y`, and `variance`, `scale`, `scale` and `df`, or `quantiles` by
-        its head. Otherwise `embedding`, and `reconstruction` where that is learnt.
+        Classes and labels: `logits`. Regression: `y`, and `variance`, `scale`, `scale` and `df`, `quantiles`, or
+        `mixing`, `means` and `variances` by its head. Otherwise `embedding`, and `reconstruction` where that is learnt.
         """
         count, *space = self.blueprint.output_shape
         name = OUTPUT[self.task_type]
@@ -86,6 +89,11 @@ class ModelTask:
         if self.head == "quantiles":
             levels = len(self.quantiles)
             return {"y": (count // levels, *space), "quantiles": (levels, count // levels, *space)}
+        if self.head == "mixture":
+            assert self.components is not None
+            targets = (count // self.components - 1) // 2
+            shapes = dict.fromkeys(("means", "variances"), (self.components, targets, *space))
+            return {"y": (targets, *space), "mixing": (self.components, *space), **shapes}
         found = {name: (count, *space)}
         return found | {"reconstruction": self.blueprint.input_shape} if self.reconstructs else found
 
@@ -96,7 +104,13 @@ class ModelTask:
 
     def decode(self, raw: Array) -> dict[str, Array]:
         """Names what the network gives when it predicts, shape `(records, outputs, ...)`."""
-        return name_outputs(OUTPUT[self.task_type], raw, head=self.head, quantiles=self.quantiles)
+        return name_outputs(
+            OUTPUT[self.task_type],
+            raw,
+            head=self.head,
+            quantiles=self.quantiles,
+            components=self.components,
+        )
 
 
 def model_task(task: Any, *, backend: str) -> ModelTask:
@@ -113,7 +127,12 @@ def model_task(task: Any, *, backend: str) -> ModelTask:
 
 
 def name_outputs(
-    output: str, raw: Array, *, head: str = "point", quantiles: Sequence[float] = ()
+    output: str,
+    raw: Array,
+    *,
+    head: str = "point",
+    quantiles: Sequence[float] = (),
+    components: int | None = None,
 ) -> dict[str, Array]:
     """Names what a network gives when it predicts.
 
@@ -122,5 +141,8 @@ def name_outputs(
         raw: Shape `(records, outputs, ...)`.
         head: Of a regression.
         quantiles: Levels of the head `quantiles`.
+        components: Of the head `mixture`.
     """
-    return decode(head, raw, quantiles=quantiles) if output == "y" else {output: raw}
+    if output != "y":
+        return {output: raw}
+    return decode(head, raw, quantiles=quantiles, components=components)

@@ -23,6 +23,7 @@ CATALOG = {
     "RandomShift": "trainwright.ops.sequences:RandomShift",
     "Robust": "trainwright.ops.scaling:Robust",
     "Sequential": "trainwright.ops.operator:Sequential",
+    "SoftLabels": "trainwright.ops.softlabels:SoftLabels",
     "Standardize": "trainwright.ops.scaling:Standardize",
     "TimeMask": "trainwright.ops.sequences:TimeMask",
     "UnitSum": "trainwright.ops.elementwise:UnitSum",

@@ -25,8 +25,8 @@ from trainwright.validation.weights import settle_weight, weighted_mean
 SCORES: dict[str, Callable[..., float]] = {"rmse": rmse, "mae": mae, "r2": r2}
 EXTRA: dict[str, Callable[..., float]] = {"mse": mse, "mape": mape, "pearson": pearson, "spearman": spearman}
 OF_A_DISTRIBUTION = ("nll", "crps", "coverage_90")
-SPREADS = ("variance", "scale")  # a distribution has one of them
-LIKELIHOODS = ("gaussian_nll", "laplace_nll", "student_t_nll")
+SPREADS = ("variance", "scale", "mixing")  # a distribution has one of them
+LIKELIHOODS = ("gaussian_nll", "laplace_nll", "student_t_nll", "mixture_nll")
 POINT_LOSSES: dict[str, Callable[..., float]] = {"mse": mse, "mae": mae, "huber": huber}
 
 
@@ -85,9 +85,9 @@ class RegressionScores(SplitRoutine):
         for name, score in (SCORES | {one: EXTRA[one] for one in self.extra}).items():
             measured[name] = score(_places(guess), _places(true), weight=weight)
         spread = invert_spread(outputs, view.invert)
-        family = family_of(_flat({"y": guess, **spread}))
+        family = family_of({"y": guess, **spread})
         if family is not None:
-            measured |= family.scores(_places(true), weight=weight)
+            measured |= family.scores(true, weight=examples.weight)
         if "quantiles" in outputs:
             levels, quantiles = trained.settle_levels(), spread["quantiles"]
             measured["pinball"] = pinball(quantiles, true, levels=levels, weight=examples.weight)
@@ -110,12 +110,11 @@ def _loss(outputs: Mapping[str, Array], y: Array, weight: Array | None, trained:
 def _one_loss(outputs: Mapping[str, Array], y: Array, weight: Array | None, trained: TrainedOn) -> float:
     if trained.loss == "own":
         return _own_loss(outputs["y"], y, weight, trained)
-    weight = spread_weight(weight, y)
     if trained.loss in LIKELIHOODS:
-        family = family_of(_flat(outputs))
+        family = family_of(outputs)
         assert family is not None
-        terms = family.nll_terms(_places(y))
-        return float(weighted_mean(terms, settle_weight(weight, len(terms))))
+        return float(weighted_mean(family.nll_terms(y), settle_weight(weight, len(y))))
+    weight = spread_weight(weight, y)
     if trained.loss == "quantile":
         return pinball(outputs["quantiles"], y, levels=trained.settle_levels(), weight=weight)
     options: dict[str, Any] = trained.pick("delta") if trained.loss == "huber" else {}
@@ -126,11 +125,6 @@ def _own_loss(guess: Array, y: Array, weight: Array | None, trained: TrainedOn) 
     each = np.asarray(make_own_loss(OwnLoss.model_validate(trained.options), library="numpy")(guess, y))
     one_per_record(each, len(y), error=DataError)
     return float(weighted_mean(each.astype(np.float64), settle_weight(weight, len(y))))
-
-
-def _flat(outputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Makes records of places; quantiles are none of a distribution."""
-    return {name: _places(one) for name, one in outputs.items() if name != "quantiles"}
 
 
 def _places(values: Array) -> Array:

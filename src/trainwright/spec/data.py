@@ -291,8 +291,8 @@ class DataSpec(Part):
         inline: Instead of `path`: a small table written out, a list of values for each column.
         features: .npz: name of the array (`x`). Tables: columns; `auto` takes all that have no other role.
         target: .npz: name of the array (`y`). .npy: the file of targets. Tables: the column, or the list of
-            columns of a regression with several outputs or of labels that go together. Null: there is none, for an
-            embedding that learns from the records alone.
+            columns of a regression with several outputs, of labels that go together, or of the probabilities of
+            classes. Null: there is none, for an embedding that learns from the records alone.
         weight: Name of an array or column of non-negative record weights.
         id: Name of an array or column that names records.
         test: Test records that come apart.

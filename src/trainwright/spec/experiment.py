@@ -7,7 +7,7 @@ from pydantic import Field
 
 from trainwright.base.digest import digest_json
 from trainwright.spec.data import KFOLD, DataSpec
-from trainwright.spec.losses import FITTING, fitting_losses, names_of
+from trainwright.spec.fitting import FITTING, fitting_losses, names_of
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.part import Broken, Name, Part, Rule
 from trainwright.spec.train import TrainSpec

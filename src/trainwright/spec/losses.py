@@ -21,7 +21,7 @@ def _can_be_added(loss: Any) -> Iterator[Broken]:
     if not loss.losses:
         yield Broken(("losses",), "there is nothing to add; write at least one loss")
     for number, share in enumerate(loss.losses):
-        name = _name_of(share.loss)
+        name = name_of(share.loss)
         if name in ("reconstruction", "nt_xent"):
             text = (
                 f"{name!r} needs a network of its own, which no other loss looks at; write it as train.loss"
@@ -32,19 +32,27 @@ def _can_be_added(loss: Any) -> Iterator[Broken]:
 def _classes_weigh_the_same(loss: Any) -> Iterator[Broken]:
     # A batch counts by its records and the weights of their classes: parts that disagree have no common mean.
     said = [getattr(share.loss, "class_weights", None) for share in loss.losses]
-    whole = [_name_of(share.loss) in ("cross_entropy", "focal") for share in loss.losses]
+    whole = [name_of(share.loss) in ("cross_entropy", "focal") for share in loss.losses]
     weights = [one if of_classes else None for one, of_classes in zip(said, whole, strict=True)]
     if any(one != weights[0] for one in weights[1:]):
         text = "class_weights are not the same in all of them; write them alike, or leave them out"
         yield Broken(("losses",), text)
 
 
-def _name_of(loss: Any) -> str:
+def name_of(loss: Any) -> str:
+    """Names a loss that is a name or a part.
+
+    Example:
+        >>> name_of("mse"), name_of(spell_out("mse"))
+        ('mse', 'mse')
+    """
     return loss if isinstance(loss, str) else loss.name
 
 
 class CrossEntropy(Part):
     r"""Negative log-likelihood of the class, of each pixel for a segmentation: :math:`-\log p_y`.
+
+    Of a target that is probabilities of classes, :math:`-\sum_k y_k \log p_k`.
 
     Args:
         name: Chooses it.
@@ -58,6 +66,20 @@ class CrossEntropy(Part):
     name: Literal["cross_entropy"]
     label_smoothing: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.0
     class_weights: Literal["balanced"] | Weights | None = None
+
+
+class KLDivergence(Part):
+    r"""From a target that is probabilities of classes to the prediction: :math:`T^2 \sum_k y_k \log (y_k / p_k)`.
+
+    Both are first raised to the power 1/T and divided by their sums, as if their logits were divided by T.
+
+    Args:
+        name: Chooses it.
+        temperature: T; above 1 it looks at the improbable classes too (distillation, Hinton et al. 2015, section 2).
+    """
+
+    name: Literal["kl"]
+    temperature: Positive = 1.0
 
 
 class BinaryCrossEntropy(Part):
@@ -169,6 +191,19 @@ class StudentTNLL(Part):
     name: Literal["student_t_nll"]
 
 
+class MixtureNLL(Part):
+    r"""Negative log-likelihood of `model.components` normal distributions, for `head: mixture` (Bishop 1994).
+
+    Per target, so that one component is `gaussian_nll`: :math:`-\frac1D \log \sum_k \pi_k \prod_d N(y_d; \mu_{kd},
+    \sigma_{kd}^2)`.
+
+    Args:
+        name: Chooses it.
+    """
+
+    name: Literal["mixture_nll"]
+
+
 class QuantileLoss(Part):
     r"""Pinball loss at the levels of `model.quantiles`, for `head: quantiles` (Koenker & Bassett 1978).
 
@@ -244,6 +279,7 @@ class OwnLoss(Part):
 LossName = Literal[
     "cross_entropy",
     "focal",
+    "kl",
     "binary_cross_entropy",
     "binary_focal",
     "mse",
@@ -252,6 +288,7 @@ LossName = Literal[
     "gaussian_nll",
     "laplace_nll",
     "student_t_nll",
+    "mixture_nll",
     "quantile",
     "supervised_contrastive",
     "triplet",
@@ -261,6 +298,7 @@ LossName = Literal[
 SimplePart = (
     CrossEntropy
     | Focal
+    | KLDivergence
     | BinaryCrossEntropy
     | BinaryFocal
     | MeanSquaredError
@@ -269,6 +307,7 @@ SimplePart = (
     | GaussianNLL
     | LaplaceNLL
     | StudentTNLL
+    | MixtureNLL
     | QuantileLoss
     | SupervisedContrastive
     | Triplet
@@ -308,23 +347,6 @@ class Composite(Part):
 LossPart = SimplePart | Composite
 Loss = LossName | Annotated[LossPart, Field(discriminator="name")]
 
-# Which losses train which task; the first one that goes with the head is what `auto` takes.
-FITTING: Mapping[str, tuple[str, ...]] = {
-    "classification": ("cross_entropy", "focal"),
-    "multi_label": ("binary_cross_entropy", "binary_focal"),
-    "segmentation": ("cross_entropy", "focal"),
-    "regression": ("mse", "mae", "huber", "gaussian_nll", "laplace_nll", "student_t_nll", "quantile"),
-    "embedding": ("supervised_contrastive", "triplet", "reconstruction", "nt_xent"),
-}
-HEADS: Mapping[str, str] = {  # all others: point
-    "gaussian_nll": "mean_variance",
-    "laplace_nll": "laplace",
-    "student_t_nll": "student_t",
-    "quantile": "quantiles",
-}
-OF_CLASSES = ("cross_entropy", "focal")  # of one class per record or per pixel
-SELF_SUPERVISED = ("reconstruction", "nt_xent")  # they look at no target
-
 _KINDS: Mapping[str, type[Part]] = {
     get_args(kind.model_fields["name"].annotation)[0]: kind for kind in get_args(LossPart)
 }
@@ -347,49 +369,3 @@ def spell_out(loss: Loss) -> LossPart:
         raise ValueError(f"the loss {loss!r} is not decided")
     part: LossPart = _KINDS[loss].model_validate({"name": loss})  # type: ignore[assignment]
     return part
-
-
-def parts_of(loss: Any) -> tuple[Any, ...]:
-    """Gives the losses that are added, names or parts; a loss that is no sum is itself the only one.
-
-    Example:
-        >>> parts_of("mse")
-        ('mse',)
-    """
-    return tuple(share.loss for share in loss.losses) if _name_of(loss) == "composite" else (loss,)
-
-
-def names_of(loss: Any) -> tuple[str, ...]:
-    """Names the losses that are added.
-
-    Example:
-        >>> names_of(Composite(name="composite", losses=[Share(loss="mse"), Share(loss="mae", weight=0.5)]))
-        ('mse', 'mae')
-    """
-    return tuple(_name_of(one) for one in parts_of(loss))
-
-
-def head_of(loss: Any) -> str:
-    """Names the head that a loss of a regression trains; that of code of one's own is `point`.
-
-    Example:
-        >>> head_of("gaussian_nll"), head_of("mae")
-        ('mean_variance', 'point')
-    """
-    return HEADS.get(names_of(loss)[0], "point")
-
-
-def class_weights_of(loss: Any) -> Any:
-    """Gives the weights of classes that a loss multiplies those of records by; None where there are none."""
-    first = parts_of(loss)[0]
-    return first.class_weights if _name_of(first) in OF_CLASSES and not isinstance(first, str) else None
-
-
-def fitting_losses(task_type: str, head: str) -> tuple[str, ...]:
-    """Names the losses that train a task with a head; the first is the usual one.
-
-    Example:
-        >>> fitting_losses("regression", "point"), fitting_losses("regression", "quantiles")
-        (('mse', 'mae', 'huber'), ('quantile',))
-    """
-    return tuple(name for name in FITTING[task_type] if HEADS.get(name, "point") == head)

@@ -37,8 +37,10 @@ class ModelSpec(Part):
         output_dim: Number of classes, of labels, of regression targets or of output channels; for an embedding its
             width, 16 unless given. Left out, it is taken from the data.
         head: What a regression predicts: the `point`; a distribution by its `mean_variance` (a normal one), as
-            `laplace` (centre and scale) or as `student_t` (centre, scale, degrees of freedom); or `quantiles`.
+            `laplace` (centre and scale), as `student_t` (centre, scale, degrees of freedom) or as a `mixture` of
+            normal ones; or `quantiles`.
         quantiles: Levels of the head `quantiles`, rising, 0.5 among them; 0.05, 0.5 and 0.95 unless given.
+        components: How many normal distributions the head `mixture` mixes; 3 unless given.
         preset: Fills `hidden_dims`, `dropout`, `normalization` and `residual` where they are `auto`.
         hidden_dims: `mlp`: widths of the hidden layers. `cnn`: channels of the stages. `transformer`: width of each
             block. `gnn`: widths of the convolutions. `unet`: channels of the levels, from the finest.
@@ -80,8 +82,9 @@ class ModelSpec(Part):
     input_shape: list[Count] | Auto = "auto"
     input_dim: Count | None = None
     output_dim: Count | Auto = "auto"
-    head: Literal["point", "mean_variance", "laplace", "student_t", "quantiles"] = "point"
+    head: Literal["point", "mean_variance", "laplace", "student_t", "mixture", "quantiles"] = "point"
     quantiles: list[Level] | Auto | None = "auto"
+    components: Annotated[int, Field(ge=2)] | Auto | None = "auto"
     preset: Literal["small", "medium", "large"] = "small"
     hidden_dims: list[Count] | Auto = "auto"
     activation: Activation | Auto = "auto"

@@ -142,10 +142,12 @@ def one_stem(model: Any) -> Iterator[Broken]:
 
 
 def head_goes_with_task(model: Any) -> Iterator[Broken]:
-    """Refuses heads of a regression elsewhere, and levels without their head."""
+    """Refuses heads of a regression elsewhere, and levels and components without their head."""
     if model.head != "point" and model.task_type not in ("regression", "auto"):
         cure = "leave it out, or write task_type: regression"
         yield Broken(("head",), f"{model.head!r} does not go with task_type {model.task_type!r}; {cure}")
+    if is_given(model.components) and model.head != "mixture":
+        yield Broken(("components",), f"it has no meaning for head {model.head!r}; write head: mixture")
     levels = model.quantiles
     if not is_given(levels):
         return

@@ -15,6 +15,7 @@ MOST_TOKENS = 64  # that an automatic patch size leaves
 MOST_HEADS = 8  # that a graph network has by itself
 EMBEDDING_DIM = 16
 LEVELS = (0.05, 0.5, 0.95)
+COMPONENTS = 3
 
 
 def settle_model(
@@ -65,6 +66,8 @@ def settle_model(
         tree["activation"] = "gelu" if spec.architecture == "transformer" else "relu"
     if not is_given(tree["quantiles"]):
         tree["quantiles"] = list(LEVELS) if spec.head == "quantiles" else None
+    if not is_given(tree["components"]):
+        tree["components"] = COMPONENTS if spec.head == "mixture" else None
     tree["kernel_size"] = _kernel_size(spec, kind)
     tree |= _transformer_fields(spec, kind, shape, tree["hidden_dims"])
     tree["vocabulary_size"] = _vocabulary_size(spec, kind, vocabulary_size)

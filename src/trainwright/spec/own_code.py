@@ -5,7 +5,8 @@ from typing import Any
 
 from trainwright.base.errors import BackendError, SpecError, TrainwrightError
 from trainwright.spec.build import build, choose
-from trainwright.spec.losses import OwnLoss, parts_of
+from trainwright.spec.fitting import parts_of
+from trainwright.spec.losses import OwnLoss
 from trainwright.spec.optimizer import OwnOptimizer
 from trainwright.spec.part import Use
 from trainwright.spec.train import TrainSpec

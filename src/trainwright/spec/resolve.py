@@ -7,7 +7,8 @@ from typing import Any
 from trainwright.base.errors import BackendError, SpecError
 from trainwright.spec.data import ColumnSpec
 from trainwright.spec.experiment import Experiment
-from trainwright.spec.losses import SELF_SUPERVISED, Loss, fitting_losses, names_of
+from trainwright.spec.fitting import FITTING, SELF_SUPERVISED, fitting_losses, names_of
+from trainwright.spec.losses import Loss
 from trainwright.spec.model_settle import settle_model
 from trainwright.spec.part import Use
 from trainwright.spec.read import check_tree
@@ -81,6 +82,7 @@ class Facts:
         threads: The number of threads each backend is already bound to, where it is.
         cuda: Whether torch can use a GPU.
         class_weights: What `class_weights: balanced` is in train; empty unless it was asked for.
+        soft: Whether the targets are probabilities of classes.
         has_target: Whether there is a target; only an embedding can do without.
         graph: What a record is where there are edges: `node`, `pair`, `arrow` or `graph`.
         node_features: Of each node after preprocessing, where there are edges.
@@ -101,6 +103,7 @@ class Facts:
     categories: Sequence[int] | None = None
     cuda: bool = False
     class_weights: Sequence[float] = ()
+    soft: bool = False
     has_target: bool = True
     in_memory: bool = True
     keras: str | None = None
@@ -193,7 +196,8 @@ def _decide_train(experiment: Experiment, facts: Facts, why: dict[str, str]) -> 
     if routines == "auto":
         # The classes of an embedding that learns without them still say how good it is.
         alone = facts.task_type == "embedding" and facts.has_target and _name(loss) in SELF_SUPERVISED
-        routines = [Use(use=ROUTINE[facts.task_type], args={"labelled": True} if alone else {})]
+        args: dict[str, Any] = {"extra": ["kl", "agreement"]} if facts.soft else {}
+        routines = [Use(use=ROUTINE[facts.task_type], args={"labelled": True} if alone else args)]
     best = train.best.tree()
     if best["metric"] == "auto":
         # Two views of a record are drawn in training only.
@@ -275,6 +279,13 @@ def _decide_loss(experiment: Experiment, facts: Facts, why: dict[str, str]) -> A
     if task == "embedding" and not facts.has_target and name not in SELF_SUPERVISED:
         choices = " or ".join(SELF_SUPERVISED)
         raise SpecError(f"train.loss: {name!r} compares classes, and there is no target; write {choices}")
+    for one in names_of(loss):
+        if facts.soft and one == "focal":
+            text = "looks at the one class of a record, and the target is probabilities of classes"
+            raise SpecError(f"train.loss: {one!r} {text}; write cross_entropy or kl")
+        if one == "kl" and not facts.soft:
+            text = "compares with probabilities of classes, and the target is not such"
+            raise SpecError(f"train.loss: {one!r} {text}; write {FITTING[task][0]}")
     return loss if isinstance(loss, str) else _settle_loss(loss, facts, why)
 
 

@@ -1,146 +1,122 @@
-"""Several predictions of the same target, as one, and what they disagree about."""
+"""Mixtures of Gaussians, of the components that a model predicts.
 
-from typing import NamedTuple
+`mixing` has shape `(records, components, ...)` and adds to 1, `means` and `variances` have shape `(records, components,
+outputs, ...)` and `y` has `(records, outputs, ...)`. What is nan or no variance gives nan.
+"""
+
+import math
+from statistics import NormalDist
 
 import numpy as np
 
-from trainwright.base.errors import DataError
-from trainwright.base.tree import Array
-from trainwright.validation.classification import log_probabilities
-from trainwright.validation.space import to_places
 from trainwright.validation.weights import Floats
 
-
-class MixedChances(NamedTuple):
-    """The mean of several predictions of probabilities.
-
-    Args:
-        logits: Of the mean probabilities, as a single model would give them; shape of one member.
-        disagreement: What the prediction and the member that made it tell of each other, in nats: 0 where all
-            members say the same, up to the logarithm of their number; shape of `logits` without the axis of classes.
-    """
-
-    logits: Floats
-    disagreement: Floats
+_erfc = np.frompyfunc(math.erfc, 1, 1)  # NumPy has none
+_STEPS = 200  # of Newton and halving together; a few are needed
 
 
-def mix_gaussians(means: Array, variances: Array) -> tuple[Floats, Floats]:
-    r"""Gives mean and variance of an evenly weighted mixture of Gaussians, such as the members of an ensemble.
+def nll_terms(mixing: Floats, means: Floats, variances: Floats, y: Floats) -> Floats:
+    r"""Gives :math:`-\frac1D \log \sum_k \pi_k \prod_d N(y_d; \mu_{kd}, v_{kd})`, shape `(records, ...)`, in nats.
 
-    .. math:: m_* = \frac1M \sum_k m_k, \quad v_* = \frac1M \sum_k (v_k + m_k^2) - m_*^2
-
-    The second is computed as the mean variance plus the variance of the means, which loses no digits where the
-    means are large. What members disagree about is thus added to what each holds for noise.
-
-    Args:
-        means: Of each member, shape `(members, records, outputs)` or `(members, records)`.
-        variances: Shape of `means`, in the squared unit of the target.
-
-    Returns:
-        Mean and variance, each of the shape of one member. Where a member's variance is negative or anything is
-        nan, the variance is nan: no score of it is good by accident.
-
-    Raises:
-        DataError: If the shapes do not belong together, or there is no member.
-
-    Example:
-        Two members that are sure of different things make an unsure ensemble:
-
-        >>> mean, variance = mix_gaussians(np.array([[1.0], [3.0]]), np.array([[0.5], [0.5]]))
-        >>> mean.tolist(), variance.tolist()
-        ([2.0], [1.5])
+    Over the number D of targets, so that one component has the mean of its targets' own likelihoods.
 
     Source:
-        Lakshminarayanan, Pritzel & Blundell, Simple and Scalable Predictive Uncertainty Estimation using Deep
-        Ensembles, 2017, section 2.4.
-    """
-    if means.shape != variances.shape or means.ndim < 2 or len(means) == 0:
-        raise DataError(
-            f"means of shape {means.shape} and variances of shape {variances.shape} are no mixture; "
-            "stack those of each member along a first axis"
-        )
-    centres, spreads = means.astype(np.float64), variances.astype(np.float64)
-    mean: Floats = centres.mean(axis=0)
-    with np.errstate(invalid="ignore"):
-        variance: Floats = np.where(spreads < 0, np.nan, spreads).mean(axis=0) + centres.var(axis=0)
-    return mean, variance
-
-
-def mix_classes(logits: Array) -> MixedChances:
-    r"""Gives the mean of the members' class probabilities and their mutual information with the choice of a member.
-
-    .. math:: \bar p = \frac1M \sum_k p_k, \quad
-        I = H(\bar p) - \frac1M \sum_k H(p_k) = \frac1M \sum_k \mathrm{KL}(p_k \,\|\, \bar p)
-
-    It is computed as the last, whose terms cannot cancel.
-
-    Args:
-        logits: Of each member, shape `(members, records, classes, ...)`.
-
-    Returns:
-        Logarithms of the mean probabilities, shape `(records, classes, ...)`, and the disagreement, shape `(records,
-        ...)`. Where a member says nan, both are nan.
-
-    Raises:
-        DataError: If there is no member, or there are no classes.
+        Bishop, Mixture Density Networks, 1994, equation 29.
 
     Example:
-        Two members that are sure of different classes:
+        >>> one = np.ones((1, 1, 1))
+        >>> print(f"{nll_terms(one[0], 0 * one, one, one[0])[0]:.4f}")
+        1.4189
+    """
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        squares = np.square(y[:, None] - means) / variances
+        shares = np.log(mixing) - 0.5 * (np.log(2 * np.pi * variances) + squares).sum(axis=2)
+        largest = shares.max(axis=1)
+        sums = np.log(np.exp(shares - largest[:, None]).sum(axis=1))
+    found: Floats = -np.where(np.isinf(largest), largest, largest + sums) / y.shape[1]
+    return found
 
-        >>> mixed = mix_classes(np.array([[[50.0, 0.0]], [[0.0, 50.0]]]))
-        >>> np.exp(mixed.logits).round(6).tolist(), (mixed.disagreement / np.log(2)).round(6).tolist()
-        ([[0.5, 0.5]], [1.0])
+
+def crps_terms(mixing: Floats, means: Floats, variances: Floats, y: Floats) -> Floats:
+    r"""Gives the CRPS of each target by itself, shape of `y`, in its unit.
+
+    .. math:: \sum_k \pi_k A(y - \mu_k, v_k) - \frac12 \sum_{jk} \pi_j \pi_k A(\mu_j - \mu_k, v_j + v_k)
+
+    with :math:`A(m, v)` the mean of :math:`|X|` for a normal X of mean m and variance v.
 
     Source:
-        Houlsby et al., Bayesian Active Learning for Classification and Preference Learning, 2011, equation 2;
-        Lakshminarayanan, Pritzel & Blundell, 2017, section 2.4.
-    """
-    if logits.ndim < 3 or len(logits) == 0:
-        raise DataError(f"logits of shape {logits.shape} are not (members, records, classes, ...)")
-    _, records, classes, *space = logits.shape
-    flat = np.stack([log_probabilities(to_places(one)) for one in logits])
-    mean = _log_mean(flat)
-    gap = _divergence(flat, mean).sum(axis=2).mean(axis=0)
-    shaped = np.moveaxis(mean.reshape(records, *space, classes), -1, 1)
-    return MixedChances(shaped, np.maximum(gap, 0.0).reshape(records, *space))
-
-
-def mix_labels(logits: Array) -> MixedChances:
-    """Does as `mix_classes` for labels that each hold or not: the disagreement is of each label by itself.
-
-    Args:
-        logits: Of each member, shape `(members, records, labels)`.
-
-    Returns:
-        Both of shape `(records, labels)`.
-
-    Raises:
-        DataError: If there is no member.
+        Grimit, Gneiting, Berrocal & Johnson, The continuous ranked probability score for circular variables and its
+        application to mesoscale forecast ensemble verification, 2006, equation 5.
 
     Example:
-        >>> mixed = mix_labels(np.array([[[0.0]], [[0.0]]]))
-        >>> mixed.logits.tolist(), mixed.disagreement.tolist()
-        ([[0.0]], [[0.0]])
+        >>> one = np.ones((1, 1, 1))
+        >>> print(f"{crps_terms(one[0], 0 * one, one, 0 * one[0])[0, 0]:.4f}")
+        0.2337
     """
-    if logits.ndim != 3 or len(logits) == 0:
-        raise DataError(f"logits of shape {logits.shape} are not (members, records, labels)")
-    numbers = logits.astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        sides = np.stack([-np.logaddexp(0.0, -numbers), -np.logaddexp(0.0, numbers)])  # log p, log (1 - p)
-    means = np.stack([_log_mean(side) for side in sides])
-    gaps = np.stack([_divergence(side, mean) for side, mean in zip(sides, means, strict=True)])
-    return MixedChances(means[0] - means[1], np.maximum(gaps.sum(axis=0).mean(axis=0), 0.0))
+    shares = mixing[:, :, None]
+    found: Floats = (shares * _mean_size(y[:, None] - means, variances)).sum(axis=1)
+    for one in range(means.shape[1]):
+        apart = _mean_size(means - means[:, one, None], variances + variances[:, one, None])
+        found = found - 0.5 * shares[:, one] * (shares * apart).sum(axis=1)
+    return found
 
 
-def _log_mean(logs: Floats) -> Floats:
-    """Gives the logarithm of the mean over members of what the logarithms are of."""
-    with np.errstate(invalid="ignore"):
-        mean: Floats = np.logaddexp.reduce(logs, axis=0) - np.log(len(logs))
-    return mean
+def cdf(mixing: Floats, means: Floats, variances: Floats, y: Floats) -> Floats:
+    """Gives the probability of values up to `y`, of each target by itself, shape of `y`."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        z = (y[:, None] - means) / np.sqrt(variances)
+    below = 0.5 * np.asarray(_erfc(-z / math.sqrt(2)), dtype=np.float64)
+    found: Floats = (mixing[:, :, None] * below).sum(axis=1)
+    return found
 
 
-def _divergence(logs: Floats, mean: Floats) -> Floats:
-    """Gives the terms of the divergence of each member from the mean; a probability of nothing adds nothing."""
-    with np.errstate(invalid="ignore"):
-        terms: Floats = np.where(np.isneginf(logs), 0.0, np.exp(logs) * (logs - mean))
-    return terms
+def quantile(mixing: Floats, means: Floats, variances: Floats, level: float) -> Floats:
+    """Gives what each target does not exceed with a probability, by Newton's method, halving where that leaves.
+
+    Args:
+        mixing: As above.
+        means: As above.
+        variances: As above.
+        level: Between 0 and 1.
+
+    Returns:
+        Shape `(records, outputs, ...)`.
+
+    Raises:
+        ValueError: If the level is not between 0 and 1.
+
+    Example:
+        >>> two, one = np.array([[[-9.0], [1.0]]]), np.ones((1, 2, 1))
+        >>> quantile(one[:, :, 0] / 2, two, one, 0.75).round(6)
+        array([[1.]])
+    """
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"level {level} is not between 0 and 1")
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        deviations = np.sqrt(variances)
+        # That of a mixture lies between those of its components.
+        ends = means + NormalDist().inv_cdf(level) * deviations
+        low, high = ends.min(axis=1), ends.max(axis=1)
+        found: Floats = (low + high) / 2
+        size = np.maximum(np.abs(low), np.abs(high))
+        for _ in range(_STEPS):
+            excess = cdf(mixing, means, variances, found) - level
+            low, high = np.where(excess < 0, found, low), np.where(excess >= 0, found, high)
+            z = (found[:, None] - means) / deviations
+            density = mixing[:, :, None] * np.exp(-np.square(z) / 2) / (deviations * math.sqrt(2 * math.pi))
+            guess = found - excess / density.sum(axis=1)
+            better = np.where((low <= guess) & (guess <= high), guess, (low + high) / 2)
+            moved, found = np.abs(better - found), better
+            if not (moved > 1e-14 * size).any():
+                break
+    return np.where(np.isnan(excess), np.nan, found)
+
+
+def _mean_size(mean: Floats, variance: Floats) -> Floats:
+    r"""Gives the mean of :math:`|X|`: :math:`2 \sigma \varphi(m / \sigma) + m (2 \Phi(m / \sigma) - 1)`."""
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+        deviation = np.sqrt(variance)
+        z = np.abs(mean) / deviation
+        inner = 1 - np.asarray(_erfc(z / math.sqrt(2)), dtype=np.float64)
+        found = 2 * deviation * np.exp(-np.square(z) / 2) / math.sqrt(2 * math.pi) + np.abs(mean) * inner
+    return np.where(variance == 0, np.abs(mean), found)

@@ -43,11 +43,11 @@ def student_central(z: Floats, df: Floats) -> Floats:
     return _beta_share(square / (df + square), np.full_like(df, 0.5), df / 2, df / (df + square))
 
 
-def student_reach(level: float, df: Floats) -> Floats:
+def student_reach(level: float | Floats, df: Floats) -> Floats:
     """Gives the distance that values keep with a probability, in scales, by halving.
 
     Args:
-        level: Between 0 and 1.
+        level: Between 0 and 1; an array goes by the shape of `df`.
         df: Degrees of freedom, above 0.
 
     Example:

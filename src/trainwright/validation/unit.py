@@ -52,16 +52,15 @@ def invert_quantiles(quantiles: Array, invert: Invert) -> Array:
         >>> invert_quantiles(np.array([[[0.0], [1.0]]]), lambda y: 3 * y + 1).tolist()
         [[[1.0], [4.0]]]
     """
-    levels = [invert(quantiles[:, one]) for one in range(quantiles.shape[1])]
-    return np.sort(np.stack(levels, axis=1), axis=1)
+    return np.sort(_each(quantiles, invert), axis=1)
 
 
 def invert_spread(outputs: Mapping[str, Array], invert: Invert) -> dict[str, Array]:
     """Takes what a model says besides `y` back to the unit of the target.
 
     Args:
-        outputs: Of a regression; `variance`, `scale`, `df` and `quantiles` are looked at. Degrees of freedom have no
-            unit.
+        outputs: Of a regression; `variance`, `scale`, `df`, `mixing`, `means`, `variances` and `quantiles` are looked
+            at. Degrees of freedom and the shares of components have no unit.
         invert: Takes targets back to their unit.
 
     Example:
@@ -74,8 +73,15 @@ def invert_spread(outputs: Mapping[str, Array], invert: Invert) -> dict[str, Arr
         found["variance"] = invert_variance(outputs["variance"], invert)
     if "scale" in outputs:
         found["scale"] = invert_scale(outputs["scale"], invert)
-    if "df" in outputs:
-        found["df"] = outputs["df"]
+    found |= {name: outputs[name] for name in ("df", "mixing") if name in outputs}
+    if "means" in outputs:
+        found["means"] = _each(outputs["means"], invert)
+        found["variances"] = _each(outputs["variances"], lambda one: invert_variance(one, invert))
     if "quantiles" in outputs:
         found["quantiles"] = invert_quantiles(outputs["quantiles"], invert)
     return found
+
+
+def _each(values: Array, change: Invert) -> Array:
+    """Changes each level or component by itself."""
+    return np.stack([change(values[:, one]) for one in range(values.shape[1])], axis=1)

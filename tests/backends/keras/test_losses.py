@@ -13,14 +13,15 @@ pytest.importorskip("equinox")
 from keras import ops
 
 from backends.test_losses import CASES, CLASSES, OUTPUTS, WEIGHT, N, X, by_torch, draw, task_of
+from trainwright.backends.keras import loss as keras_loss
 from trainwright.backends.keras.engine import engine_module
-from trainwright.backends.keras.loss import Objective
 from trainwright.base.errors import BackendError
+from trainwright.models.objective import Objective
 
 
 def measure(loss, outputs, x, y, weight):
     """Gives loss, gradient of the outputs, mass."""
-    objective = Objective(task_of(loss))
+    objective = Objective(task_of(loss), keras_loss, library="keras")
     y = y if y.dtype.kind == "f" else y.astype(np.int32)
     rest = [None if one is None else ops.convert_to_tensor(one) for one in (x, y, weight)]
     tensor = ops.copy(ops.convert_to_tensor(outputs))
@@ -64,7 +65,7 @@ def test_an_embedding_of_zeros_and_twins_and_a_lonely_record_have_finite_gradien
 
 
 def test_the_views_of_a_record_become_neighbouring_rows():
-    objective = Objective(task_of("nt_xent"))
+    objective = Objective(task_of("nt_xent"), keras_loss, library="keras")
     rows = engine_module().to_array(objective.enter(ops.convert_to_tensor(X)))
     np.testing.assert_array_equal(rows, X.reshape(2 * N, 6))
     with pytest.raises(BackendError, match=r"two views, not \(6, 2\)"):

@@ -35,9 +35,20 @@ ARCHITECTURES = {
 CLASSES = np.arange(RECORDS) % 3
 TASKS = {
     "classification": ({}, {"name": "cross_entropy", "label_smoothing": 0.1}),
+    "shares": (
+        {},
+        {
+            "name": "composite",
+            "losses": [
+                {"loss": {"name": "cross_entropy", "label_smoothing": 0.1}},
+                {"loss": {"name": "kl", "temperature": 2.0}},
+            ],
+        },
+    ),
     "multi_label": ({}, "binary_cross_entropy"),
     "regression": ({}, "huber"),
     "mean_variance": ({"task_type": "regression", "head": "mean_variance"}, "gaussian_nll"),
+    "mixture": ({"task_type": "regression", "head": "mixture", "components": 2}, "mixture_nll"),
     "quantiles": ({"task_type": "regression", "head": "quantiles"}, "quantile"),
     "embedding": ({"task_type": "embedding", "output_dim": 6}, "supervised_contrastive"),
     "triplets": ({"task_type": "embedding", "output_dim": 6}, "triplet"),
@@ -85,6 +96,8 @@ def make_target(loss, spec, blueprint, numbers):
     space = blueprint.output_shape[1:]
     if loss in ("cross_entropy", "supervised_contrastive", "triplet", "reconstruction", "nt_xent"):
         return numbers.integers(0, 3, (RECORDS, *space)) if space else CLASSES
+    if loss == "composite":
+        return numbers.dirichlet(np.ones(3), RECORDS).astype(np.float32)
     if loss == "binary_cross_entropy":
         return numbers.integers(0, 2, (RECORDS, 3)).astype(np.float32)
     return numbers.normal(size=(RECORDS, spec.output_dim, *space)).astype(np.float32)
@@ -109,7 +122,9 @@ def both(model, loss, optimizer):
         train = TrainSpec.model_validate(
             {"backend": kind, "loss": loss, "optimizer": optimizer, "batch_size": RECORDS}
         )
-        task = ModelTask(blueprint, train, 1, quantiles=tuple(spec.quantiles or ()))
+        task = ModelTask(
+            blueprint, train, 1, quantiles=tuple(spec.quantiles or ()), components=spec.components
+        )
         learners.append(backend.prepare(task, feed, seed=7, run_on=Resolved()))
         for parameter, value in blueprint.initial(7).items():
             np.testing.assert_array_equal(learners[-1].weights()[parameter], value)

@@ -7,14 +7,15 @@ torch = pytest.importorskip("torch")
 
 from backends.making import make_blueprint, make_weights
 from models.shapes import MODELS, make_records
+from trainwright.backends.torch import loss as torch_loss
 from trainwright.backends.torch.company import dropouts, mean_losses
 from trainwright.backends.torch.device import working
 from trainwright.backends.torch.layers import ACTIVATIONS
-from trainwright.backends.torch.loss import Objective
 from trainwright.backends.torch.network import Network
 from trainwright.backends.torch.side_by_side import SideBySide
 from trainwright.base.errors import BackendError
 from trainwright.models.blueprint import Blueprint, Layer, Parameter
+from trainwright.models.objective import Objective
 from trainwright.train.learner import Resolved
 
 TOGETHER = {
@@ -113,7 +114,7 @@ def test_the_losses_of_members_are_those_of_each(weighted):
         task = cases.task_of(loss)
         if "own" in str(loss):
             continue  # refused
-        objective = Objective(task)
+        objective = Objective(task, torch_loss, library="torch")
         outputs = torch.from_numpy(np.stack([cases.OUTPUTS[name] * (1 + 0.1 * n) for n in range(5)]))
         x, y = torch.from_numpy(cases.X), torch.from_numpy(np.array(y))
         weight = torch.from_numpy(cases.WEIGHT) if weighted else None
@@ -145,7 +146,9 @@ def test_each_member_has_its_own_label_smoothing():
     y = torch.from_numpy(cases.CLASSES)
     found = mean_losses(tasks)(torch.cat([outputs] * 2), torch.cat([outputs] * 2), torch.cat([y] * 2), None)
     for value, task in zip(found, tasks, strict=True):
-        torch.testing.assert_close(value, Objective(task)(outputs, outputs, y, None))
+        torch.testing.assert_close(
+            value, Objective(task, torch_loss, library="torch")(outputs, outputs, y, None)
+        )
 
 
 def test_a_layer_with_parameters_that_has_no_members_is_refused():

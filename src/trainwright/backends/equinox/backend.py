@@ -50,6 +50,7 @@ class EquinoxBackend:
         run_on: Resolved,
         head: str = "point",
         quantiles: Sequence[float] = (),
+        components: int | None = None,
     ) -> Predictor:
         """Makes a trained network that only predicts; its outputs are named as by the task it was trained for."""
         loaded = _load(run_on)
@@ -57,7 +58,7 @@ class EquinoxBackend:
 
         def call(x: Array, *, batch_size: int | None = None) -> dict[str, Array]:
             raw = loaded.predict(network, x, batch_size=batch_size)
-            return name_outputs(output, raw, head=head, quantiles=quantiles)
+            return name_outputs(output, raw, head=head, quantiles=quantiles, components=components)
 
         return call
 

@@ -1,76 +1,19 @@
 """Losses of spec-built models in JAX: means over records, weighted where records have weights."""
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import optax
 
-from trainwright.base.errors import BackendError
 from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
-from trainwright.models.task import ModelTask
-from trainwright.spec import losses
-from trainwright.spec.own_code import make_own_loss, one_per_record
+from trainwright.models.objective import TINY
 
-TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
 LEAST_MISSED = 1e-12  # a chance, so that its powers have finite gradients
 FAR = 1e9  # beside it, the similarity of unit vectors is nothing; finite, so that gradients stay so
 Weight: TypeAlias = jax.Array | None
-Loss = Callable[[jax.Array, jax.Array, Weight], jax.Array]  # outputs, target, weight of the records
-
-
-class Objective:
-    """What a step makes smaller: the loss of a task, between what the network gives and what it should have given.
-
-    The losses that compare records with one another (`supervised_contrastive`, `triplet`, `nt_xent`) compare those of
-    one batch: with `accumulate`, those of each part by itself.
-
-    Args:
-        task: What is trained.
-
-    Attributes:
-        views: How often each record is there: twice for `nt_xent`.
-    """
-
-    def __init__(self, task: ModelTask) -> None:
-        spec = task.loss
-        self._loss = _choose(spec, task.quantiles)
-        self._to_inputs = isinstance(spec, losses.Reconstruction)
-        self.views = 2 if isinstance(spec, losses.NTXent) else 1
-        weights = losses.class_weights_of(spec)
-        self._class_weights = None if weights is None else jnp.array(weights)
-
-    def enter(self, x: jax.Array) -> jax.Array:
-        """Gives what the network is asked about: the views of a record become rows, one after another.
-
-        Raises:
-            BackendError: If the records have no two views.
-        """
-        if self.views == 1:
-            return x
-        if x.ndim < 3 or x.shape[1] != self.views:
-            raise BackendError(f"nt_xent takes records of shape (2, ...), two views, not {x.shape[1:]}")
-        return x.reshape(-1, *x.shape[2:])
-
-    def __call__(self, outputs: jax.Array, x: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
-        """Gives the mean loss over the records of a batch.
-
-        Args:
-            outputs: What the network gives in training for `enter(x)`.
-            x: Inputs.
-            y: Targets.
-            weight: Of the records, shape `(records,)`.
-        """
-        return self._loss(outputs, x if self._to_inputs else y, weight)
-
-    def mass(self, x: jax.Array, y: jax.Array, weight: Weight) -> Any:
-        """Gives what a batch weighs among others: its records, times their weights and those of their classes."""
-        if self._class_weights is None:
-            return x.shape[0] if weight is None else weight.sum()
-        return _sum(_by_record(self._class_weights[y]), weight)
 
 
 def cross_entropy(
@@ -78,33 +21,42 @@ def cross_entropy(
     y: jax.Array,
     weight: Weight,
     *,
-    smoothing: float = 0.0,
-    class_weights: jax.Array | None = None,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
 ) -> jax.Array:
     """Gives the mean negative log-likelihood of classes.
 
     Args:
         outputs: Logits, shape `(records, classes, ...)`.
-        y: Class numbers, shape `(records, ...)`.
+        y: Class numbers, shape `(records, ...)`, or probabilities, shape `(records, classes)`.
         weight: Of the records.
-        smoothing: Part of the probability that is spread over all classes.
+        label_smoothing: Part of the probability that is spread over all classes.
         class_weights: They multiply the weights of records; the mean is over these products.
     """
     logits = jnp.moveaxis(outputs, 1, -1)
-    each = optax.softmax_cross_entropy_with_integer_labels(logits, y)
-    if class_weights is not None:
-        each = each * class_weights[y]
-    if smoothing:
-        spread = -jax.nn.log_softmax(logits) * (1.0 if class_weights is None else class_weights)
-        each = (1 - smoothing) * each + smoothing * spread.mean(-1)
-    if class_weights is None:
-        return _mean(_by_record(each), weight)
-    mass = _sum(_by_record(class_weights[y]), weight)
+    given = None if class_weights is None else jnp.array(class_weights)
+    spread = -jax.nn.log_softmax(logits) * (1.0 if given is None else given)
+    if jnp.issubdtype(y.dtype, jnp.floating):
+        each = (y * spread).sum(1)
+    else:
+        each = optax.softmax_cross_entropy_with_integer_labels(logits, y)
+        if given is not None:
+            each = each * given[y]
+    if label_smoothing:
+        each = (1 - label_smoothing) * each + label_smoothing * spread.mean(-1)
+    if given is None:
+        return mean(_by_record(each), weight)
+    mass = _sum(_by_record(_of_class(given, y)), weight)
     return _sum(_by_record(each), weight) / jnp.maximum(mass, TINY)
 
 
 def focal(
-    outputs: jax.Array, y: jax.Array, weight: Weight, *, gamma: float, class_weights: jax.Array | None = None
+    outputs: jax.Array,
+    y: jax.Array,
+    weight: Weight,
+    *,
+    gamma: float,
+    class_weights: Sequence[float] | None = None,
 ) -> jax.Array:
     """Gives the mean cross-entropy of classes times the chance that was missed to the power of `gamma`.
 
@@ -119,18 +71,33 @@ def focal(
     missed = jnp.maximum(-jnp.expm1(-each), LEAST_MISSED)
     each = jnp.power(missed, gamma) * each
     if class_weights is None:
-        return _mean(_by_record(each), weight)
-    importance = class_weights[y]
+        return mean(_by_record(each), weight)
+    importance = jnp.array(class_weights)[y]
     mass = _sum(_by_record(importance), weight)
     return _sum(_by_record(each * importance), weight) / jnp.maximum(mass, TINY)
 
 
+def kl(outputs: jax.Array, y: jax.Array, weight: Weight, *, temperature: float) -> jax.Array:
+    """Gives the mean divergence of the predicted from the wanted probabilities, times the squared temperature.
+
+    Args:
+        outputs: Logits, shape `(records, classes)`.
+        y: Probabilities, shape of `outputs`.
+        weight: Of the records.
+        temperature: What logits are divided by, those of `y` too.
+    """
+    logits = jnp.where(y > 0, jnp.log(jnp.maximum(y, TINY)), -FAR)
+    wanted = jax.nn.log_softmax(logits / temperature, axis=1)
+    each = jnp.exp(wanted) * (wanted - jax.nn.log_softmax(outputs / temperature, axis=1))
+    return temperature**2 * mean(each.sum(1), weight)
+
+
 def binary_cross_entropy(
-    outputs: jax.Array, y: jax.Array, weight: Weight, *, positive: jax.Array | None = None
+    outputs: jax.Array, y: jax.Array, weight: Weight, *, class_weights: Sequence[float] | None = None
 ) -> jax.Array:
-    """Gives the mean negative log-likelihood over records and labels; `positive` is what a positive weighs."""
-    hit = -jax.nn.log_sigmoid(outputs) * (1.0 if positive is None else positive)
-    return _mean(_by_record(y * hit - (1 - y) * jax.nn.log_sigmoid(-outputs)), weight)
+    """Gives the mean negative log-likelihood over records and labels; `class_weights` are what positives weigh."""
+    hit = -jax.nn.log_sigmoid(outputs) * (1.0 if class_weights is None else jnp.array(class_weights))
+    return mean(_by_record(y * hit - (1 - y) * jax.nn.log_sigmoid(-outputs)), weight)
 
 
 def binary_focal(
@@ -140,37 +107,37 @@ def binary_focal(
     positive, negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
     yes, no = jax.nn.log_sigmoid(outputs), jax.nn.log_sigmoid(-outputs)
     hit, miss = -yes * jnp.exp(gamma * no), -no * jnp.exp(gamma * yes)
-    return _mean(_by_record(positive * y * hit + negative * (1 - y) * miss), weight)
+    return mean(_by_record(positive * y * hit + negative * (1 - y) * miss), weight)
 
 
 def mse(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
     """Gives the mean squared error over records and outputs; both have shape `(records, outputs, ...)`."""
-    return _mean(_by_record(jnp.square(outputs - y)), weight)
+    return mean(_by_record(jnp.square(outputs - y)), weight)
 
 
 def mae(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
     """Gives the mean absolute error over records and outputs."""
-    return _mean(_by_record(jnp.abs(outputs - y)), weight)
+    return mean(_by_record(jnp.abs(outputs - y)), weight)
 
 
 def huber(outputs: jax.Array, y: jax.Array, weight: Weight, *, delta: float) -> jax.Array:
     """Gives the mean over records and outputs of what is quadratic up to `delta`, then linear."""
-    return _mean(_by_record(optax.huber_loss(outputs, y, delta=delta)), weight)
+    return mean(_by_record(optax.huber_loss(outputs, y, delta=delta)), weight)
 
 
 def gaussian_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
     """Gives the mean negative log-likelihood of normal distributions; outputs are means, then raw spreads."""
-    mean, spread = jnp.split(outputs, 2, axis=1)
+    centre, spread = jnp.split(outputs, 2, axis=1)
     variance = jax.nn.softplus(spread) + LEAST_VARIANCE
-    each = 0.5 * (jnp.log(variance) + jnp.square(y - mean) / variance + math.log(2 * math.pi))
-    return _mean(_by_record(each), weight)
+    each = 0.5 * (jnp.log(variance) + jnp.square(y - centre) / variance + math.log(2 * math.pi))
+    return mean(_by_record(each), weight)
 
 
 def laplace_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
     """Gives the mean negative log-likelihood of Laplace distributions; outputs are centres, then raw scales."""
     centre, spread = jnp.split(outputs, 2, axis=1)
     scale = jax.nn.softplus(spread) + LEAST_SCALE
-    return _mean(_by_record(jnp.log(2 * scale) + jnp.abs(y - centre) / scale), weight)
+    return mean(_by_record(jnp.log(2 * scale) + jnp.abs(y - centre) / scale), weight)
 
 
 def student_t_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
@@ -179,15 +146,27 @@ def student_t_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array
     scale, df = jax.nn.softplus(spread) + LEAST_SCALE, jax.nn.softplus(tail) + LEAST_DF
     square = jnp.square((y - centre) / scale)
     each = jnp.log(scale) + _student_norm(df / 2) + (df + 1) / 2 * jnp.log1p(square / df)
-    return _mean(_by_record(each), weight)
+    return mean(_by_record(each), weight)
 
 
-def quantile(outputs: jax.Array, y: jax.Array, weight: Weight, *, levels: tuple[float, ...]) -> jax.Array:
+def mixture_nll(outputs: jax.Array, y: jax.Array, weight: Weight) -> jax.Array:
+    """Gives the mean negative log-likelihood of mixtures, per target; outputs are logits, means, raw spreads."""
+    targets = y.shape[1]
+    components = outputs.shape[1] // (1 + 2 * targets)
+    logits, means, spreads = jnp.split(outputs, [components, components * (1 + targets)], axis=1)
+    means, spreads = (one.reshape(-1, components, *y.shape[1:]) for one in (means, spreads))
+    variance = jax.nn.softplus(spreads) + LEAST_VARIANCE
+    each = jnp.log(variance) + jnp.square(y[:, None] - means) / variance + math.log(2 * math.pi)
+    shares = jax.nn.log_softmax(logits, axis=1) - 0.5 * each.sum(2)
+    return mean(_by_record(-jax.nn.logsumexp(shares, axis=1) / targets), weight)
+
+
+def quantile(outputs: jax.Array, y: jax.Array, weight: Weight, *, levels: Sequence[float]) -> jax.Array:
     """Gives the mean pinball loss over records, levels and targets; outputs are all targets at the first level, ..."""
     by_level = outputs.reshape(outputs.shape[0], len(levels), *y.shape[1:])
     error = y[:, None] - by_level
     tau = jnp.array(levels).reshape(-1, *[1] * (y.ndim - 1))
-    return _mean(_by_record(jnp.maximum(tau * error, (tau - 1) * error)), weight)
+    return mean(_by_record(jnp.maximum(tau * error, (tau - 1) * error)), weight)
 
 
 def supervised_contrastive(
@@ -200,7 +179,7 @@ def supervised_contrastive(
     log_chance = jax.nn.log_softmax(close, axis=1)
     others = same.sum(1)
     each = -(log_chance * same).sum(1) / jnp.maximum(others, 1)
-    return _mean(each, _only(others > 0, weight))
+    return mean(each, _only(others > 0, weight))
 
 
 def triplet(outputs: jax.Array, y: jax.Array, weight: Weight, *, margin: float) -> jax.Array:
@@ -213,7 +192,7 @@ def triplet(outputs: jax.Array, y: jax.Array, weight: Weight, *, margin: float) 
     nearest = jnp.where(other_class, distance, FAR).min(1)
     complete = same.any(1) & other_class.any(1)
     each = jax.nn.relu(jnp.where(complete, farthest - nearest + margin, 0.0))
-    return _mean(each, _only(complete, weight))
+    return mean(each, _only(complete, weight))
 
 
 def nt_xent(outputs: jax.Array, y: jax.Array, weight: Weight, *, temperature: float) -> jax.Array:
@@ -222,68 +201,17 @@ def nt_xent(outputs: jax.Array, y: jax.Array, weight: Weight, *, temperature: fl
     rows = jnp.arange(outputs.shape[0])
     close = jnp.where(rows[:, None] == rows[None, :], -FAR, _similarity(outputs) / temperature)
     each = optax.softmax_cross_entropy_with_integer_labels(close, rows ^ 1)
-    return _mean(each.reshape(-1, 2).mean(1), weight)
+    return mean(each.reshape(-1, 2).mean(1), weight)
 
 
-def own(
-    outputs: jax.Array, y: jax.Array, weight: Weight, *, each: Callable[[jax.Array, jax.Array], jax.Array]
-) -> jax.Array:
-    """Gives the mean over records of what code of the user's own says of each.
-
-    Raises:
-        BackendError: If it does not give one number per record.
-    """
-    return _mean(one_per_record(each(outputs, y), outputs.shape[0]), weight)
+def class_mass(class_weights: Sequence[float], y: jax.Array, weight: Weight) -> jax.Array:
+    """Gives the sum of what the classes of the records weigh, times the weights of the records."""
+    return _sum(_by_record(_of_class(jnp.array(class_weights), y)), weight)
 
 
-def composite(
-    outputs: jax.Array, y: jax.Array, weight: Weight, *, parts: Sequence[Loss], factors: Sequence[float]
-) -> jax.Array:
-    """Gives the sum of several losses, each times its factor."""
-    terms = [factor * part(outputs, y, weight) for part, factor in zip(parts, factors, strict=True)]
-    return sum(terms[1:], terms[0])
-
-
-def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
-    match spec:
-        case losses.CrossEntropy():
-            weights = None if spec.class_weights is None else jnp.array(spec.class_weights)
-            return partial(cross_entropy, smoothing=spec.label_smoothing, class_weights=weights)
-        case losses.Focal():
-            weights = None if spec.class_weights is None else jnp.array(spec.class_weights)
-            return partial(focal, gamma=spec.gamma, class_weights=weights)
-        case losses.BinaryCrossEntropy():
-            weights = None if spec.class_weights is None else jnp.array(spec.class_weights)
-            return partial(binary_cross_entropy, positive=weights)
-        case losses.BinaryFocal():
-            return partial(binary_focal, gamma=spec.gamma, alpha=spec.alpha)
-        case losses.MeanSquaredError():
-            return mse
-        case losses.MeanAbsoluteError():
-            return mae
-        case losses.Huber():
-            return partial(huber, delta=spec.delta)
-        case losses.GaussianNLL():
-            return gaussian_nll
-        case losses.LaplaceNLL():
-            return laplace_nll
-        case losses.StudentTNLL():
-            return student_t_nll
-        case losses.QuantileLoss():
-            return partial(quantile, levels=levels)
-        case losses.SupervisedContrastive():
-            return partial(supervised_contrastive, temperature=spec.temperature)
-        case losses.Triplet():
-            return partial(triplet, margin=spec.margin)
-        case losses.Reconstruction():
-            return lambda outputs, x, weight: mse(_flat(outputs), _flat(x), weight)
-        case losses.NTXent():
-            return partial(nt_xent, temperature=spec.temperature)
-        case losses.OwnLoss():
-            return partial(own, each=make_own_loss(spec, library="equinox"))
-        case losses.Composite():
-            parts = [_choose(losses.spell_out(share.loss), levels) for share in spec.losses]
-            return partial(composite, parts=parts, factors=[share.weight for share in spec.losses])
+def mean(each: jax.Array, weight: Weight) -> jax.Array:
+    """Gives the mean of a number per record, weighted where there are weights."""
+    return each.mean() if weight is None else (each * weight).sum() / jnp.maximum(weight.sum(), TINY)
 
 
 def _student_norm(x: jax.Array) -> jax.Array:
@@ -305,6 +233,11 @@ def _similarity(outputs: jax.Array) -> jax.Array:
     return unit @ unit.T
 
 
+def _of_class(weights: jax.Array, y: jax.Array) -> jax.Array:
+    """Gives what the class of each record or place weighs; the mean of it where there are probabilities."""
+    return y @ weights if jnp.issubdtype(y.dtype, jnp.floating) else weights[y]
+
+
 def _only(chosen: jax.Array, weight: Weight) -> jax.Array:
     return chosen.astype(jnp.float32) if weight is None else chosen * weight
 
@@ -319,7 +252,3 @@ def _by_record(each: jax.Array) -> jax.Array:
 
 def _sum(each: jax.Array, weight: Weight) -> jax.Array:
     return each.sum() if weight is None else (each * weight).sum()
-
-
-def _mean(each: jax.Array, weight: Weight) -> jax.Array:
-    return each.mean() if weight is None else (each * weight).sum() / jnp.maximum(weight.sum(), TINY)

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from trainwright.backends.equinox.loss import TINY, Objective
+from trainwright.backends.equinox import loss as losses
 from trainwright.backends.equinox.network import Network
 from trainwright.backends.likeness import smoothed_tasks
 from trainwright.base.errors import BackendError
+from trainwright.models.objective import TINY, Objective
 from trainwright.models.task import ModelTask
 from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, OwnOptimizer, RMSprop
 from trainwright.spec.own_code import make_own_optimizer
@@ -143,8 +144,8 @@ class Programs:
         self.optimizer = make_optimizer(train, self._decays, decaying=decaying)
         self._train = train
         self._ema = train.ema
-        self._objective = Objective(task)
-        self._without, self._all = (Objective(one) for one in smoothed_tasks(task))
+        self._objective = Objective(task, losses, library="equinox")
+        self._without, self._all = (Objective(one, losses, library="equinox") for one in smoothed_tasks(task))
         self._batch_size = train.batch_size
         self._own = isinstance(train.optimizer, OwnOptimizer)
         self._single = jax.jit(self.step, donate_argnums=0)

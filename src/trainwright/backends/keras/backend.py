@@ -42,6 +42,7 @@ class KerasBackend:
         run_on: Resolved,
         head: str = "point",
         quantiles: Sequence[float] = (),
+        components: int | None = None,
     ) -> Predictor:
         """Makes a trained network that only predicts; its outputs are named as by the task it was trained for."""
         loaded = _load(self.engine, run_on.threads)
@@ -55,7 +56,7 @@ class KerasBackend:
                 raw = loaded.predict(
                     blueprint.layers, arrays, x, batch_size=batch_size, shape=blueprint.output_shape
                 )
-            return name_outputs(output, raw, head=head, quantiles=quantiles)
+            return name_outputs(output, raw, head=head, quantiles=quantiles, components=components)
 
         return call
 

@@ -1,122 +1,86 @@
 """Losses of spec-built models in Keras' operations: means over records, weighted where records have weights."""
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 from typing import Any
 
 from keras import ops
 
-from trainwright.base.errors import BackendError
 from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
-from trainwright.models.task import ModelTask
-from trainwright.spec import losses
-from trainwright.spec.own_code import make_own_loss, one_per_record
+from trainwright.models.objective import TINY
 
-TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
 LEAST_MISSED = 1e-12  # a chance, so that its powers have finite gradients
 FAR = 1e9  # beside it, the similarity of unit vectors is nothing; finite, so that gradients stay so
 Weight = Any  # an array, shape (records,), or None
-Loss = Callable[[Any, Any, Weight], Any]  # outputs, target, weight of the records
-
-
-class Objective:
-    """What a step makes smaller: the loss of a task, between what the network gives and what it should have given.
-
-    The losses that compare records with one another (`supervised_contrastive`, `triplet`, `nt_xent`) compare those of
-    one batch: with `accumulate`, those of each part by itself.
-
-    Args:
-        task: What is trained.
-
-    Attributes:
-        views: How often each record is there: twice for `nt_xent`.
-    """
-
-    def __init__(self, task: ModelTask) -> None:
-        spec = task.loss
-        self._loss = _choose(spec, task.quantiles)
-        self._to_inputs = isinstance(spec, losses.Reconstruction)
-        self.views = 2 if isinstance(spec, losses.NTXent) else 1
-        self._class_weights = losses.class_weights_of(spec)
-
-    def enter(self, x: Any) -> Any:
-        """Gives what the network is asked about: the views of a record become rows, one after another.
-
-        Raises:
-            BackendError: If the records have no two views.
-        """
-        if self.views == 1:
-            return x
-        if len(x.shape) < 3 or x.shape[1] != self.views:
-            raise BackendError(
-                f"nt_xent takes records of shape (2, ...), two views, not {tuple(x.shape[1:])}"
-            )
-        return ops.reshape(x, (-1, *x.shape[2:]))
-
-    def __call__(self, outputs: Any, x: Any, y: Any, weight: Weight) -> Any:
-        """Gives the mean loss over the records of a batch.
-
-        Args:
-            outputs: What the network gives in training for `enter(x)`.
-            x: Inputs.
-            y: Targets.
-            weight: Of the records, shape `(records,)`.
-        """
-        return self._loss(outputs, x if self._to_inputs else y, weight)
-
-    def mass(self, x: Any, y: Any, weight: Weight) -> Any:
-        """Gives what a batch weighs among others: its records, times their weights and those of their classes."""
-        if self._class_weights is None:
-            return x.shape[0] if weight is None else ops.sum(weight)
-        return _sum(_by_record(_of_class(self._class_weights, y)), weight)
 
 
 def cross_entropy(
-    outputs: Any, y: Any, weight: Weight, *, smoothing: float = 0.0, class_weights: Any = None
+    outputs: Any,
+    y: Any,
+    weight: Weight,
+    *,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
 ) -> Any:
     """Gives the mean negative log-likelihood of classes.
 
     Args:
         outputs: Logits, shape `(records, classes, ...)`.
-        y: Class numbers, shape `(records, ...)`.
+        y: Class numbers, shape `(records, ...)`, or probabilities, shape `(records, classes)`.
         weight: Of the records.
-        smoothing: Part of the probability that is spread over all classes.
+        label_smoothing: Part of the probability that is spread over all classes.
         class_weights: They multiply the weights of records; the mean is over these products.
     """
     log_chance = _log_softmax(outputs)
-    each = _chosen(-log_chance, y)
+    spread = -log_chance
     if class_weights is not None:
+        spread = spread * ops.reshape(_numbers(class_weights), (1, -1, *[1] * (len(outputs.shape) - 2)))
         heavy = _of_class(class_weights, y)
-        each = each * heavy
-    if smoothing:
-        spread = -log_chance
-        if class_weights is not None:
-            spread = spread * ops.reshape(_numbers(class_weights), (1, -1, *[1] * (len(outputs.shape) - 2)))
-        each = (1 - smoothing) * each + smoothing * ops.mean(spread, 1)
+    each = ops.sum(y * spread, 1) if _is_shares(y) else _chosen(spread, y)
+    if label_smoothing:
+        each = (1 - label_smoothing) * each + label_smoothing * ops.mean(spread, 1)
     if class_weights is None:
-        return _mean(_by_record(each), weight)
+        return mean(_by_record(each), weight)
     mass = _sum(_by_record(heavy), weight)
     return _sum(_by_record(each), weight) / ops.maximum(mass, TINY)
 
 
-def focal(outputs: Any, y: Any, weight: Weight, *, gamma: float, class_weights: Any = None) -> Any:
+def focal(
+    outputs: Any, y: Any, weight: Weight, *, gamma: float, class_weights: Sequence[float] | None = None
+) -> Any:
     """Gives the mean cross-entropy of classes times the chance that was missed to the power of `gamma`."""
     each = _chosen(-_log_softmax(outputs), y)
     missed = ops.maximum(-ops.expm1(-each), LEAST_MISSED)
     each = ops.power(missed, gamma) * each
     if class_weights is None:
-        return _mean(_by_record(each), weight)
+        return mean(_by_record(each), weight)
     heavy = _of_class(class_weights, y)
     return _sum(_by_record(each * heavy), weight) / ops.maximum(_sum(_by_record(heavy), weight), TINY)
 
 
-def binary_cross_entropy(outputs: Any, y: Any, weight: Weight, *, positive: Any = None) -> Any:
-    """Gives the mean negative log-likelihood over records and labels; `positive` is what a positive weighs."""
+def kl(outputs: Any, y: Any, weight: Weight, *, temperature: float) -> Any:
+    """Gives the mean divergence of the predicted from the wanted probabilities, times the squared temperature.
+
+    Args:
+        outputs: Logits, shape `(records, classes)`.
+        y: Probabilities, shape of `outputs`.
+        weight: Of the records.
+        temperature: What logits are divided by, those of `y` too.
+    """
+    logits = ops.where(y > 0, ops.log(ops.maximum(y, TINY)), -FAR)
+    wanted = _log_softmax(logits / temperature)
+    each = ops.exp(wanted) * (wanted - _log_softmax(outputs / temperature))
+    return temperature**2 * mean(ops.sum(each, 1), weight)
+
+
+def binary_cross_entropy(
+    outputs: Any, y: Any, weight: Weight, *, class_weights: Sequence[float] | None = None
+) -> Any:
+    """Gives the mean negative log-likelihood over records and labels; `class_weights` are what positives weigh."""
     hit = ops.softplus(-outputs)
-    if positive is not None:
-        hit = hit * _numbers(positive)
-    return _mean(_by_record(y * hit + (1 - y) * ops.softplus(outputs)), weight)
+    if class_weights is not None:
+        hit = hit * _numbers(class_weights)
+    return mean(_by_record(y * hit + (1 - y) * ops.softplus(outputs)), weight)
 
 
 def binary_focal(outputs: Any, y: Any, weight: Weight, *, gamma: float, alpha: float | None) -> Any:
@@ -124,39 +88,39 @@ def binary_focal(outputs: Any, y: Any, weight: Weight, *, gamma: float, alpha: f
     positive, negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
     yes, no = -ops.softplus(-outputs), -ops.softplus(outputs)
     hit, miss = -yes * ops.exp(gamma * no), -no * ops.exp(gamma * yes)
-    return _mean(_by_record(positive * y * hit + negative * (1 - y) * miss), weight)
+    return mean(_by_record(positive * y * hit + negative * (1 - y) * miss), weight)
 
 
 def mse(outputs: Any, y: Any, weight: Weight) -> Any:
     """Gives the mean squared error over records and outputs; both have shape `(records, outputs, ...)`."""
-    return _mean(_by_record(ops.square(outputs - y)), weight)
+    return mean(_by_record(ops.square(outputs - y)), weight)
 
 
 def mae(outputs: Any, y: Any, weight: Weight) -> Any:
     """Gives the mean absolute error over records and outputs."""
-    return _mean(_by_record(ops.abs(outputs - y)), weight)
+    return mean(_by_record(ops.abs(outputs - y)), weight)
 
 
 def huber(outputs: Any, y: Any, weight: Weight, *, delta: float) -> Any:
     """Gives the mean over records and outputs of what is quadratic up to `delta`, then linear."""
     error = ops.abs(outputs - y)
     near = ops.minimum(error, delta)
-    return _mean(_by_record(0.5 * near * near + delta * (error - near)), weight)
+    return mean(_by_record(0.5 * near * near + delta * (error - near)), weight)
 
 
 def gaussian_nll(outputs: Any, y: Any, weight: Weight) -> Any:
     """Gives the mean negative log-likelihood of normal distributions; outputs are means, then raw spreads."""
-    mean, spread = ops.split(outputs, 2, axis=1)
+    centre, spread = ops.split(outputs, 2, axis=1)
     variance = ops.softplus(spread) + LEAST_VARIANCE
-    each = 0.5 * (ops.log(variance) + ops.square(y - mean) / variance + math.log(2 * math.pi))
-    return _mean(_by_record(each), weight)
+    each = 0.5 * (ops.log(variance) + ops.square(y - centre) / variance + math.log(2 * math.pi))
+    return mean(_by_record(each), weight)
 
 
 def laplace_nll(outputs: Any, y: Any, weight: Weight) -> Any:
     """Gives the mean negative log-likelihood of Laplace distributions; outputs are centres, then raw scales."""
     centre, spread = ops.split(outputs, 2, axis=1)
     scale = ops.softplus(spread) + LEAST_SCALE
-    return _mean(_by_record(ops.log(2 * scale) + ops.abs(y - centre) / scale), weight)
+    return mean(_by_record(ops.log(2 * scale) + ops.abs(y - centre) / scale), weight)
 
 
 def student_t_nll(outputs: Any, y: Any, weight: Weight) -> Any:
@@ -165,15 +129,27 @@ def student_t_nll(outputs: Any, y: Any, weight: Weight) -> Any:
     scale, df = ops.softplus(spread) + LEAST_SCALE, ops.softplus(tail) + LEAST_DF
     square = ops.square((y - centre) / scale)
     each = ops.log(scale) + _student_norm(df / 2) + (df + 1) / 2 * ops.log1p(square / df)
-    return _mean(_by_record(each), weight)
+    return mean(_by_record(each), weight)
 
 
-def quantile(outputs: Any, y: Any, weight: Weight, *, levels: tuple[float, ...]) -> Any:
+def mixture_nll(outputs: Any, y: Any, weight: Weight) -> Any:
+    """Gives the mean negative log-likelihood of mixtures, per target; outputs are logits, means, raw spreads."""
+    targets = y.shape[1]
+    components = outputs.shape[1] // (1 + 2 * targets)
+    logits, means, spreads = ops.split(outputs, [components, components * (1 + targets)], axis=1)
+    means, spreads = (ops.reshape(one, (-1, components, *y.shape[1:])) for one in (means, spreads))
+    variance = ops.softplus(spreads) + LEAST_VARIANCE
+    each = ops.log(variance) + ops.square(y[:, None] - means) / variance + math.log(2 * math.pi)
+    shares = _log_softmax(logits) - 0.5 * ops.sum(each, 2)
+    return mean(_by_record(-ops.logsumexp(shares, axis=1) / targets), weight)
+
+
+def quantile(outputs: Any, y: Any, weight: Weight, *, levels: Sequence[float]) -> Any:
     """Gives the mean pinball loss over records, levels and targets; outputs are all targets at the first level, ..."""
     by_level = ops.reshape(outputs, (-1, len(levels), *y.shape[1:]))
     error = y[:, None] - by_level
     tau = ops.reshape(_numbers(levels), (-1, *[1] * (len(y.shape) - 1)))
-    return _mean(_by_record(ops.maximum(tau * error, (tau - 1) * error)), weight)
+    return mean(_by_record(ops.maximum(tau * error, (tau - 1) * error)), weight)
 
 
 def supervised_contrastive(outputs: Any, y: Any, weight: Weight, *, temperature: float) -> Any:
@@ -184,7 +160,7 @@ def supervised_contrastive(outputs: Any, y: Any, weight: Weight, *, temperature:
     same = ops.cast(same, "float32")
     others = ops.sum(same, 1)
     each = -ops.sum(log_chance * same, 1) / ops.maximum(others, 1.0)
-    return _mean(each, _only(others > 0, weight))
+    return mean(each, _only(others > 0, weight))
 
 
 def triplet(outputs: Any, y: Any, weight: Weight, *, margin: float) -> Any:
@@ -197,7 +173,7 @@ def triplet(outputs: Any, y: Any, weight: Weight, *, margin: float) -> Any:
     nearest = ops.min(ops.where(other_class, distance, FAR), 1)
     complete = ops.any(same, 1) & ops.any(other_class, 1)
     each = ops.relu(ops.where(complete, farthest - nearest + margin, 0.0))
-    return _mean(each, _only(complete, weight))
+    return mean(each, _only(complete, weight))
 
 
 def nt_xent(outputs: Any, y: Any, weight: Weight, *, temperature: float) -> Any:
@@ -206,63 +182,17 @@ def nt_xent(outputs: Any, y: Any, weight: Weight, *, temperature: float) -> Any:
     rows = ops.arange(outputs.shape[0], dtype="int32")
     close = ops.where(rows[:, None] == rows[None, :], -FAR, _similarity(outputs) / temperature)
     each = _chosen(-_log_softmax(close), rows ^ 1)
-    return _mean(ops.mean(ops.reshape(each, (-1, 2)), 1), weight)
+    return mean(ops.mean(ops.reshape(each, (-1, 2)), 1), weight)
 
 
-def own(outputs: Any, y: Any, weight: Weight, *, each: Callable[[Any, Any], Any]) -> Any:
-    """Gives the mean over records of what code of the user's own says of each.
-
-    Raises:
-        BackendError: If it does not give one number per record.
-    """
-    return _mean(one_per_record(each(outputs, y), outputs.shape[0]), weight)
+def class_mass(class_weights: Sequence[float], y: Any, weight: Weight) -> Any:
+    """Gives the sum of what the classes of the records weigh, times the weights of the records."""
+    return _sum(_by_record(_of_class(class_weights, y)), weight)
 
 
-def composite(
-    outputs: Any, y: Any, weight: Weight, *, parts: Sequence[Loss], factors: Sequence[float]
-) -> Any:
-    """Gives the sum of several losses, each times its factor."""
-    terms = [factor * part(outputs, y, weight) for part, factor in zip(parts, factors, strict=True)]
-    return sum(terms[1:], terms[0])
-
-
-def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
-    match spec:
-        case losses.CrossEntropy():
-            return partial(cross_entropy, smoothing=spec.label_smoothing, class_weights=spec.class_weights)
-        case losses.Focal():
-            return partial(focal, gamma=spec.gamma, class_weights=spec.class_weights)
-        case losses.BinaryFocal():
-            return partial(binary_focal, gamma=spec.gamma, alpha=spec.alpha)
-        case losses.LaplaceNLL():
-            return laplace_nll
-        case losses.StudentTNLL():
-            return student_t_nll
-        case losses.OwnLoss():
-            return partial(own, each=make_own_loss(spec, library="keras"))
-        case losses.Composite():
-            parts = [_choose(losses.spell_out(share.loss), levels) for share in spec.losses]
-            return partial(composite, parts=parts, factors=[share.weight for share in spec.losses])
-        case losses.BinaryCrossEntropy():
-            return partial(binary_cross_entropy, positive=spec.class_weights)
-        case losses.MeanSquaredError():
-            return mse
-        case losses.MeanAbsoluteError():
-            return mae
-        case losses.Huber():
-            return partial(huber, delta=spec.delta)
-        case losses.GaussianNLL():
-            return gaussian_nll
-        case losses.QuantileLoss():
-            return partial(quantile, levels=levels)
-        case losses.SupervisedContrastive():
-            return partial(supervised_contrastive, temperature=spec.temperature)
-        case losses.Triplet():
-            return partial(triplet, margin=spec.margin)
-        case losses.Reconstruction():
-            return lambda outputs, x, weight: mse(_flat(outputs), _flat(x), weight)
-        case losses.NTXent():
-            return partial(nt_xent, temperature=spec.temperature)
+def mean(each: Any, weight: Weight) -> Any:
+    """Gives the mean of a number per record, weighted where there are weights."""
+    return ops.mean(each) if weight is None else _sum(each, weight) / ops.maximum(ops.sum(weight), TINY)
 
 
 def _student_norm(x: Any) -> Any:
@@ -281,7 +211,15 @@ def _numbers(values: Any) -> Any:
     return ops.convert_to_tensor(list(values), dtype="float32")
 
 
+def _is_shares(y: Any) -> bool:
+    """Says whether targets are probabilities of classes instead of their numbers."""
+    return "float" in str(y.dtype)
+
+
 def _of_class(values: Any, y: Any) -> Any:
+    """Gives what the class of each record or place weighs; the mean of it where there are probabilities."""
+    if _is_shares(y):
+        return ops.matmul(y, _numbers(values))
     return ops.take(_numbers(values), y, axis=0)
 
 
@@ -317,7 +255,3 @@ def _by_record(each: Any) -> Any:
 
 def _sum(each: Any, weight: Weight) -> Any:
     return ops.sum(each) if weight is None else ops.sum(each * weight)
-
-
-def _mean(each: Any, weight: Weight) -> Any:
-    return ops.mean(each) if weight is None else _sum(each, weight) / ops.maximum(ops.sum(weight), TINY)

@@ -5,10 +5,11 @@ from typing import Any
 
 from keras import ops
 
-from trainwright.backends.keras.loss import TINY, Objective
+from trainwright.backends.keras import loss as losses
 from trainwright.backends.keras.network import run_layers
 from trainwright.backends.keras.own import Keys
 from trainwright.backends.keras.rules import make_rule
+from trainwright.models.objective import TINY, Objective
 from trainwright.models.task import ModelTask
 from trainwright.train.groups import ParameterOptions, frozen_layers
 
@@ -39,7 +40,7 @@ class Program:
         self._options = {name: one for name, one in options.items() if not one.frozen}
         self._train = train
         self._rule = make_rule(train)
-        self._objective = Objective(task)
+        self._objective = Objective(task, losses, library="keras")
         self._differentiate = differentiate
         self._layers = (*plan.layers, *plan.training_layers)
         self._still = frozen_layers(options)

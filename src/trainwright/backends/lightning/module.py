@@ -7,8 +7,9 @@ import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
-from trainwright.backends.torch.loss import Objective
+from trainwright.backends.torch import loss as losses
 from trainwright.backends.torch.module import Module
+from trainwright.models.objective import Objective
 from trainwright.models.task import ModelTask
 from trainwright.spec.optimizer import LBFGS, SGD, Adagrad, Adam, AdamW, RMSprop
 from trainwright.spec.train import Optimizer
@@ -32,7 +33,7 @@ class Trainable(Network):
     def __init__(self, task: ModelTask, *, seed: int = 0) -> None:
         super().__init__(task.blueprint, seed=seed)
         self.task = task
-        self.objective = Objective(task)
+        self.objective = Objective(task, losses, library="torch")
         names = [name for name, _ in self.named_parameters()]
         self.options = settle_groups(task.train.groups, names, optimizer=task.train.optimizer)
         self.still = frozen_layers(self.options)

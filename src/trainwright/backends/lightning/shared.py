@@ -15,10 +15,10 @@ from trainwright.backends.lightning.ranks import Job, Ranks
 from trainwright.backends.lightning.reduction import SharedNetwork, add_up
 from trainwright.backends.lightning.states import keep_states
 from trainwright.backends.torch.learner import Part, cut
-from trainwright.backends.torch.loss import TINY
 from trainwright.base.digest import digest_bytes
 from trainwright.base.tensors import dump_tree
 from trainwright.base.tree import Tree
+from trainwright.models.objective import TINY
 from trainwright.models.task import ModelTask
 from trainwright.train.clock import Clock
 from trainwright.train.feed import Feed
@@ -131,7 +131,7 @@ class SharedLearner(LightningLearner):
             self.network.position = (self.step, place * size)
             outputs = self._outputs(x)
             if len(x):
-                own = self._objective.mass(x, y, weight)
+                own = float(self._objective.mass(x, y, weight))
                 loss = self._objective(outputs, x, y, weight) * (own / records)
                 mass += own
             else:

@@ -2,7 +2,7 @@
 
 from trainwright.base.errors import SpecError
 from trainwright.models.task import ModelTask
-from trainwright.spec.losses import names_of
+from trainwright.spec.fitting import names_of
 
 COMPARING = ("supervised_contrastive", "triplet", "nt_xent")  # the records of a batch with one another
 

@@ -51,6 +51,7 @@ class TorchBackend:
         run_on: Resolved,
         head: str = "point",
         quantiles: Sequence[float] = (),
+        components: int | None = None,
     ) -> Predictor:
         """Makes a trained network that only predicts; its outputs are named as by the task it was trained for.
 
@@ -63,7 +64,7 @@ class TorchBackend:
         def call(x: Array, *, batch_size: int | None = None) -> dict[str, Array]:
             with working(run_on):
                 raw = predict(network, x, batch_size=batch_size)
-            return name_outputs(output, raw, head=head, quantiles=quantiles)
+            return name_outputs(output, raw, head=head, quantiles=quantiles, components=components)
 
         return call
 

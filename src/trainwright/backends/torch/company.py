@@ -9,15 +9,17 @@ from torch import Tensor
 from torch.func import vmap
 
 from trainwright.backends.likeness import check_alike, smoothed_tasks
+from trainwright.backends.torch import loss as losses
 from trainwright.backends.torch.device import working
 from trainwright.backends.torch.learner import BLOCK_BYTES, Part, TorchLearner
-from trainwright.backends.torch.loss import TINY, Objective
 from trainwright.backends.torch.network import Network, tensor_of
 from trainwright.backends.torch.side_by_side import WHOLE, SideBySide, by_member
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
+from trainwright.models.objective import TINY, Objective
 from trainwright.models.task import ModelTask
-from trainwright.spec.losses import CrossEntropy, names_of
+from trainwright.spec.fitting import names_of
+from trainwright.spec.losses import CrossEntropy
 from trainwright.train.clock import Clock
 from trainwright.train.company import LockStep
 from trainwright.train.feed import Feed
@@ -104,7 +106,7 @@ class Gradients:
         self._found = [torch.empty_like(tensor) for tensor in self._network.trained]
         self._shares = list(zip(*(one.unbind() for one in self._found), strict=True))
         self._running = [name for name, one in blueprint.parameters.items() if not one.trained]
-        self._objective = Objective(first.task)
+        self._objective = Objective(first.task, losses, library="torch")
         self._measure = mean_losses([one.task for one in every])
 
     def find(
@@ -123,7 +125,7 @@ class Gradients:
         self._fetch()
         network, objective = self._network, self._objective
         every = [_twinned(batch) for batch in batches]
-        masses = [[objective.mass(*part) for part in batch] for batch in every]
+        masses = [[float(objective.mass(*part)) for part in batch] for batch in every]
         totals = [sum(one) for one in zip(*masses, strict=True)]
         losses: Tensor | float = 0.0
         gradients: Sequence[Tensor] = ()
@@ -250,7 +252,7 @@ def mean_losses(tasks: Sequence[ModelTask]) -> Measure:
     nobody behind the others.
     """
     kinds = smoothed_tasks(tasks[0]) if _smoothing(tasks[0]) else tasks[:1]
-    losses = [Objective(one) for one in kinds]
+    objectives = [Objective(one, losses, library="torch") for one in kinds]
     compares = bool(COMPARING & set(names_of(tasks[0].loss)))
     amounts = torch.tensor([_smoothing(one) for one in tasks], dtype=torch.float64)
 
@@ -266,8 +268,8 @@ def mean_losses(tasks: Sequence[ModelTask]) -> Measure:
         weight = by_member(weight, members + nobody)
         if compares:
             parts = (by_member(one, members + nobody) for one in (outputs, x, y))
-            return vmap(losses[0])(*parts, weight)[:members]
-        found = [loss(outputs, x, y, weight)[:members] for loss in losses]
+            return vmap(objectives[0])(*parts, weight)[:members]
+        found = [loss(outputs, x, y, weight)[:members] for loss in objectives]
         if len(found) == 1:
             return found[0]
         amount = amounts.to(outputs.dtype)

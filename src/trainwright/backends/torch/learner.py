@@ -8,14 +8,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainwright.backends.torch import loss as losses
 from trainwright.backends.torch.device import device_of, working
 from trainwright.backends.torch.lbfgs import LBFGS
-from trainwright.backends.torch.loss import TINY, Objective
 from trainwright.backends.torch.network import Network
 from trainwright.backends.torch.optimizer import Optimizer, clip_by_norm, clip_by_value
 from trainwright.backends.torch.scaler import LossScale
 from trainwright.base.tree import Array, Tree
 from trainwright.models.blueprint import MANY, records_at_once
+from trainwright.models.objective import TINY, Objective
 from trainwright.models.task import ModelTask
 from trainwright.spec import optimizer as spec
 from trainwright.train.clock import Clock
@@ -94,7 +95,7 @@ class TorchLearner(Stepping):
             self.averaged = Network(blueprint, self.network.arrays(), options=options, device=self.device)
         self.loss_scale = LossScale() if train.precision == "float16" else None
         self._half = HALVES.get(train.precision)
-        self._objective = Objective(task)
+        self._objective = Objective(task, losses, library="torch")
         self._open: list[tuple[Tensor, float]] = []  # losses that are not in the sums yet
         self.block_bytes = BLOCK_BYTES
         self._keeps_records = self.device.type != "cpu"
@@ -217,7 +218,7 @@ class TorchLearner(Stepping):
 
         The gradients carry the factor of the loss scale.
         """
-        totals = [self._objective.mass(*part) for part in parts]
+        totals = [float(self._objective.mass(*part)) for part in parts]
         if len(parts) == 1:
             self.network.position = (self.step, 0)
             return *self._gradients(*parts[0]), totals[0]

@@ -1,77 +1,17 @@
 """Losses of spec-built models in torch: means over records, weighted where records have weights."""
 
 import math
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from trainwright.base.errors import BackendError
 from trainwright.models.heads import LEAST_DF, LEAST_SCALE, LEAST_VARIANCE
-from trainwright.models.task import ModelTask
-from trainwright.spec import losses
-from trainwright.spec.own_code import make_own_loss, one_per_record
+from trainwright.models.objective import TINY
 
-TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
 LEAST_MISSED = 1e-12  # a chance, so that its powers have finite gradients
 FAR = 1e9  # beside it, the similarity of unit vectors is nothing; finite, so that gradients stay so
-Loss = Callable[[Tensor, Tensor, Tensor | None], Tensor]  # outputs, target, weight of the records
-
-
-class Objective:
-    """What a step makes smaller: the loss of a task, between what the network gives and what it should have given.
-
-    The losses that compare records with one another (`supervised_contrastive`, `triplet`, `nt_xent`) compare those of
-    one batch: with `accumulate`, those of each part by itself.
-
-    Args:
-        task: What is trained.
-
-    Attributes:
-        views: How often each record is there: twice for `nt_xent`.
-    """
-
-    def __init__(self, task: ModelTask) -> None:
-        spec = task.loss
-        self._loss = _choose(spec, task.quantiles)
-        self._to_inputs = isinstance(spec, losses.Reconstruction)
-        self.views = 2 if isinstance(spec, losses.NTXent) else 1
-        weights = losses.class_weights_of(spec)
-        self._class_weights = None if weights is None else torch.tensor(weights)
-
-    def enter(self, x: Tensor) -> Tensor:
-        """Gives what the network is asked about: the views of a record become rows, one after another.
-
-        Raises:
-            BackendError: If the records have no two views.
-        """
-        if self.views == 1:
-            return x
-        if x.dim() < 3 or x.shape[1] != self.views:
-            raise BackendError(
-                f"nt_xent takes records of shape (2, ...), two views, not {tuple(x.shape[1:])}"
-            )
-        return x.flatten(0, 1)
-
-    def __call__(self, outputs: Tensor, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
-        """Gives the mean loss over the records of a batch.
-
-        Args:
-            outputs: What the network gives in training for `enter(x)`.
-            x: Inputs.
-            y: Targets.
-            weight: Of the records, shape `(records,)`. Where it has the shape `(groups, n)`, there is a mean for each
-                group of n records, unless the loss compares records with one another.
-        """
-        return self._loss(outputs, x if self._to_inputs else y, weight)
-
-    def mass(self, x: Tensor, y: Tensor, weight: Tensor | None) -> float:
-        """Gives what a batch weighs among others: its records, times their weights and those of their classes."""
-        if self._class_weights is None:
-            return len(x) if weight is None else float(weight.sum())
-        return float(_sum(_by_record(self._class_weights.to(y.device)[y]), weight))
 
 
 def cross_entropy(
@@ -79,29 +19,34 @@ def cross_entropy(
     y: Tensor,
     weight: Tensor | None,
     *,
-    smoothing: float = 0.0,
-    class_weights: Tensor | None = None,
+    label_smoothing: float = 0.0,
+    class_weights: Sequence[float] | None = None,
 ) -> Tensor:
     """Gives the mean negative log-likelihood of classes.
 
     Args:
         outputs: Logits, shape `(records, classes, ...)`.
-        y: Class numbers, shape `(records, ...)`.
+        y: Class numbers, shape `(records, ...)`, or probabilities, shape `(records, classes)`.
         weight: Of the records.
-        smoothing: Part of the probability that is spread over all classes.
+        label_smoothing: Part of the probability that is spread over all classes.
         class_weights: They multiply the weights of records; the mean is over these products.
     """
     if class_weights is None and weight is None:
-        return F.cross_entropy(outputs, y, label_smoothing=smoothing)
-    if class_weights is not None:
-        class_weights = class_weights.to(device=outputs.device, dtype=outputs.dtype)
-    each = F.cross_entropy(outputs, y, class_weights, reduction="none", label_smoothing=smoothing)
-    mass = each.new_ones(len(y)) if class_weights is None else _by_record(class_weights[y])
-    return _sum(_by_record(each), weight) / _sum(mass, weight).clamp(min=TINY)
+        return F.cross_entropy(outputs, y, label_smoothing=label_smoothing)
+    given = None if class_weights is None else outputs.new_tensor(class_weights)
+    each = _by_record(F.cross_entropy(outputs, y, given, reduction="none", label_smoothing=label_smoothing))
+    if given is None:
+        return mean(each, weight)
+    return _sum(each, weight) / _sum(_by_record(_of_class(given, y)), weight).clamp(min=TINY)
 
 
 def focal(
-    outputs: Tensor, y: Tensor, weight: Tensor | None, *, gamma: float, class_weights: Tensor | None = None
+    outputs: Tensor,
+    y: Tensor,
+    weight: Tensor | None,
+    *,
+    gamma: float,
+    class_weights: Sequence[float] | None = None,
 ) -> Tensor:
     """Gives the mean cross-entropy of classes times the chance that was missed to the power of `gamma`.
 
@@ -116,19 +61,33 @@ def focal(
     missed = (-torch.expm1(-each)).clamp(min=LEAST_MISSED)
     each = missed.pow(gamma) * each
     if class_weights is None:
-        return _mean(_by_record(each), weight)
-    importance = class_weights.to(device=outputs.device, dtype=outputs.dtype)[y]
+        return mean(_by_record(each), weight)
+    importance = outputs.new_tensor(class_weights)[y]
     return _sum(_by_record(each * importance), weight) / _sum(_by_record(importance), weight).clamp(min=TINY)
 
 
+def kl(outputs: Tensor, y: Tensor, weight: Tensor | None, *, temperature: float) -> Tensor:
+    """Gives the mean divergence of the predicted from the wanted probabilities, times the squared temperature.
+
+    Args:
+        outputs: Logits, shape `(records, classes)`.
+        y: Probabilities, shape of `outputs`.
+        weight: Of the records.
+        temperature: What logits are divided by, those of `y` too.
+    """
+    logits = torch.where(y > 0, y.clamp(min=TINY).log(), -FAR)
+    wanted = F.log_softmax(logits / temperature, dim=1)
+    each = wanted.exp() * (wanted - F.log_softmax(outputs / temperature, dim=1))
+    return temperature**2 * mean(each.sum(1), weight)
+
+
 def binary_cross_entropy(
-    outputs: Tensor, y: Tensor, weight: Tensor | None, *, positive: Tensor | None = None
+    outputs: Tensor, y: Tensor, weight: Tensor | None, *, class_weights: Sequence[float] | None = None
 ) -> Tensor:
-    """Gives the mean negative log-likelihood over records and labels; `positive` is what a positive weighs."""
-    if positive is not None:
-        positive = positive.to(device=outputs.device, dtype=outputs.dtype)
+    """Gives the mean negative log-likelihood over records and labels; `class_weights` are what positives weigh."""
+    positive = None if class_weights is None else outputs.new_tensor(class_weights)
     each = F.binary_cross_entropy_with_logits(outputs, y, pos_weight=positive, reduction="none")
-    return _mean(_by_record(each), weight)
+    return mean(_by_record(each), weight)
 
 
 def binary_focal(
@@ -138,39 +97,39 @@ def binary_focal(
     positive, negative = (1.0, 1.0) if alpha is None else (alpha, 1 - alpha)
     yes, no = F.logsigmoid(outputs), F.logsigmoid(-outputs)
     hit, miss = -yes * (gamma * no).exp(), -no * (gamma * yes).exp()
-    return _mean(_by_record(positive * y * hit + negative * (1 - y) * miss), weight)
+    return mean(_by_record(positive * y * hit + negative * (1 - y) * miss), weight)
 
 
 def mse(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     """Gives the mean squared error over records and outputs; both have shape `(records, outputs, ...)`."""
     if weight is None:
         return F.mse_loss(outputs, y)
-    return _mean(_by_record(torch.square(outputs - y)), weight)
+    return mean(_by_record(torch.square(outputs - y)), weight)
 
 
 def mae(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     """Gives the mean absolute error over records and outputs."""
-    return _mean(_by_record(torch.abs(outputs - y)), weight)
+    return mean(_by_record(torch.abs(outputs - y)), weight)
 
 
 def huber(outputs: Tensor, y: Tensor, weight: Tensor | None, *, delta: float) -> Tensor:
     """Gives the mean over records and outputs of what is quadratic up to `delta`, then linear."""
-    return _mean(_by_record(F.huber_loss(outputs, y, reduction="none", delta=delta)), weight)
+    return mean(_by_record(F.huber_loss(outputs, y, reduction="none", delta=delta)), weight)
 
 
 def gaussian_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     """Gives the mean negative log-likelihood of normal distributions; outputs are means, then raw spreads."""
-    mean, spread = outputs.chunk(2, dim=1)
+    centre, spread = outputs.chunk(2, dim=1)
     variance = F.softplus(spread) + LEAST_VARIANCE
-    each = 0.5 * (variance.log() + torch.square(y - mean) / variance + math.log(2 * math.pi))
-    return _mean(_by_record(each), weight)
+    each = 0.5 * (variance.log() + torch.square(y - centre) / variance + math.log(2 * math.pi))
+    return mean(_by_record(each), weight)
 
 
 def laplace_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     """Gives the mean negative log-likelihood of Laplace distributions; outputs are centres, then raw scales."""
     centre, spread = outputs.chunk(2, dim=1)
     scale = F.softplus(spread) + LEAST_SCALE
-    return _mean(_by_record((2 * scale).log() + torch.abs(y - centre) / scale), weight)
+    return mean(_by_record((2 * scale).log() + torch.abs(y - centre) / scale), weight)
 
 
 def student_t_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
@@ -179,15 +138,27 @@ def student_t_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
     scale, df = F.softplus(spread) + LEAST_SCALE, F.softplus(tail) + LEAST_DF
     square = torch.square((y - centre) / scale)
     each = scale.log() + _student_norm(df / 2) + (df + 1) / 2 * torch.log1p(square / df)
-    return _mean(_by_record(each), weight)
+    return mean(_by_record(each), weight)
 
 
-def quantile(outputs: Tensor, y: Tensor, weight: Tensor | None, *, levels: tuple[float, ...]) -> Tensor:
+def mixture_nll(outputs: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
+    """Gives the mean negative log-likelihood of mixtures, per target; outputs are logits, means, raw spreads."""
+    targets = y.shape[1]
+    components = outputs.shape[1] // (1 + 2 * targets)
+    logits, means, spreads = outputs.split([components, *[components * targets] * 2], dim=1)
+    means, spreads = (one.unflatten(1, (components, targets)) for one in (means, spreads))
+    variance = F.softplus(spreads) + LEAST_VARIANCE
+    each = variance.log() + torch.square(y.unsqueeze(1) - means) / variance + math.log(2 * math.pi)
+    found = -torch.logsumexp(F.log_softmax(logits, dim=1) - 0.5 * each.sum(2), dim=1) / targets
+    return mean(_by_record(found), weight)
+
+
+def quantile(outputs: Tensor, y: Tensor, weight: Tensor | None, *, levels: Sequence[float]) -> Tensor:
     """Gives the mean pinball loss over records, levels and targets; outputs are all targets at the first level, ..."""
     by_level = outputs.reshape(len(outputs), len(levels), *y.shape[1:])
     error = y.unsqueeze(1) - by_level
     tau = torch.tensor(levels, dtype=error.dtype, device=error.device).view(-1, *[1] * (y.dim() - 1))
-    return _mean(_by_record(torch.maximum(tau * error, (tau - 1) * error)), weight)
+    return mean(_by_record(torch.maximum(tau * error, (tau - 1) * error)), weight)
 
 
 def supervised_contrastive(
@@ -201,7 +172,7 @@ def supervised_contrastive(
     log_chance = close - close.logsumexp(1, keepdim=True)
     others = same.sum(1)
     each = -(log_chance * same).sum(1) / others.clamp(min=1)
-    return _mean(each, _only(others > 0, weight))
+    return mean(each, _only(others > 0, weight))
 
 
 def triplet(outputs: Tensor, y: Tensor, weight: Tensor | None, *, margin: float) -> Tensor:
@@ -214,7 +185,7 @@ def triplet(outputs: Tensor, y: Tensor, weight: Tensor | None, *, margin: float)
     nearest = distance.masked_fill(~other_class, FAR).amin(1)
     complete = same.any(1) & other_class.any(1)
     each = torch.relu(torch.where(complete, farthest - nearest + margin, 0.0))
-    return _mean(each, _only(complete, weight))
+    return mean(each, _only(complete, weight))
 
 
 def nt_xent(outputs: Tensor, y: Tensor, weight: Tensor | None, *, temperature: float) -> Tensor:
@@ -224,68 +195,17 @@ def nt_xent(outputs: Tensor, y: Tensor, weight: Tensor | None, *, temperature: f
     itself = rows[:, None] == rows[None, :]
     close = (_similarity(outputs) / temperature).masked_fill(itself, -FAR)
     each = F.cross_entropy(close, rows ^ 1, reduction="none")
-    return _mean(each.view(-1, 2).mean(1), weight)
+    return mean(each.view(-1, 2).mean(1), weight)
 
 
-def own(
-    outputs: Tensor, y: Tensor, weight: Tensor | None, *, each: Callable[[Tensor, Tensor], Tensor]
-) -> Tensor:
-    """Gives the mean over records of what code of the user's own says of each.
-
-    Raises:
-        BackendError: If it does not give one number per record.
-    """
-    return _mean(one_per_record(each(outputs, y), len(outputs)), weight)
+def class_mass(class_weights: Sequence[float], y: Tensor, weight: Tensor | None) -> Tensor:
+    """Gives the sum of what the classes of the records weigh, times the weights of the records."""
+    return _sum(_by_record(_of_class(torch.tensor(class_weights, device=y.device), y)), weight)
 
 
-def composite(
-    outputs: Tensor, y: Tensor, weight: Tensor | None, *, parts: Sequence[Loss], factors: Sequence[float]
-) -> Tensor:
-    """Gives the sum of several losses, each times its factor."""
-    terms = [factor * part(outputs, y, weight) for part, factor in zip(parts, factors, strict=True)]
-    return sum(terms[1:], terms[0])
-
-
-def _choose(spec: losses.LossPart, levels: tuple[float, ...]) -> Loss:
-    match spec:
-        case losses.CrossEntropy():
-            weights = None if spec.class_weights is None else torch.tensor(spec.class_weights)
-            return partial(cross_entropy, smoothing=spec.label_smoothing, class_weights=weights)
-        case losses.Focal():
-            weights = None if spec.class_weights is None else torch.tensor(spec.class_weights)
-            return partial(focal, gamma=spec.gamma, class_weights=weights)
-        case losses.BinaryCrossEntropy():
-            weights = None if spec.class_weights is None else torch.tensor(spec.class_weights)
-            return partial(binary_cross_entropy, positive=weights)
-        case losses.BinaryFocal():
-            return partial(binary_focal, gamma=spec.gamma, alpha=spec.alpha)
-        case losses.MeanSquaredError():
-            return mse
-        case losses.MeanAbsoluteError():
-            return mae
-        case losses.Huber():
-            return partial(huber, delta=spec.delta)
-        case losses.GaussianNLL():
-            return gaussian_nll
-        case losses.LaplaceNLL():
-            return laplace_nll
-        case losses.StudentTNLL():
-            return student_t_nll
-        case losses.QuantileLoss():
-            return partial(quantile, levels=levels)
-        case losses.SupervisedContrastive():
-            return partial(supervised_contrastive, temperature=spec.temperature)
-        case losses.Triplet():
-            return partial(triplet, margin=spec.margin)
-        case losses.Reconstruction():
-            return lambda outputs, x, weight: mse(outputs.flatten(1), x.flatten(1), weight)
-        case losses.NTXent():
-            return partial(nt_xent, temperature=spec.temperature)
-        case losses.OwnLoss():
-            return partial(own, each=make_own_loss(spec, library="torch"))
-        case losses.Composite():
-            parts = [_choose(losses.spell_out(share.loss), levels) for share in spec.losses]
-            return partial(composite, parts=parts, factors=[share.weight for share in spec.losses])
+def mean(each: Tensor, weight: Tensor | None) -> Tensor:
+    """Gives the mean of a number per record, weighted where there are weights; where those are of groups, of each."""
+    return each.mean() if weight is None else _sum(each, weight) / weight.sum(-1).clamp(min=TINY)
 
 
 def _student_norm(x: Tensor) -> Tensor:
@@ -307,6 +227,11 @@ def _similarity(outputs: Tensor) -> Tensor:
     return unit @ unit.T
 
 
+def _of_class(weights: Tensor, y: Tensor) -> Tensor:
+    """Gives what the class of each record or place weighs; the mean of it where there are probabilities."""
+    return y.to(weights.dtype) @ weights if y.is_floating_point() else weights[y]
+
+
 def _only(chosen: Tensor, weight: Tensor | None) -> Tensor:
     return chosen.float() if weight is None else chosen * weight
 
@@ -317,7 +242,3 @@ def _by_record(each: Tensor) -> Tensor:
 
 def _sum(each: Tensor, weight: Tensor | None) -> Tensor:
     return each.sum() if weight is None else (each.view(weight.shape) * weight).sum(-1)
-
-
-def _mean(each: Tensor, weight: Tensor | None) -> Tensor:
-    return each.mean() if weight is None else _sum(each, weight) / weight.sum(-1).clamp(min=TINY)

@@ -46,7 +46,8 @@ def samples_section(record: RunRecord) -> Section | None:
     }
     if not groups:
         return None
-    inputs, measure = read_inputs(record), "1 minus silhouette" if record.task == "embedding" else "loss"
+    measure = "kl" if "test/kl" in record.scores else "loss"
+    inputs, measure = read_inputs(record), "1 minus silhouette" if record.task == "embedding" else measure
     parts = [
         note(f"Records of the test split with the greatest and the least {measure}; numbers count from 0.")
     ]

@@ -9,7 +9,7 @@ from trainwright.report.blocks import Section, figure, figures
 from trainwright.report.chart import rate_chart
 from trainwright.report.record import RunRecord
 from trainwright.report.scale import Floats
-from trainwright.validation.families import family_of
+from trainwright.validation.families import ARRAYS, family_of
 
 MOST_OUTPUTS = 4
 
@@ -48,14 +48,13 @@ def _fans(record: RunRecord) -> list[Markup]:
 
 def _intervals(record: RunRecord) -> tuple[Floats, Floats, str] | None:
     said = {"y": record.floats("test/predictions")}
-    said |= {name: record.floats(f"test/{name}") for name in ("variance", "scale", "df")}
+    said |= {name: record.floats(f"test/{name}") for name in ARRAYS}
     quantiles, levels = record.floats("test/quantiles"), record.spec.model.quantiles
     there: dict[str, Array] = {name: one for name, one in said.items() if one is not None}
-    whole = "y" in there and all(one.shape == there["y"].shape for one in there.values())
+    whole = "y" in there and all(len(one) == len(there["y"]) for one in there.values())
     family = family_of(there) if whole else None
     if family is not None:
-        half = family.reach(0.95)
-        return family.centre - half, family.centre + half, f"95 % of {family.told}"
+        return family.quantile(0.025), family.quantile(0.975), f"95 % of {family.told}"
     if quantiles is not None and isinstance(levels, list):
         return quantiles[:, 0], quantiles[:, -1], f"from {100 * levels[0]:g} % to {100 * levels[-1]:g} %"
     return None

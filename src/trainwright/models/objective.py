@@ -1,0 +1,115 @@
+"""What a step makes smaller, said once for all frameworks."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, Protocol
+
+from trainwright.base.errors import BackendError
+from trainwright.models.task import ModelTask
+from trainwright.spec.fitting import class_weights_of
+from trainwright.spec.losses import Composite, LossPart, OwnLoss, QuantileLoss, Reconstruction, spell_out
+from trainwright.spec.own_code import make_own_loss, one_per_record
+
+TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
+Loss = Callable[[Any, Any, Any], Any]  # outputs, target, weight of the records
+
+
+class Losses(Protocol):
+    """The losses of a framework: a module with a function for each, called as the spec calls the loss.
+
+    It takes outputs, targets and the weights of the records or None, and the options of the spec by their names (a
+    `quantile` the `levels`), and gives the mean over records.
+    """
+
+    def mean(self, each: Any, weight: Any) -> Any:
+        """Gives the mean of a number per record, weighted where there are weights."""
+        ...
+
+    def class_mass(self, class_weights: Sequence[float], y: Any, weight: Any) -> Any:
+        """Gives the sum of what the classes of the records weigh, times the weights of the records."""
+        ...
+
+
+class Objective:
+    """The loss of a task, between what the network gives and what it should have given.
+
+    The losses that compare records with one another (`supervised_contrastive`, `triplet`, `nt_xent`) compare those of
+    one batch: with `accumulate`, those of each part by itself.
+
+    Args:
+        task: What is trained.
+        losses: Of the framework.
+        library: What the method of an own loss is called: `torch`, `equinox` or `keras`.
+
+    Attributes:
+        views: How often each record is there: twice for `nt_xent`.
+    """
+
+    def __init__(self, task: ModelTask, losses: Losses, *, library: str) -> None:
+        spec = task.loss
+        self._losses = losses
+        self._loss = _choose(spec, losses, library=library, levels=task.quantiles)
+        self._to_inputs = spec.name == "reconstruction"
+        self.views = 2 if spec.name == "nt_xent" else 1
+        self._class_weights = class_weights_of(spec)
+
+    def enter(self, x: Any) -> Any:
+        """Gives what the network is asked about: the views of a record become rows, one after another.
+
+        Raises:
+            BackendError: If the records have no two views.
+        """
+        if self.views == 1:
+            return x
+        if x.ndim < 3 or x.shape[1] != self.views:
+            raise BackendError(
+                f"nt_xent takes records of shape (2, ...), two views, not {tuple(x.shape[1:])}"
+            )
+        return x.reshape(-1, *x.shape[2:])
+
+    def __call__(self, outputs: Any, x: Any, y: Any, weight: Any) -> Any:
+        """Gives the mean loss over the records of a batch.
+
+        Args:
+            outputs: What the network gives in training for `enter(x)`.
+            x: Inputs.
+            y: Targets.
+            weight: Of the records, shape `(records,)`, or None.
+        """
+        return self._loss(outputs, x if self._to_inputs else y, weight)
+
+    def mass(self, x: Any, y: Any, weight: Any) -> Any:
+        """Gives what a batch weighs among others: its records, times their weights and those of their classes."""
+        if self._class_weights is not None:
+            return self._losses.class_mass(self._class_weights, y, weight)
+        return x.shape[0] if weight is None else weight.sum()
+
+
+def _choose(spec: LossPart, losses: Losses, *, library: str, levels: tuple[float, ...]) -> Loss:
+    if isinstance(spec, Composite):
+        parts = [
+            (_choose(spell_out(share.loss), losses, library=library, levels=levels), share.weight)
+            for share in spec.losses
+        ]
+        return partial(_add, parts)
+    if isinstance(spec, OwnLoss):
+        each = make_own_loss(spec, library=library)
+        return lambda outputs, y, weight: losses.mean(
+            one_per_record(each(outputs, y), outputs.shape[0]), weight
+        )
+    if isinstance(spec, Reconstruction):
+        mse: Loss = losses.mse  # type: ignore[attr-defined]  # the protocol names none of the losses
+        return lambda outputs, x, weight: mse(_flat(outputs), _flat(x), weight)
+    options = {name: value for name, value in spec if name != "name"}
+    if isinstance(spec, QuantileLoss):
+        options["levels"] = levels
+    return partial(getattr(losses, spec.name), **options)
+
+
+def _add(parts: Sequence[tuple[Loss, float]], outputs: Any, y: Any, weight: Any) -> Any:
+    terms = [factor * part(outputs, y, weight) for part, factor in parts]
+    return sum(terms[1:], terms[0])
+
+
+def _flat(values: Any) -> Any:
+    return values.reshape(values.shape[0], -1)
