@@ -46,7 +46,9 @@ def test_a_good_spec_has_no_faults():
     assert find_faults(GOOD, Experiment) == []
 
 
-BACKENDS = "'torch', 'equinox', 'lightning', 'keras', 'keras-jax', 'keras-torch' or 'auto'"
+BACKENDS = (
+    "'torch', 'equinox', 'lightning', 'keras', 'keras-jax', 'keras-torch', 'keras-tensorflow' or 'auto'"
+)
 ONE = [
     # unknown keys
     ("train.epoch", 3, "train.epoch: unknown key 'epoch', nearest: 'epochs'"),
