@@ -11,7 +11,7 @@ import numpy as np
 
 from trainwright.backends.equinox.learner import EquinoxLearner
 from trainwright.backends.equinox.likeness import any_rates, likeness, why_alone
-from trainwright.backends.equinox.network import Network, dropouts, make_network, spell_drops
+from trainwright.backends.equinox.network import Network, dropouts, make_network, put, spell_drops
 from trainwright.backends.equinox.program import Dials, Programs, Training
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array
@@ -294,7 +294,7 @@ class EquinoxCompany:
                 self._dials,
                 self._data,
                 order,
-                jnp.asarray(rates),
+                rates,
                 moving,
                 np.array(bounds, dtype=np.int32),
                 shared=self._shared,
@@ -324,7 +324,7 @@ class EquinoxCompany:
             span = by_seed[mine.seed]
             rows[:, place] = span[: full * size].reshape(full, size)
             last[:, place] = span[full * size :].reshape(per_epoch - full, rest)
-        self._order = (offset, frozenset(every), jnp.asarray(rows), jnp.asarray(last))
+        self._order = (offset, frozenset(every), put(rows), put(last))
         return self._order[2:]
 
 
@@ -348,6 +348,6 @@ def _gather_data(feeds: Sequence[Feed]) -> tuple[bool, Any]:
     def column(name: str) -> Any:
         if name not in first:
             return None
-        return jnp.asarray(first[name] if shared else np.stack([one[name] for one in arrays]))
+        return put(first[name] if shared else np.stack([one[name] for one in arrays]))
 
     return shared, (column("x"), column("y"), column("weight"))

@@ -8,10 +8,12 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
+from numpy.typing import NDArray
 
 from trainwright.backends.equinox.loss import TINY, Objective
-from trainwright.backends.equinox.network import Network
+from trainwright.backends.equinox.network import Network, put
 from trainwright.base.errors import BackendError
 from trainwright.models.task import ModelTask
 from trainwright.spec.losses import CrossEntropy
@@ -154,10 +156,19 @@ class Programs:
     def begin(self, network: Network) -> Training:
         """Makes the state before the first step."""
         free = self.free(network)
-        moments = self.optimizer.init(free)
+        moments = self._first_moments(free)
         if self._own:
             self._check_own(moments, free)
         return Training(network, moments, self.averaged(network))
+
+    def _first_moments(self, free: Gradients) -> Any:
+        """Gives the state of the rule before the first step; Optax would compile a program for each shape."""
+        if self._own:
+            return self.optimizer.init(free)
+        spec = self._train.optimizer
+        value = spec.initial_accumulator if isinstance(spec, Adagrad) else 0.0
+        shapes = jax.eval_shape(self.optimizer.init, free)
+        return jax.tree.map(lambda one: put(np.full(one.shape, value, one.dtype)), shapes)
 
     def _check_own(self, moments: Any, free: Gradients) -> None:
         """Tries an own rule out, without numbers.
@@ -201,14 +212,14 @@ class Programs:
         Returns:
             What changed, and the mean loss over all records of the step with what they weigh, shape `(2,)`.
         """
-        return self._single(training, parts, jnp.int32(step), jnp.float32(rate))
+        return self._single(training, parts, np.int32(step), np.float32(rate))
 
     def stretch(
         self,
         training: Training,
         data: Any,
         order: jax.Array,
-        rates: jax.Array,
+        rates: NDArray[np.float32],
         first: int,
         last: int,
         offset: int,
@@ -229,7 +240,7 @@ class Programs:
         Returns:
             What changed, and loss and weight of each step of the epoch as of `single`, shape `(steps, 2)`.
         """
-        bounds = jnp.array([first, last, offset], dtype=jnp.int32)
+        bounds = np.array([first, last, offset], dtype=np.int32)
         return self._stretch(training, data, order, rates, bounds)
 
     def step(
