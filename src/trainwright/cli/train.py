@@ -5,12 +5,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trainwright.base.garbage import uncollected
 from trainwright.base.home import home_of
 from trainwright.cli.common import JsonOption, StoreOption, say, tell, write_out, write_table
 
 if TYPE_CHECKING:
     from trainwright.experiment import Trained
     from trainwright.plan import Plan
+    from trainwright.train.profiling import Profile
 
 SetOption = Annotated[
     list[str] | None,
@@ -38,29 +40,36 @@ def run(
     again: Annotated[
         bool, typer.Option("--again", help="Train although the same recipe and data were trained before.")
     ] = False,
+    with_profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Show where the time goes; a trace of some steps is kept, too."),
+    ] = False,
 ) -> None:
     """Train the model that an experiment file describes; what was trained before is shown instead."""
-    from trainwright.plan import make_plan
-    from trainwright.spec.read import read_experiment
+    with uncollected():
+        from trainwright.experiment import run_experiment
+        from trainwright.plan import make_plan
+        from trainwright.spec.read import read_experiment
+        from trainwright.train.profiling import Profile
 
-    document = read_experiment(file, changes=changes or [])
-    plan = make_plan(document.experiment, document.folder, home=home_of(store))
+        document = read_experiment(file, changes=changes or [])
+        plan = make_plan(document.experiment, document.folder, home=home_of(store))
     if dry or not quiet:
         _show_plan(plan)
     if dry:
         return
     if not again and _show_recorded(plan, home_of(store), as_json=as_json):
         return
-    from trainwright.experiment import run_experiment
-
+    profile = Profile() if with_profile else None
     trained = run_experiment(
         document.experiment,
         folder=document.folder,
         home=home_of(store),
         listeners=_listeners(quiet),
         plan=plan,
+        profile=profile,
     )
-    _finish(trained, as_json)
+    _finish(trained, as_json, profile)
 
 
 def resume(
@@ -193,7 +202,7 @@ def _count(shape: tuple[int, ...]) -> int:
     return found
 
 
-def _finish(trained: "Trained", as_json: bool) -> None:
+def _finish(trained: "Trained", as_json: bool, profile: "Profile | None" = None) -> None:
     outcome = trained.outcome
     if as_json:
         write_out(
@@ -208,6 +217,7 @@ def _finish(trained: "Trained", as_json: bool) -> None:
                 "baseline": trained.baseline,
                 "report": trained.report,
                 "warnings": trained.warnings,
+                **({} if profile is None else {"profile": profile.tree()}),
             }
         )
     elif outcome.finished:
@@ -233,6 +243,9 @@ def _finish(trained: "Trained", as_json: bool) -> None:
             tell(f"scored   {trained.final.model}@{trained.best.number}")
         tell(f"weights  sha256:{trained.final.weights} (@{trained.final.number})")
         tell(f"report   {trained.report}")
+        if profile is not None:
+            tell(f"trace    trainwright show {trained.run} --artifact profile/trace.json")
+            tell(f"\n{profile.text()}\n")
         if trained.warnings:
             say(f"{trained.warnings} warnings were recorded; the report lists them")
     else:

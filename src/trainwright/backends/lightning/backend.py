@@ -4,7 +4,9 @@ import lightning
 
 from trainwright.backends.lightning.learner import LightningLearner
 from trainwright.backends.lightning.module import Network, Trainable
+from trainwright.backends.lightning.tracing import HooksInTrace
 from trainwright.backends.torch.backend import TorchBackend
+from trainwright.backends.torch.tracing import TorchTracer
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask, model_task
 from trainwright.train.feed import Feed
@@ -23,6 +25,11 @@ class LightningBackend(TorchBackend):
             BackendError: If the task names another backend or asks for what this one has not.
         """
         return LightningLearner(model_task(task, backend="lightning"), feed, seed=seed, run_on=run_on)
+
+    def tracer(self, learner: LightningLearner) -> TorchTracer:
+        """Makes what takes down some steps of a learner, Lightning's hooks among what torch computes."""
+        learner.profiler = HooksInTrace()
+        return super().tracer(learner)
 
     def module(self, blueprint: Blueprint, *, seed: int = 0) -> Network:
         """Makes a LightningModule with initial values by the seed; it predicts only."""

@@ -27,6 +27,7 @@ class LightningLearner(TorchLearner):
     def __init__(self, task: ModelTask, feed: Feed, *, seed: int, run_on: Resolved) -> None:
         super().__init__(task, feed, seed=seed, run_on=run_on)
         self.listeners = make_listeners(task.train.lightning)
+        self.profiler: Any = None
         keep_states(self.listeners.callbacks)  # what cannot be kept is refused before step 1
         with working(run_on), quiet():
             make_trainer(self.listeners, device=run_on.device, epochs=task.epochs)
@@ -42,7 +43,9 @@ class LightningLearner(TorchLearner):
         per_epoch = feed.steps_per_epoch
         with working(self.run_on), quiet(), interrupted_as_usual():
             epochs = -(-clock.end // per_epoch)
-            trainer = make_trainer(self.listeners, device=self.run_on.device, epochs=epochs)
+            trainer = make_trainer(
+                self.listeners, device=self.run_on.device, epochs=epochs, profiler=self.profiler
+            )
             count_from(trainer, self.step, per_epoch=per_epoch)
             loader = Steps(self, feed, clock)
             fit = Fit(loader, tell, listeners=self.listeners)

@@ -17,13 +17,14 @@ from trainwright.backends.lightning.listeners import Listeners
 from trainwright.base.errors import SpecError
 
 
-def make_trainer(listeners: Listeners, *, device: str, epochs: int) -> Trainer:
+def make_trainer(listeners: Listeners, *, device: str, epochs: int, profiler: Any = None) -> Trainer:
     """Makes a Trainer for one process that shows, writes, validates and seeds nothing by itself.
 
     Args:
         listeners: The user's own callbacks and loggers.
         device: Such as `cpu`.
         epochs: After which Lightning would end; the clock of the learner ends it before or there.
+        profiler: Of Lightning: hears when each hook begins and ends.
 
     Raises:
         SpecError: If a callback would write checkpoints and nobody said where, or Lightning refuses the callbacks.
@@ -42,6 +43,7 @@ def make_trainer(listeners: Listeners, *, device: str, epochs: int) -> Trainer:
             plugins=[LightningEnvironment()],
             max_epochs=epochs,
             max_steps=-1,
+            profiler=profiler,
             precision="32-true",  # said aloud, because variables of the environment would say it otherwise
             callbacks=list(listeners.callbacks),
             logger=listeners.loggers or False,
