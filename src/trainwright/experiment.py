@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trainwright.backends.torch.driver import cuda_is_there
+from trainwright.base.blame import spell_error
 from trainwright.base.errors import SpecError, StoreError
 from trainwright.base.home import home_of
 from trainwright.data.compare import summarize_targets
@@ -291,7 +292,7 @@ def _train(
         run.finish(STATES[outcome.kind], outcome.reason, final=final if outcome.finished else None)
     except BaseException as error:
         try:
-            run.finish("failed", f"{type(error).__name__}: {error}")
+            run.finish("failed", spell_error(error))
         except StoreError as again:
             raise error from again  # the first error says what to mend; the run is shown as killed
         raise

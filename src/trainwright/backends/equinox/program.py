@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from trainwright.backends.equinox.loss import TINY, Objective
 from trainwright.backends.equinox.network import Network, put
+from trainwright.base.blame import raised_in
 from trainwright.base.errors import BackendError
 from trainwright.models.task import ModelTask
 from trainwright.spec.losses import CrossEntropy
@@ -189,7 +190,8 @@ class Programs:
             )
         try:
             rule = make_optimizer(self._train, self._decays, rate=jnp.float32(self._train.optimizer.lr))
-            updates, after = jax.eval_shape(rule.update, free, moments, free)
+            with raised_in(said):
+                updates, after = jax.eval_shape(rule.update, free, moments, free)
             same = (shape_of(updates), shape_of(after)) == (shape_of(free), shape_of(moments))
         except (TypeError, ValueError) as error:
             raise BackendError(
