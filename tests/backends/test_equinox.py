@@ -54,6 +54,14 @@ class TestEquinox(LearnerContract):
             learner.train(feed, EverySteps(1, end=1), go_on)
         assert [one for one in caplog.messages if "Compiling" in one]
 
+    def test_it_trains_without_compiling_for_who_looks_for_a_mistake(self, make):
+        (compiled, feed), (eager, _) = make(seed=1, weights=True), make(seed=1, weights=True)
+        compiled.train(feed, EverySteps(6, end=6), go_on)
+        with jax.disable_jit():
+            eager.train(feed, EverySteps(6, end=6), go_on)
+        for name, array in compiled.weights().items():
+            np.testing.assert_allclose(eager.weights()[name], array, atol=1e-5)
+
     def test_jax_s_threads_cannot_change_once_it_is_imported(self):
         with pytest.raises(BackendError, match="NPROC=7"):
             own_threads(7)

@@ -294,7 +294,7 @@ class EquinoxCompany:
                 self._dials,
                 self._data,
                 order,
-                rates,
+                put(rates),
                 moving,
                 np.array(bounds, dtype=np.int32),
                 shared=self._shared,

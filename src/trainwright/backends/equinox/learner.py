@@ -43,7 +43,7 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
         piece = x[i : i + size]
         missing = size - len(piece)
         filled = np.pad(piece, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) if missing else piece
-        parts.append(np.asarray(call(network, filled))[: len(piece)])
+        parts.append(np.asarray(call(network, put(filled)))[: len(piece)])
     shape = network.blueprint.input_shape if whole else network.blueprint.output_shape
     return np.concatenate(parts) if parts else np.empty((0, *shape), dtype=np.float32)
 
@@ -139,7 +139,7 @@ class EquinoxLearner(Stepping):
             order, scales, full = self._plan_of(feed, offset)
             until = min(due - offset, full)
             if self._data is not None and inside < until:
-                scaled = (scales[:full] * self.rate_scale).astype(np.float32)
+                scaled = put((scales[:full] * self.rate_scale).astype(np.float32))
                 self._training, losses = self._programs.stretch(
                     self._training, self._data, order, scaled, inside, until, offset
                 )
@@ -172,9 +172,9 @@ class EquinoxLearner(Stepping):
         size = self.task.train.batch_size
         return [
             (
-                batch.x[i : i + size],
-                batch.y[i : i + size],
-                None if batch.weight is None else batch.weight[i : i + size],
+                put(batch.x[i : i + size]),
+                put(batch.y[i : i + size]),
+                None if batch.weight is None else put(batch.weight[i : i + size]),
             )
             for i in range(0, len(batch.x), size)
         ]

@@ -109,7 +109,10 @@ def turn(name: str, array: Array) -> Array:
 
 
 def put(array: Any) -> jax.Array:
-    """Puts a copy of an array on the device; `jnp.array` compiles a program for each shape to do so."""
+    """Puts a copy of an array on the device; `jnp.array` compiles a program for each shape to do so.
+
+    Programs take arrays of the device only: with JAX_DISABLE_JIT, others would stay NumPy's within them.
+    """
     return jax.device_put(np.asarray(array), may_alias=False)
 
 

@@ -10,7 +10,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
-from numpy.typing import NDArray
 
 from trainwright.backends.equinox.loss import TINY, Objective
 from trainwright.backends.equinox.network import Network, put
@@ -221,7 +220,7 @@ class Programs:
         training: Training,
         data: Any,
         order: jax.Array,
-        rates: NDArray[np.float32],
+        rates: jax.Array,
         first: int,
         last: int,
         offset: int,
