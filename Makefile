@@ -44,6 +44,8 @@ docs: $(VENV)/dev.done  ## write docs/experiment.md and docs/cli.md from the cod
 
 bench: $(VENV)/dev.done  ## speed against hand-written peers
 	$(BIN)/python benchmarks/training_speed.py
+	$(BIN)/python benchmarks/whole_run.py
+	$(BIN)/python benchmarks/start_up.py
 	$(BIN)/python benchmarks/overhead.py
 	$(BIN)/python benchmarks/writer_stall.py
 	$(BIN)/python benchmarks/durable_save.py

@@ -33,6 +33,7 @@ _PLACES = {
     "MultiStep": "trainwright.spec.schedule",
     "OneCycle": "trainwright.spec.schedule",
     "Plateau": "trainwright.spec.schedule",
+    "Profile": "trainwright.train.profiling",
     "Polynomial": "trainwright.spec.schedule",
     "RMSprop": "trainwright.spec.optimizer",
     "SGD": "trainwright.spec.optimizer",

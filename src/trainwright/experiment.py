@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from trainwright.backends.torch.driver import cuda_is_there
+from trainwright.base.blame import spell_error
 from trainwright.base.errors import SpecError, StoreError
 from trainwright.base.home import home_of
 from trainwright.data.compare import summarize_targets
@@ -24,6 +25,7 @@ from trainwright.store.store import Store
 from trainwright.store.versions import FINE_TUNED
 from trainwright.train.callback import Callback
 from trainwright.train.moment import Outcome
+from trainwright.train.profiling import Profile
 from trainwright.train.resuming import branch_state
 from trainwright.train.signals import heard_signals
 
@@ -69,6 +71,7 @@ def run_experiment(
     listeners: Sequence[Callback] = (),
     plan: Plan | None = None,
     test: bool = True,
+    profile: Profile | None = None,
 ) -> Trained:
     """Trains a model and records everything.
 
@@ -79,6 +82,7 @@ def run_experiment(
         listeners: Such as a progress bar.
         plan: The experiment's plan, if it was made already.
         test: Whether the version is scored on the test split, if there is one; False leaves it unseen.
+        profile: Finds where the time goes; its table and its trace are kept with the run.
 
     Raises:
         TrainwrightError: If the spec, the data, the backend or the store is at fault; nothing is written before the
@@ -87,7 +91,7 @@ def run_experiment(
     plan = make_plan(experiment, Path(folder), home=home_of(home)) if plan is None else plan.anew()
     store = Store.open(home_of(home))
     run = begin_run(plan, store)
-    return _train(plan, run, resume=None, listeners=listeners, test=test)
+    return _train(plan, run, resume=None, listeners=listeners, test=test, profile=profile)
 
 
 def resume_run(
@@ -259,7 +263,13 @@ def describe_data(plan: Plan, run: LocalRun) -> None:
 
 
 def _train(
-    plan: Plan, run: LocalRun, *, resume: VersionRow | None, listeners: Sequence[Callback], test: bool
+    plan: Plan,
+    run: LocalRun,
+    *,
+    resume: VersionRow | None,
+    listeners: Sequence[Callback],
+    test: bool,
+    profile: Profile | None = None,
 ) -> Trained:
     registry, began = Registry(run.store), time.monotonic()
     last, best = plan.retention()
@@ -269,11 +279,16 @@ def _train(
     try:
         with heard_signals(run.ask):
             learner = plan.prepare()
+            if profile is not None:
+                learner = profile.watch(learner, plan.backend().tracer(learner))
+                listeners = [*listeners, profile]
             loop = plan.loop(learner, run, listeners=listeners)
             state = None if resume is None else registry.state(resume)
             if resume is not None and resume.run != run.id:
                 state = branch_state(state)
             outcome = loop.fit(resume=state)
+        if profile is not None:
+            profile.keep(run)
         run.flush()
         final = registry.latest(run.id)
         chosen = registry.best(run.id)
@@ -288,7 +303,7 @@ def _train(
         run.finish(STATES[outcome.kind], outcome.reason, final=final if outcome.finished else None)
     except BaseException as error:
         try:
-            run.finish("failed", f"{type(error).__name__}: {error}")
+            run.finish("failed", spell_error(error))
         except StoreError as again:
             raise error from again  # the first error says what to mend; the run is shown as killed
         raise

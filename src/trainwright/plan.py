@@ -15,6 +15,7 @@ from trainwright.backends.lightning.listeners import check_listeners
 from trainwright.backends.lightning.together import check_together
 from trainwright.backends.likeness import why_alone
 from trainwright.base.errors import DataError, SpecError
+from trainwright.base.garbage import uncollected
 from trainwright.base.tree import Array
 from trainwright.building import lay_out
 from trainwright.callbacks import CATALOG as CALLBACKS
@@ -187,8 +188,11 @@ class Plan:
         """Makes the learner, unless it was made together with others."""
         if self.seated is not None:
             return self.seated
-        made = self.backend()
-        learner: Learner = made.prepare(self.task, self.feed, seed=self.experiment.seed, run_on=self.run_on)
+        with uncollected():
+            made = self.backend()
+            learner: Learner = made.prepare(
+                self.task, self.feed, seed=self.experiment.seed, run_on=self.run_on
+            )
         return self.begin(learner)
 
     def backend(self) -> Any:

@@ -5,6 +5,8 @@ import pytest
 
 pytest.importorskip("equinox")
 
+import jax
+
 from contracts.learner import VARIANTS, EverySteps, LearnerContract, go_on
 from trainwright.backends.equinox.backend import EquinoxBackend
 from trainwright.backends.equinox.threads import own_threads
@@ -29,6 +31,36 @@ class TestEquinox(LearnerContract):
         compiled = whole._programs._stretch._cache_size()
         cut.train(feed, EverySteps(1), go_on)
         assert cut._programs._stretch._cache_size() == compiled
+
+    @pytest.mark.parametrize(
+        "variant",
+        ["sgd with momentum", "adam", "rmsprop, centered, with momentum", "adagrad", "clipping by value"],
+    )
+    def test_a_rule_begins_as_optax_begins_it(self, make, variant):
+        learner, _ = make(seed=1, **VARIANTS[variant])
+        programs, moments = learner._programs, learner._training.moments
+        wanted = programs.optimizer.init(programs.free(learner._training.network))
+        assert jax.tree.structure(moments) == jax.tree.structure(wanted)
+        for found, other in zip(jax.tree.leaves(moments), jax.tree.leaves(wanted), strict=True):
+            assert (found.dtype, found.weak_type) == (other.dtype, other.weak_type)
+            np.testing.assert_array_equal(found, other)
+
+    def test_nothing_is_compiled_before_the_first_step(self, make, caplog):
+        # Sizes that no other test has, because a compilation is kept.
+        model, optimizer = {"hidden_dims": [13, 17], "dropout": 0.5}, VARIANTS["adagrad"]["optimizer"]
+        with jax.log_compiles():
+            learner, feed = make(seed=1, model=model, optimizer=optimizer)
+            assert not [one for one in caplog.messages if "Compiling" in one]
+            learner.train(feed, EverySteps(1, end=1), go_on)
+        assert [one for one in caplog.messages if "Compiling" in one]
+
+    def test_it_trains_without_compiling_for_who_looks_for_a_mistake(self, make):
+        (compiled, feed), (eager, _) = make(seed=1, weights=True), make(seed=1, weights=True)
+        compiled.train(feed, EverySteps(6, end=6), go_on)
+        with jax.disable_jit():
+            eager.train(feed, EverySteps(6, end=6), go_on)
+        for name, array in compiled.weights().items():
+            np.testing.assert_allclose(eager.weights()[name], array, atol=1e-5)
 
     def test_jax_s_threads_cannot_change_once_it_is_imported(self):
         with pytest.raises(BackendError, match="NPROC=7"):

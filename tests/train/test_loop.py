@@ -414,3 +414,49 @@ def test_states_of_callbacks_that_are_something_else_are_refused(broken):
     loop.fit()
     with pytest.raises(StoreError, match="the callbacks: the state of the checkpoint is not what was kept"):
         make(callbacks=[Log()])[0].fit(resume=loop.state(learner) | {"callbacks": broken})
+
+
+class Mistaken(Callback):
+    """Raises where it hears a moment, or answers with what is no answer."""
+
+    every = Steps(3)
+
+    def __init__(self, event, answer=None):
+        self.answer = answer
+        setattr(self, event, self.hear)
+
+    def hear(self, moment, *more):
+        if self.answer is None:
+            raise KeyError("val/nonsense")
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    "event", ["on_start", "on_epoch_start", "on_step", "on_validation", "on_epoch", "on_saved"]
+)
+def test_an_error_of_a_callback_says_whose_it_is(event):
+    loop, _, _ = make(callbacks=[Callback(), Mistaken(event)], routines=[Measure()])
+    with pytest.raises(KeyError) as caught:
+        loop.fit()
+    (note,) = caught.value.__notes__
+    assert note.startswith("trainwright: raised in train.callbacks.1: ") and note.endswith(
+        f":Mistaken.{event}"
+    )
+    assert loop._outcome.reason.startswith("KeyError: 'val/nonsense' (train.callbacks.1: ")
+
+
+def test_an_answer_that_is_none_is_refused():
+    loop, _, _ = make(callbacks=[Mistaken("on_epoch", answer="stop")])
+    with pytest.raises(SpecError, match=r"train\.callbacks\.0: .*:Mistaken\.on_epoch answered 'stop'"):
+        loop.fit()
+
+
+def test_an_error_of_a_routine_says_whose_it_is():
+    class Fails(Measure):
+        def __call__(self, view):
+            raise ArithmeticError
+
+    loop, _, _ = make(routines=[Measure(), Fails(split="test")])
+    with pytest.raises(ArithmeticError) as caught:
+        loop.fit()
+    assert caught.value.__notes__[0].startswith("trainwright: raised in train.routines.1: ")

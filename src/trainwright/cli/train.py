@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from trainwright.base.garbage import uncollected
 from trainwright.base.home import home_of
 from trainwright.cli.common import JsonOption, StoreOption, say, tell, write_out, write_table
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from trainwright.plan import Plan
     from trainwright.spec.read import Document
     from trainwright.studies.members import Finished
+    from trainwright.train.profiling import Profile
 
 SetOption = Annotated[
     list[str] | None,
@@ -42,16 +44,27 @@ def run(
     again: Annotated[
         bool, typer.Option("--again", help="Train although the same recipe and data were trained before.")
     ] = False,
+    with_profile: Annotated[
+        bool,
+        typer.Option("--profile", help="Show where the time goes; a trace of some steps is kept, too."),
+    ] = False,
 ) -> None:
     """Train the model or the ensemble that an experiment file describes; what was trained before is shown instead."""
-    from trainwright.plan import make_plan
-    from trainwright.spec.edit import edit
-    from trainwright.spec.read import read_experiment
+    with uncollected():
+        from trainwright.experiment import run_experiment
+        from trainwright.plan import make_plan
+        from trainwright.spec.edit import edit
+        from trainwright.spec.read import read_experiment
+        from trainwright.train.profiling import Profile
 
-    document = read_experiment(file, changes=changes or [])
-    ensemble = document.experiment.ensemble
-    single = document.experiment if ensemble is None else edit(document.experiment, {"ensemble": None})
-    plan = make_plan(single, document.folder, home=home_of(store))
+        document = read_experiment(file, changes=changes or [])
+        ensemble = document.experiment.ensemble
+        if ensemble is not None and with_profile:
+            raise typer.BadParameter(
+                "it is for one run; look at a member by itself: --set ensemble=null", param_hint="--profile"
+            )
+        single = document.experiment if ensemble is None else edit(document.experiment, {"ensemble": None})
+        plan = make_plan(single, document.folder, home=home_of(store))
     if dry or not quiet:
         _show_plan(plan)
         if ensemble is not None:
@@ -63,16 +76,16 @@ def run(
         return
     if not again and _show_recorded(plan, home_of(store), as_json=as_json):
         return
-    from trainwright.experiment import run_experiment
-
+    profile = Profile() if with_profile else None
     trained = run_experiment(
         document.experiment,
         folder=document.folder,
         home=home_of(store),
         listeners=_listeners(quiet),
         plan=plan,
+        profile=profile,
     )
-    _finish(trained, as_json)
+    _finish(trained, as_json, profile)
 
 
 def _run_ensemble(document: "Document", *, home: Path, again: bool, quiet: bool, as_json: bool) -> None:
@@ -245,7 +258,9 @@ def _count(shape: tuple[int, ...]) -> int:
     return found
 
 
-def _finish(trained: "Trained", as_json: bool, *, members: Sequence[str] = ()) -> None:
+def _finish(
+    trained: "Trained", as_json: bool, profile: "Profile | None" = None, *, members: Sequence[str] = ()
+) -> None:
     outcome = trained.outcome
     if as_json:
         write_out(
@@ -261,6 +276,7 @@ def _finish(trained: "Trained", as_json: bool, *, members: Sequence[str] = ()) -
                 "report": trained.report,
                 "warnings": trained.warnings,
                 **({"members": members} if members else {}),
+                **({} if profile is None else {"profile": profile.tree()}),
             }
         )
     elif outcome.finished:
@@ -289,6 +305,9 @@ def _finish(trained: "Trained", as_json: bool, *, members: Sequence[str] = ()) -
         else:
             tell(f"weights  sha256:{trained.final.weights} (@{trained.final.number})")
         tell(f"report   {trained.report}")
+        if profile is not None:
+            tell(f"trace    trainwright show {trained.run} --artifact profile/trace.json")
+            tell(f"\n{profile.text()}\n")
         if trained.warnings:
             say(f"{trained.warnings} warnings were recorded; the report lists them")
     else:

@@ -11,6 +11,7 @@ from trainwright.base.errors import DataError
 from trainwright.base.jsontext import write_json
 from trainwright.base.tree import Array
 from trainwright.data import csvtext
+from trainwright.data.arrow import to_array
 from trainwright.data.datetimes import looks_like_dates, parse_datetimes
 from trainwright.data.frame import is_blank
 from trainwright.data.schema import Column
@@ -244,8 +245,8 @@ def _as_numbers(table: "Table", name: str, found: Any, kind: str) -> Array:
         if not str(found.type).startswith((*_NUMERIC, "bool", "null")):
             raise DataError(f"{table.name}: column {name!r} is not {kind}, it holds {found.type}")
         # Not `safe`: integers beyond 2**53 are rounded, as they are later by float32.
-        numbers: Any = np.array(found.cast("float64", safe=False).to_numpy(), dtype=np.float64)
-        missing: Any = found.is_null().to_numpy()
+        numbers: Any = to_array(found.cast("float64", safe=False))
+        missing: Any = to_array(found.is_null())
         bad = np.flatnonzero(np.isinf(numbers) | (np.isnan(numbers) & ~missing & (table.csv is not None)))
         if len(bad):
             where, more = (
@@ -279,7 +280,7 @@ def _as_dates(table: "Table", name: str, found: Any, form: str | None) -> Array:
         if str(found.type) == "null":
             return np.full(len(found), np.datetime64("NaT", "s"))
         if str(found.type).startswith(("date", "timestamp")):
-            return np.array(found.cast("timestamp[s]", safe=False).to_numpy(), dtype="datetime64[s]")
+            return to_array(found.cast("timestamp[s]", safe=False))
         raise DataError(f"{table.name}: column {name!r} holds {found.type}, not dates")
     try:
         dates: Array = parse_datetimes(texts, format=form)

@@ -8,6 +8,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from trainwright.base.errors import DataError
+from trainwright.data.arrow import BLANK, arrow_texts_of, to_array
 from trainwright.data.texts import arrow_texts
 
 Times = NDArray[np.datetime64]
@@ -28,6 +29,7 @@ _PATTERNS = {
     "DD Mon YYYY": r"(?P<day>\d{1,2}) (?P<name>[A-Za-z]{3}) (?P<year>\d{4})" + _TIME,
 }
 FORMATS = tuple(_PATTERNS)
+_ZERO, _MINUS = arrow_texts_of(["0", "-"])
 _HIGHEST = {"hour": 23, "minute": 59, "second": 59, "off_hour": 23, "off_minute": 59}
 
 
@@ -59,7 +61,7 @@ def parse_datetimes(values: Any, *, format: str | None = None) -> Times:  # noqa
     if _are_times(values):
         return _seconds(values)
     column = arrow_texts(values)
-    present = column.is_valid().to_numpy(zero_copy_only=False)
+    present = to_array(column.is_valid())
     if not present.any():
         return np.full(len(column), np.datetime64("NaT", "s"))
     chosen = format or looks_like_dates(column) or _most_fitting(column)
@@ -127,18 +129,18 @@ def _most_fitting(column: Any) -> str:
 def _read(column: Any, form: str) -> tuple[Times, NDArray[np.bool_], NDArray[np.bool_]]:
     """Gives the times, NaT where a text does not fit; which texts fit; which have an offset from UTC."""
     found = pc.extract_regex(column, f"^(?:{_PATTERNS[form]})$")
-    fits: NDArray[np.bool_] = found.is_valid().to_numpy(zero_copy_only=False)
+    fits: NDArray[np.bool_] = to_array(found.is_valid())
     names = {field.name for field in found.type}
 
     def text(name: str) -> Any:
-        return pc.fill_null(pc.struct_field(found, name), "")
+        return pc.fill_null(pc.struct_field(found, name), BLANK)
 
     def number(name: str) -> NDArray[np.int64]:
         if name not in names:
             return np.zeros(len(column), dtype=np.int64)
         written = text(name)
-        numbers = pc.cast(pc.if_else(pc.equal(written, ""), "0", written), pa.int64())
-        return np.asarray(numbers.to_numpy(zero_copy_only=False), dtype=np.int64)
+        numbers = pc.cast(pc.if_else(pc.equal(written, BLANK), _ZERO, written), pa.int64())
+        return to_array(numbers)
 
     month = _months(text("name")) if "name" in names else number("month")
     year, day = number("year"), number("day")
@@ -150,24 +152,21 @@ def _read(column: Any, form: str) -> tuple[Times, NDArray[np.bool_], NDArray[np.
     for name, highest in _HIGHEST.items():
         fits &= clock[name] <= highest
     offset = clock["off_hour"] * 3600 + clock["off_minute"] * 60
-    behind = pc.equal(text("sign"), "-").to_numpy(zero_copy_only=False) if "sign" in names else False
+    behind = to_array(pc.equal(text("sign"), _MINUS)) if "sign" in names else False
     seconds = (
         clock["hour"] * 3600 + clock["minute"] * 60 + clock["second"] - np.where(behind, -offset, offset)
     )
     times = days.astype("datetime64[s]") + seconds
     times[~fits] = np.datetime64("NaT")
-    zoned = (
-        pc.not_equal(text("zone"), "").to_numpy(zero_copy_only=False)
-        if "zone" in names
-        else np.zeros_like(fits)
-    )
+    zoned = to_array(pc.not_equal(text("zone"), BLANK)) if "zone" in names else np.zeros_like(fits)
     return times, fits, zoned
 
 
 def _months(names: Any) -> NDArray[np.int64]:
     """Numbers the names of months from 1; 0 stands for no month."""
-    place = pc.index_in(pc.utf8_lower(names), value_set=pa.array(MONTHS, names.type))
-    return np.asarray(pc.fill_null(place, -1).to_numpy(zero_copy_only=False), dtype=np.int64) + 1
+    place = pc.index_in(pc.utf8_lower(names), value_set=arrow_texts_of(MONTHS))
+    numbers: NDArray[np.int64] = np.nan_to_num(to_array(place), nan=-1).astype(np.int64)
+    return numbers + 1
 
 
 def _are_times(values: Any) -> bool:
@@ -181,5 +180,5 @@ def _seconds(values: Any) -> Times:
     if isinstance(values, pa.ChunkedArray):
         found = values.combine_chunks()
     if isinstance(found, pa.Array):
-        found = found.to_numpy(zero_copy_only=False)  # of times with a zone: UTC
+        found = to_array(found)  # of times with a zone: UTC
     return np.asarray(found).astype("datetime64[s]")

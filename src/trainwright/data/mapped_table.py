@@ -17,6 +17,7 @@ import pyarrow.parquet as parquet
 
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
+from trainwright.data.arrow import to_array
 from trainwright.data.claims import check_columns
 from trainwright.data.mapped import MappedArray
 from trainwright.data.npy import Layout
@@ -108,9 +109,9 @@ class MappedTable(Table):
                 for number, name in enumerate(columns):
                     found = batch.column(batch.schema.names.index(name))
                     if found.null_count:
-                        record = begin + found.is_null().to_numpy(zero_copy_only=False).argmax()
+                        record = begin + to_array(found.is_null()).argmax()
                         raise DataError(f"{self.name}: column {name!r} has no value in record {record}")
-                    block[:, number] = found.to_numpy(zero_copy_only=False)
+                    block[:, number] = to_array(found)
                 scratch.write(block.data)
                 begin += len(block)
         if begin != len(self):

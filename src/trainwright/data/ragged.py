@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from trainwright.base.errors import DataError
 from trainwright.base.machine import hardware
 from trainwright.base.tree import Array
+from trainwright.data.arrow import to_array
 from trainwright.data.npy import list_npz, read_npz
 
 LENGTHS = "_lengths"
@@ -263,22 +264,22 @@ def _from_arrow(column: Any) -> Ragged:
     if not any(one(values.type) for one in numeric):
         raise DataError(f"the lists hold {values.type}, not numbers")
     if values.null_count:
-        missing = int(np.flatnonzero(values.is_null().to_numpy(zero_copy_only=False))[0])
+        missing = int(np.flatnonzero(to_array(values.is_null()))[0])
         step = missing // (shape[1] if len(shape) == 2 else 1)
         raise DataError(
             f"record {_record(step, lengths)} holds a missing value ({values.null_count} in all); "
             "fill or remove them first"
         )
-    return Ragged(values.to_numpy(zero_copy_only=False).reshape(shape), lengths)
+    return Ragged(to_array(values).reshape(shape), lengths)
 
 
 def _flatten(column: Any, *, what: str) -> tuple[Any, NDArray[np.int64]]:
     if not _is_list(column.type):
         raise DataError(f"the column holds {column.type}, not lists of numbers")
     if column.null_count:
-        first = int(np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0])
+        first = int(np.flatnonzero(to_array(column.is_null()))[0])
         raise DataError(what.format(first) + f"; {column.null_count} are missing in all")
-    lengths = pc.list_value_length(column).to_numpy(zero_copy_only=False).astype(np.int64)
+    lengths = to_array(pc.list_value_length(column)).astype(np.int64)
     return pc.list_flatten(column), lengths
 
 

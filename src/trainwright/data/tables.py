@@ -15,11 +15,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as arrow_csv
 import pyarrow.parquet as parquet
+from numpy.typing import NDArray
 
 from trainwright.base.bounds import excerpt
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.data import csvtext
+from trainwright.data.arrow import BLANK, NOTHING, arrow_marks, arrow_places, to_array
 from trainwright.data.claims import check_parquet, is_text, written_out
 from trainwright.data.texts import text_array
 
@@ -65,17 +67,16 @@ class Table:
         )
         return f"record {record}" if line is None else f"line {line}"
 
-    def take(self, keep: Array) -> "Table":
+    def take(self, keep: NDArray[np.bool_]) -> "Table":
         """Gives the records that are marked."""
-        return replace(self, arrow=self.arrow.filter(pa.array(keep)), rows=np.flatnonzero(keep))
+        return replace(self, arrow=self.arrow.filter(arrow_marks(keep)), rows=np.flatnonzero(keep))
 
     def blank(self, column: str) -> Array:
         """Marks the records without a value in a column."""
         found = self.decoded(column)
         if is_text(found.type):
-            found = pc.if_else(pc.equal(pc.utf8_trim_whitespace(found), ""), None, found)
-        marks: Array = found.is_null(nan_is_null=True).to_numpy()
-        return marks
+            found = pc.if_else(pc.equal(pc.utf8_trim_whitespace(found), BLANK), NOTHING, found)
+        return to_array(found.is_null(nan_is_null=True))
 
     def numbers(self, column: str) -> Array:
         """Gives a column of integers, floats or booleans.
@@ -88,7 +89,7 @@ class Table:
             raise DataError(self._not_numeric(column, found))
         if found.null_count:
             raise DataError(self._missing(column, found))
-        array: Array = found.combine_chunks().to_numpy(zero_copy_only=False)
+        array = to_array(found)
         finite = np.isfinite(array) if array.dtype.kind == "f" else np.ones(len(array), dtype=np.bool_)
         bad = np.flatnonzero(~finite)
         if len(bad):
@@ -144,7 +145,7 @@ class Table:
             decimal=self.decimal,
         )
         whole = found.column(column)
-        return whole if self.rows is None else whole.take(pa.array(self.rows))
+        return whole if self.rows is None else whole.take(arrow_places(self.rows))
 
     def keys(self, column: str) -> Array:
         """Gives a column that a split goes by: numbers, times as `datetime64[us]`, or text with `""` for a blank.
@@ -163,8 +164,7 @@ class Table:
         if found.null_count:
             raise DataError(self._missing(column, found))
         times = found.cast(pa.timestamp("us"), safe=False)
-        array: Array = times.combine_chunks().to_numpy(zero_copy_only=False)
-        return array
+        return to_array(times)
 
     def matrix(self, columns: Sequence[str]) -> Array:
         """Gives columns of numbers side by side, float64 of shape `(records, columns)`.

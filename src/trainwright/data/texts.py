@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from trainwright.base.bounds import unfolds_too_far
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
+from trainwright.data.arrow import NOTHING, arrow_texts_of
 from trainwright.data.csvtext import MISSING
 
 MAX_LETTERS = 1000  # of one text value: text becomes an array as wide as its longest value
@@ -35,7 +36,7 @@ def arrow_texts(values: Any) -> Any:
         if isinstance(values, pa.Array | pa.ChunkedArray):
             column = values.cast(pa.large_string()) if _holds_text(values.type) else None
         else:
-            column = pa.array(values, type=pa.large_string())
+            column = _from_values(values)
     except (pa.ArrowException, TypeError) as error:
         raise DataError(f"the values are not text: {error}") from error
     if column is None:
@@ -43,8 +44,15 @@ def arrow_texts(values: Any) -> Any:
     if isinstance(column, pa.ChunkedArray):
         column = column.combine_chunks()
     trimmed = pc.utf8_trim_whitespace(column)
-    missing = pc.is_in(trimmed, value_set=pa.array(sorted(MISSING), pa.large_string()))
-    return pc.if_else(missing, pa.scalar(None, pa.large_string()), trimmed)
+    missing = pc.is_in(trimmed, value_set=arrow_texts_of(sorted(MISSING)))
+    return pc.if_else(missing, NOTHING, trimmed)
+
+
+def _from_values(values: Any) -> Any:
+    texts = ["" if one is None else one for one in values]
+    if all(isinstance(one, str) for one in texts):
+        return arrow_texts_of(texts)
+    return pa.array(values, type=pa.large_string())  # refuses them, or takes bytes that are text
 
 
 def _holds_text(kind: Any) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from trainwright.base.blame import raised_in
 from trainwright.base.errors import BackendError, SpecError, TrainwrightError
 from trainwright.spec.build import build, choose
 from trainwright.spec.fitting import parts_of
@@ -30,8 +31,12 @@ def make_own_loss(spec: OwnLoss, *, library: str, has: tuple[str, ...] = ()) -> 
         SpecError: If there is no such class, it has no such method, or the arguments do not fit.
     """
     made = build(Use(use=spec.use, args=spec.args), {}, where="train.loss", has=(library, *has))
-    method: Callable[[Any, Any], Any] = getattr(made, library)
-    return method
+
+    def call(outputs: Any, targets: Any) -> Any:
+        with raised_in(f"train.loss: {spec.use}.{library}"):
+            return getattr(made, library)(outputs, targets)
+
+    return call
 
 
 def one_per_record(found: Any, count: int, *, error: type[TrainwrightError] = BackendError) -> Any:
@@ -55,8 +60,12 @@ def make_own_optimizer(spec: OwnOptimizer) -> Callable[[Any], Any]:
         SpecError: If there is no such class, it has no method `optax`, or the arguments do not fit.
     """
     made = build(Use(use=spec.use, args=spec.args), {}, where="train.optimizer", has=("optax",))
-    method: Callable[[Any], Any] = made.optax
-    return method
+
+    def call(rate: Any) -> Any:
+        with raised_in(f"train.optimizer: {spec.use}.optax"):
+            return made.optax(rate)
+
+    return call
 
 
 def choose_listeners(

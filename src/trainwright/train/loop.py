@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from trainwright.base.blame import raised_in, spell_error, spell_place
 from trainwright.base.errors import SpecError, StaleAttempt, StoreError
 from trainwright.base.tree import Tree
 from trainwright.store.records import Snapshot
@@ -125,7 +126,7 @@ class TrainingLoop:
                 self._announce(moment)
                 self.learner.train(self.feed, self._clock(), self._tell)
         except BaseException as error:
-            self._outcome = Outcome("failed", f"{type(error).__name__}: {error}", error)
+            self._outcome = Outcome("failed", spell_error(error), error)
             self._each("on_end", self._moment(self.learner), self._outcome)
             raise
         self._each("on_end", self._moment(self.learner), self._outcome)
@@ -205,8 +206,19 @@ class TrainingLoop:
         )
 
     def _each(self, event: str, moment: Moment, *more: Any) -> list[Stop | Save]:
-        answers = [getattr(callback, event)(moment, *more) for callback in self.callbacks]
-        return self._heed(answers)
+        return self._heed([self._ask(place, event, moment, *more) for place in range(len(self.callbacks))])
+
+    def _ask(self, place: int, event: str, moment: Moment, *more: Any) -> Stop | Save | Warn | None:
+        """Lets one callback hear; what it raises, or answers by mistake, is said to be its own."""
+        callback = self.callbacks[place]
+        where = f"{spell_place(callback)}.{event}"
+        if place < len(self._kept):
+            where = f"train.callbacks.{place}: {where}"
+        with raised_in(where):
+            answer = getattr(callback, event)(moment, *more)
+        if answer is not None and not isinstance(answer, Stop | Save | Warn):
+            raise SpecError(f"{where} answered {answer!r:.80}; an answer is Stop, Save, Warn or None")
+        return answer
 
     def _heed(self, answers: Sequence[Stop | Save | Warn | None]) -> list[Stop | Save]:
         """Keeps warnings with the run; the other answers are for the loop."""
@@ -218,9 +230,9 @@ class TrainingLoop:
     def _announce(self, moment: Moment) -> None:
         if moment.step % moment.steps_per_epoch == 0:
             self._each("on_epoch_start", moment)
-        for callback in self.callbacks:
+        for place, callback in enumerate(self.callbacks):
             if not isinstance(callback.every, Seconds) and self._due(callback.every, moment.step + 1, 0.0):
-                callback.on_step_start(moment)
+                self._ask(place, "on_step_start", moment)
 
     def _tell(self, learner: Learner) -> Answer:
         step, now = learner.step, self._now()
@@ -240,9 +252,9 @@ class TrainingLoop:
 
         moment = self._moment(learner, measured)
         answers = self._each("on_validation", moment) if due else []
-        for callback in self.callbacks:
+        for place, callback in enumerate(self.callbacks):
             if self._due(callback.every, step, now):
-                answers += self._heed([callback.on_step(moment)])
+                answers += self._heed([self._ask(place, "on_step", moment)])
         if epoch_is_complete:
             answers += self._each("on_epoch", moment)
         for period in self._periods():
@@ -277,7 +289,8 @@ class TrainingLoop:
         view = self.make_view(learner)
         measured: dict[str, float] = {}
         for routine in routines:
-            results = routine(view)
+            with raised_in(f"train.routines.{self.routines.index(routine)}: {spell_place(routine)}"):
+                results = routine(view)
             self.run.report(learner.step, results.scores, group=routine.split)
             measured |= results.scores
             for name, array in results.arrays.items():

@@ -12,6 +12,7 @@ from trainwright.models.task import model_task, name_outputs
 from trainwright.train.company import Company
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Learner, Predictor, Resolved, Seat, Task
+from trainwright.train.profiling import Tracer
 
 
 class EquinoxBackend:
@@ -61,6 +62,11 @@ class EquinoxBackend:
             return name_outputs(output, raw, head=head, quantiles=quantiles, components=components)
 
         return call
+
+    def tracer(self, learner: Any) -> Tracer:
+        """Makes what takes down some steps of a learner."""
+        made: Tracer = importlib.import_module("trainwright.backends.equinox.tracing").JaxTracer()
+        return made
 
     def module(self, blueprint: Blueprint, *, seed: int = 0) -> Any:
         """Makes a plain Equinox module with initial values by the seed; a JAX that runs keeps its threads."""

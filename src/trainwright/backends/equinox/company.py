@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from trainwright.backends.equinox.learner import EquinoxLearner
-from trainwright.backends.equinox.network import Network, dropouts, make_network, spell_drops
+from trainwright.backends.equinox.network import Network, dropouts, make_network, put, spell_drops
 from trainwright.backends.equinox.program import Dials, Programs, Training
 from trainwright.backends.likeness import any_rates, check_alike
 from trainwright.base.tree import Array
@@ -261,7 +261,7 @@ class EquinoxCompany(LockStep[Member]):
                 self._dials,
                 self._data,
                 order,
-                jnp.asarray(rates),
+                put(rates),
                 moving,
                 np.array(bounds, dtype=np.int32),
                 shared=self._shared,
@@ -291,7 +291,7 @@ class EquinoxCompany(LockStep[Member]):
             span = by_seed[mine.seed]
             rows[:, place] = span[: full * size].reshape(full, size)
             last[:, place] = span[full * size :].reshape(per_epoch - full, rest)
-        self._order = (offset, frozenset(every), jnp.asarray(rows), jnp.asarray(last))
+        self._order = (offset, frozenset(every), put(rows), put(last))
         return self._order[2:]
 
 
@@ -315,6 +315,6 @@ def _gather_data(feeds: Sequence[Feed]) -> tuple[bool, Any]:
     def column(name: str) -> Any:
         if name not in first:
             return None
-        return jnp.asarray(first[name] if shared else np.stack([one[name] for one in arrays]))
+        return put(first[name] if shared else np.stack([one[name] for one in arrays]))
 
     return shared, (column("x"), column("y"), column("weight"))

@@ -5,10 +5,9 @@ from typing import Any
 
 import equinox as eqx
 import jax
-import jax.numpy as jnp
 import numpy as np
 
-from trainwright.backends.equinox.network import Network, make_network, turn
+from trainwright.backends.equinox.network import Network, make_network, put, turn
 from trainwright.backends.equinox.program import Parts, Programs, Training, programs_of
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array, Tree
@@ -44,7 +43,7 @@ def predict(network: Network, x: Array, *, batch_size: int | None, whole: bool =
         piece = x[i : i + size]
         missing = size - len(piece)
         filled = np.pad(piece, [(0, missing), *[(0, 0)] * (x.ndim - 1)]) if missing else piece
-        parts.append(np.asarray(call(network, jnp.asarray(filled)))[: len(piece)])
+        parts.append(np.asarray(call(network, put(filled)))[: len(piece)])
     shape = network.blueprint.input_shape if whole else network.blueprint.output_shape
     return np.concatenate(parts) if parts else np.empty((0, *shape), dtype=np.float32)
 
@@ -105,10 +104,10 @@ class EquinoxLearner(Stepping):
             raise BackendError(
                 f"equinox: the state has {len(kept['optimizer'])} optimizer arrays, {len(leaves)} are needed"
             )
-        moments = jax.tree.unflatten(shape, [jnp.array(leaf) for leaf in kept["optimizer"]])
+        moments = jax.tree.unflatten(shape, [put(leaf) for leaf in kept["optimizer"]])
         average = self._training.average
         if average is not None:
-            average = {name: jnp.array(turn(name, np.asarray(kept["ema"][name]))) for name in average}
+            average = {name: put(turn(name, np.asarray(kept["ema"][name]))) for name in average}
         self._training = Training(self._network(kept["weights"]), moments, average)
 
     def _find_programs(self, options: Mapping[str, ParameterOptions]) -> Programs:
@@ -118,9 +117,7 @@ class EquinoxLearner(Stepping):
         """Puts the records on the device; None where steps are made one by one."""
         if feed.arrays is None or self.task.blueprint.has_convolutions:
             return None
-        weight = feed.arrays.get("weight")
-        x, y = jnp.asarray(feed.arrays["x"]), jnp.asarray(feed.arrays["y"])
-        return (x, y, None if weight is None else jnp.asarray(weight))
+        return tuple(put(feed.arrays[name]) if name in feed.arrays else None for name in ("x", "y", "weight"))
 
     def _network(self, weights: Mapping[str, Array]) -> Network:
         return make_network(self.task.blueprint, weights, seed=self._seed, still=self._still)
@@ -142,7 +139,7 @@ class EquinoxLearner(Stepping):
             order, scales, full = self._plan_of(feed, offset)
             until = min(due - offset, full)
             if self._data is not None and inside < until:
-                scaled = jnp.asarray((scales[:full] * self.rate_scale).astype(np.float32))
+                scaled = put((scales[:full] * self.rate_scale).astype(np.float32))
                 self._training, losses = self._programs.stretch(
                     self._training, self._data, order, scaled, inside, until, offset
                 )
@@ -167,7 +164,7 @@ class EquinoxLearner(Stepping):
             size = len(feed.indices(offset))
             full = per_epoch if len(feed.indices(offset + per_epoch - 1)) == size else per_epoch - 1
             rows = feed.span(offset, offset + full)
-            order = jnp.asarray(rows.reshape(full, size).astype(np.int32)) if full else None
+            order = put(rows.reshape(full, size).astype(np.int32)) if full else None
         self._plan = (offset, (order, scales, full))
         return self._plan[1]
 
@@ -175,9 +172,9 @@ class EquinoxLearner(Stepping):
         size = self.task.train.batch_size
         return [
             (
-                jnp.asarray(batch.x[i : i + size]),
-                jnp.asarray(batch.y[i : i + size]),
-                None if batch.weight is None else jnp.asarray(batch.weight[i : i + size]),
+                put(batch.x[i : i + size]),
+                put(batch.y[i : i + size]),
+                None if batch.weight is None else put(batch.weight[i : i + size]),
             )
             for i in range(0, len(batch.x), size)
         ]

@@ -108,14 +108,29 @@ def turn(name: str, array: Array) -> Array:
     return np.ascontiguousarray(array.T) if dense else array
 
 
+def put(array: Any) -> jax.Array:
+    """Puts a copy of an array on the device; `jnp.array` compiles a program for each shape to do so.
+
+    Programs take arrays of the device only: with JAX_DISABLE_JIT, others would stay NumPy's within them.
+    """
+    return jax.device_put(np.asarray(array), may_alias=False)
+
+
+def _key(half: Any) -> jax.Array:
+    return put(np.asarray(half).astype(np.int32))
+
+
 def make_network(
     blueprint: Blueprint, weights: Mapping[str, Array], *, seed: int, still: frozenset[str] = frozenset()
 ) -> Network:
     """Makes a network with given values; the layers in `still` are frozen."""
-    arrays = {name: jnp.array(turn(name, np.asarray(weights[name]))) for name in blueprint.parameters}
+    arrays = {name: put(turn(name, np.asarray(weights[name]))) for name in blueprint.parameters}
     trained = {name: arrays[name] for name, one in blueprint.parameters.items() if one.trained}
     running = {name: arrays[name] for name, one in blueprint.parameters.items() if not one.trained}
     streams = {name: stream(seed, "dropout", name) for name in dropouts(blueprint)}
-    keys = {name: Stream(jnp.int32(one.first), jnp.int32(one.second)) for name, one in streams.items()}
-    constants = {name: jnp.array(array) for name, array in blueprint.constants.items()}
+    keys = {
+        name: Stream(*(put(np.asarray(key).astype(np.int32)) for key in (one.first, one.second)))
+        for name, one in streams.items()
+    }
+    constants = {name: put(array) for name, array in blueprint.constants.items()}
     return Network(trained, running, keys, blueprint, still, constants)

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 
 from trainwright.backends.equinox import loss as losses
-from trainwright.backends.equinox.network import Network
+from trainwright.backends.equinox.network import Network, put
 from trainwright.backends.likeness import smoothed_tasks
+from trainwright.base.blame import raised_in
 from trainwright.base.errors import BackendError
 from trainwright.models.objective import TINY, Objective
 from trainwright.models.task import ModelTask
@@ -154,10 +156,19 @@ class Programs:
     def begin(self, network: Network) -> Training:
         """Makes the state before the first step."""
         free = self.free(network)
-        moments = self.optimizer.init(free)
+        moments = self._first_moments(free)
         if self._own:
             self._check_own(moments, free)
         return Training(network, moments, self.averaged(network))
+
+    def _first_moments(self, free: Gradients) -> Any:
+        """Gives the state of the rule before the first step; Optax would compile a program for each shape."""
+        if self._own:
+            return self.optimizer.init(free)
+        spec = self._train.optimizer
+        value = spec.initial_accumulator if isinstance(spec, Adagrad) else 0.0
+        shapes = jax.eval_shape(self.optimizer.init, free)
+        return jax.tree.map(lambda one: put(np.full(one.shape, value, one.dtype)), shapes)
 
     def _check_own(self, moments: Any, free: Gradients) -> None:
         """Tries an own rule out, without numbers.
@@ -178,7 +189,8 @@ class Programs:
             )
         try:
             rule = make_optimizer(self._train, self._decays, rate=jnp.float32(self._train.optimizer.lr))
-            updates, after = jax.eval_shape(rule.update, free, moments, free)
+            with raised_in(said):
+                updates, after = jax.eval_shape(rule.update, free, moments, free)
             same = (shape_of(updates), shape_of(after)) == (shape_of(free), shape_of(moments))
         except (TypeError, ValueError) as error:
             raise BackendError(
@@ -201,7 +213,7 @@ class Programs:
         Returns:
             What changed, and the mean loss over all records of the step with what they weigh, shape `(2,)`.
         """
-        return self._single(training, parts, jnp.int32(step), jnp.float32(rate))
+        return self._single(training, parts, np.int32(step), np.float32(rate))
 
     def stretch(
         self,
@@ -229,7 +241,7 @@ class Programs:
         Returns:
             What changed, and loss and weight of each step of the epoch as of `single`, shape `(steps, 2)`.
         """
-        bounds = jnp.array([first, last, offset], dtype=jnp.int32)
+        bounds = np.array([first, last, offset], dtype=np.int32)
         return self._stretch(training, data, order, rates, bounds)
 
     def step(

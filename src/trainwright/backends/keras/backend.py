@@ -12,6 +12,7 @@ from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import model_task, name_outputs
 from trainwright.train.feed import Feed
 from trainwright.train.learner import Learner, Predictor, Resolved, Task
+from trainwright.train.profiling import Tracer
 
 
 class KerasBackend:
@@ -59,6 +60,20 @@ class KerasBackend:
             return name_outputs(output, raw, head=head, quantiles=quantiles, components=components)
 
         return call
+
+    def tracer(self, learner: Any) -> Tracer:
+        """Makes what takes down some steps of a learner: the profiler of the engine.
+
+        Raises:
+            BackendError: For TensorFlow, whose profiler is not read.
+        """
+        if self.engine == "tensorflow":
+            raise BackendError("keras-tensorflow has no profile; look at keras-jax or keras-torch")
+        if self.engine == "torch":
+            made: Tracer = importlib.import_module("trainwright.backends.torch.tracing").TorchTracer()
+        else:
+            made = importlib.import_module("trainwright.backends.equinox.tracing").JaxTracer()
+        return made
 
     def module(self, blueprint: Blueprint, *, seed: int = 0) -> Any:
         """Makes a plain `keras.Model` with initial values by the seed."""

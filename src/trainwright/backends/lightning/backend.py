@@ -8,7 +8,9 @@ from trainwright.backends.lightning.learner import LightningLearner
 from trainwright.backends.lightning.module import Network, Trainable
 from trainwright.backends.lightning.own import OwnLearner
 from trainwright.backends.lightning.shared import SharedLearner
+from trainwright.backends.lightning.tracing import HooksInTrace
 from trainwright.backends.torch.backend import TorchBackend
+from trainwright.backends.torch.tracing import TorchTracer
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import ModelTask, model_task
 from trainwright.train.feed import Feed
@@ -33,6 +35,11 @@ class LightningBackend(TorchBackend):
         elif made.train.processes > 1:
             learner = SharedLearner
         return learner(made, feed, seed=seed, run_on=run_on)
+
+    def tracer(self, learner: LightningLearner) -> TorchTracer:
+        """Makes what takes down some steps of a learner, Lightning's hooks among what torch computes."""
+        learner.profiler = HooksInTrace()
+        return super().tracer(learner)
 
     def module(self, blueprint: Blueprint, *, seed: int = 0) -> Network:
         """Makes a LightningModule with initial values by the seed; it predicts only."""

@@ -31,6 +31,7 @@ class LightningLearner(TorchLearner):
     def __init__(self, task: ModelTask, feed: Feed, *, seed: int, run_on: Resolved) -> None:
         super().__init__(task, feed, seed=seed, run_on=run_on)
         self.listeners = make_listeners(task.train.lightning)
+        self.profiler: Any = None
         keep_states(self.listeners.callbacks)  # what cannot be kept is refused before step 1
         with working(run_on), quiet():
             self._make_trainer(task.epochs)
@@ -60,7 +61,13 @@ class LightningLearner(TorchLearner):
             )
 
     def _make_trainer(self, epochs: int) -> Trainer:
-        return make_trainer(self.listeners, device=self.run_on.device, epochs=epochs, place=self.place)
+        return make_trainer(
+            self.listeners,
+            device=self.run_on.device,
+            epochs=epochs,
+            place=self.place,
+            profiler=self.profiler,
+        )
 
     def _arrays(self) -> dict[str, Any]:
         found = super()._arrays()

@@ -54,6 +54,7 @@ class OwnLearner(Stepping):
         self.task = task
         self.run_on = run_on
         self.listeners = make_listeners(task.train.lightning)
+        self.profiler: Any = None
         keep_states(self.listeners.callbacks)  # what cannot be kept is refused before step 1
         self.network = Module(task.blueprint, seed=seed)
         self.module = _make_module(task, self.network, seed)
@@ -182,6 +183,7 @@ class OwnLearner(Stepping):
             device=self.run_on.device,
             epochs=epochs,
             place=Place(),
+            profiler=self.profiler,
             precision=PRECISIONS[train.precision],
             accumulate_grad_batches=train.accumulate,
             gradient_clip_val=clip,

@@ -18,7 +18,9 @@ from trainwright.backends.lightning.place import Place, strategy_of
 from trainwright.base.errors import SpecError
 
 
-def make_trainer(listeners: Listeners, *, device: str, epochs: int, place: Place, **training: Any) -> Trainer:
+def make_trainer(
+    listeners: Listeners, *, device: str, epochs: int, place: Place, profiler: Any = None, **training: Any
+) -> Trainer:
     """Makes a Trainer for this process that shows, writes, validates and seeds nothing by itself.
 
     Args:
@@ -26,6 +28,7 @@ def make_trainer(listeners: Listeners, *, device: str, epochs: int, place: Place
         device: Such as `cpu`.
         epochs: After which Lightning would end; the clock of the learner ends it before or there.
         place: Which process this is.
+        profiler: Of Lightning: hears when each hook begins and ends.
         training: How Lightning trains where it does it by itself.
 
     Raises:
@@ -46,6 +49,7 @@ def make_trainer(listeners: Listeners, *, device: str, epochs: int, place: Place
             plugins=[LightningEnvironment()] if place.of == 1 else [],
             max_epochs=epochs,
             max_steps=-1,
+            profiler=profiler,
             # Said aloud, because variables of the environment would say it otherwise.
             **{"precision": "32-true", "accumulate_grad_batches": 1, "gradient_clip_val": None, **training},
             callbacks=list(listeners.callbacks),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 
@@ -10,6 +11,7 @@ from trainwright.backends.torch.device import working
 from trainwright.backends.torch.learner import TorchLearner, predict
 from trainwright.backends.torch.module import Module
 from trainwright.backends.torch.network import Network
+from trainwright.backends.torch.tracing import TorchTracer
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
 from trainwright.models.task import model_task, name_outputs
@@ -67,6 +69,10 @@ class TorchBackend:
             return name_outputs(output, raw, head=head, quantiles=quantiles, components=components)
 
         return call
+
+    def tracer(self, learner: Any) -> TorchTracer:
+        """Makes what takes down some steps of a learner."""
+        return TorchTracer()
 
     def module(self, blueprint: Blueprint, *, seed: int = 0) -> Module:
         """Makes a plain module with initial values by the seed."""

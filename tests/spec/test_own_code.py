@@ -1,0 +1,41 @@
+import numpy as np
+import pytest
+
+from trainwright.spec.losses import OwnLoss
+from trainwright.spec.optimizer import OwnOptimizer
+from trainwright.spec.own_code import make_own_loss, make_own_optimizer
+
+
+class Typo:
+    """Own parts with a mistake in each method."""
+
+    def torch(self, outputs, targets):
+        return outputs - target  # noqa: F821
+
+    def optax(self, rate):
+        return {}["rule"]
+
+
+HERE = f"{__name__}:Typo"
+LOSS, RULE = OwnLoss(name="own", use=HERE), OwnOptimizer(name="own", use=HERE)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "part"),
+    [
+        (
+            lambda: make_own_loss(OwnLoss(name="own", use=HERE), library="torch")(np.ones(2), 1),
+            NameError,
+            "loss: {}.torch",
+        ),
+        (
+            lambda: make_own_optimizer(OwnOptimizer(name="own", use=HERE))(0.1),
+            KeyError,
+            "optimizer: {}.optax",
+        ),
+    ],
+)
+def test_an_error_in_own_code_says_which_part_it_is(call, error, part):
+    with pytest.raises(error) as caught:
+        call()
+    assert caught.value.__notes__ == [f"trainwright: raised in train.{part.format(HERE)}"]
