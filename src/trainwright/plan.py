@@ -8,11 +8,6 @@ from typing import Any
 
 from trainwright.augmenting import make_augmentations, try_out
 from trainwright.backends import CATALOG as BACKENDS
-from trainwright.backends.equinox.threads import own_threads
-from trainwright.backends.keras.engine import own_engine
-from trainwright.backends.keras.listeners import check_listeners as check_keras_listeners
-from trainwright.backends.lightning.listeners import check_listeners
-from trainwright.backends.lightning.together import check_together
 from trainwright.backends.likeness import why_alone
 from trainwright.base.errors import DataError, SpecError
 from trainwright.base.garbage import uncollected
@@ -29,7 +24,7 @@ from trainwright.data.prepare import Preparation, fit_preparation
 from trainwright.data.sequences import Sequences
 from trainwright.data.storage import explain_storage
 from trainwright.facts import decide_columns, gather_facts, holds_tokens, named, said_vocabulary
-from trainwright.model_op import describe
+from trainwright.frameworks import check_own_parts, own_frameworks
 from trainwright.models.fine_tuning import (
     Parent,
     keep_columns,
@@ -46,6 +41,7 @@ from trainwright.ops.operator import Operator
 from trainwright.registering import FAMILY
 from trainwright.registration import with_registered_data
 from trainwright.routines import CATALOG as ROUTINES
+from trainwright.serving import describe
 from trainwright.spec.build import build, find, own_code_from
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
@@ -292,7 +288,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     loss = spell_out(train.loss)
     _check_way_back(resolved.model.head, preparation.targets)
     if has_own_code(train) or train.keras is not None or resolved.model.architecture == "own":
-        _own_frameworks(train.backend, threads=run_on.threads)
+        own_frameworks(train.backend, threads=run_on.threads)
         check_own_code(train, task_type=resolved.model.task_type)
     constants = None if graph is None else graph_constants(graph, str(resolved.model.convolution))
     blueprint = lay_out(
@@ -330,16 +326,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         build(one, ROUTINES, where=f"train.routines.{n}", has=ROUTINE) for n, one in enumerate(train.routines)
     ]
     callbacks = _callbacks(resolved)
-    if train.lightning is not None:
-        check_listeners(train.lightning)
-    if train.keras is not None:
-        check_keras_listeners(train.keras)
-    if train.has_own_module and loss.name in ("reconstruction", "nt_xent"):
-        raise SpecError(
-            f"train.lightning.module: a module of your own does not train by {loss.name!r}; name another loss"
-        )
-    if train.processes > 1:
-        check_together(task, in_memory=resolved.data.in_memory is not False)
+    check_own_parts(task, in_memory=resolved.data.in_memory is not False)
     splits = {name: _examples(part) for name, part in encoded.items()}
     seen = count_seen({name: part.x for name, part in encoded.items()})
     why |= explain_seen(seen, {name: len(part) for name, part in encoded.items()})
@@ -366,14 +353,6 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
         seen,
         graph,
     )
-
-
-def _own_frameworks(backend: str, *, threads: int) -> None:
-    """Decides what cannot be changed once a framework is imported, which own code may do."""
-    if backend.startswith("keras-"):
-        own_engine(backend.removeprefix("keras-"), threads=threads)
-    elif backend == "equinox":
-        own_threads(threads)
 
 
 def _check_way_back(head: str, targets: Operator) -> None:

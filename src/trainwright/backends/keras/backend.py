@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 from trainwright.backends.equinox.threads import threads_in_force
 from trainwright.backends.keras.engine import engine_wished, own_engine
+from trainwright.base.errors import BackendError
 from trainwright.base.extras import installed
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
