@@ -11,8 +11,8 @@ from trainwright.base.extras import installed
 from trainwright.base.home import home_of
 from trainwright.base.tree import Array
 from trainwright.data.graph import Graphs, make_arrows, pad_graphs
+from trainwright.predictor import graph_of, predictor_of, served_by
 from trainwright.provenance import describe_environment
-from trainwright.serving import graph_of, predictor_of, served_by
 from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.model import ModelSpec

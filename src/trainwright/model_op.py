@@ -22,7 +22,7 @@ from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Sequential
 from trainwright.ops.softlabels import SoftLabels
-from trainwright.serving import graph_of, predictor_of, served_by
+from trainwright.predictor import graph_of, predictor_of, served_by
 from trainwright.spec.build import own_code_from
 from trainwright.spec.data import GraphSpec
 from trainwright.store.records import VersionRow

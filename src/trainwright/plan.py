@@ -38,10 +38,10 @@ from trainwright.models.heads import DISTRIBUTIONS
 from trainwright.models.task import ModelTask
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.ops.operator import Operator
+from trainwright.predictor import describe
 from trainwright.registering import FAMILY
 from trainwright.registration import with_registered_data
 from trainwright.routines import CATALOG as ROUTINES
-from trainwright.serving import describe
 from trainwright.spec.build import build, find, own_code_from
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out

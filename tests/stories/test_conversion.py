@@ -121,7 +121,7 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(lab, monkeypatch):
     with pytest.raises(SpecError, match="name"):
         convert_model("tiny", backend="equinox", name="a@b", home=lab.home)
     with monkeypatch.context() as change:
-        change.setattr(serving, "installed", lambda package: package != "optax")
+        change.setattr(predictor, "installed", lambda package: package != "optax")
         with pytest.raises(BackendError, match=r"equinox is not installed: pip install 'trainwright\[jax\]'"):
             convert_model("tiny", backend="equinox", home=lab.home)
     with monkeypatch.context() as change:
