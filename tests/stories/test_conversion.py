@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stories.conftest import Lab
-from trainwright import conversion
+from trainwright import conversion, predictor
 from trainwright.base.errors import BackendError, SpecError, StoreError
 from trainwright.conversion import DIFFERENCE, convert_model
 from trainwright.experiment import resume_run, run_experiment
