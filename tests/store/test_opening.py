@@ -22,3 +22,11 @@ def test_a_branch_begins_at_the_step_of_its_parent(registry, begin, snapshot):
     child = begin(parent=parent)
     assert registry.attempts(child.id)[0].from_step == 30
     assert registry.run(child.id).parent == parent.id
+
+
+def test_a_branch_that_is_reopened_before_its_first_version_comes_from_its_parent(begin, reopen, snapshot):
+    parent = begin().save(snapshot(30)).wait()
+    child = begin(parent=parent)
+    child.close()
+    again = reopen(child.id, from_step=30)
+    assert again.save(snapshot(31)).wait().parents == [parent.id]

@@ -129,3 +129,11 @@ def test_a_name_without_versions_is_its_latest_run(registry, begin):
     assert registry.resolve_run("empty").id == run.id
     with pytest.raises(StoreError, match="empty has no version yet"):
         registry.resolve("empty")
+
+
+def test_a_run_without_versions_has_none_to_name(registry, begin):
+    run = begin()
+    with pytest.raises(StoreError, match=f"run {run.id} has no version yet"):
+        registry.resolve(run.id)
+    with pytest.raises(StoreError, match="there is no version 3; there are none"):
+        registry.resolve(f"{run.id}@3")

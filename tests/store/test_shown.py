@@ -21,3 +21,10 @@ def test_a_collected_version_whose_weights_are_shared_can_still_be_loaded(store,
     store.blobs.remove(version.weights)
     with pytest.raises(StoreError, match="collected by retention"):
         object_of(store, collected, kind="weights")
+
+
+def test_an_object_that_somebody_removed_is_missing_not_collected(store, begin, snapshot):
+    version = begin().save(snapshot(1)).wait()
+    store.blobs.remove(version.weights)
+    with pytest.raises(StoreError, match=f"object {version.weights} is missing"):
+        object_of(store, version, kind="weights")

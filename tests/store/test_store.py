@@ -4,6 +4,7 @@ import sys
 import pytest
 
 from trainwright.base.errors import StoreError
+from trainwright.store import store as store_module
 from trainwright.store.store import Store
 
 
@@ -50,3 +51,14 @@ def test_collection_and_savers_keep_out_of_each_others_way(store):
         assert not alone
     with store.collecting(wait=False) as alone:
         assert alone
+
+
+def test_a_saver_does_not_wait_for_ever_for_a_collection(store, monkeypatch):
+    monkeypatch.setattr(store_module, "PATIENCE_S", 0.05)
+    with (
+        store.collecting(wait=False) as alone,
+        pytest.raises(StoreError, match="objects have been collected"),
+        store.saving(),
+    ):
+        pytest.fail("it went in")
+    assert alone

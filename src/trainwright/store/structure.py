@@ -4,7 +4,6 @@ A flipped bit in a tree can hide a row, and no digest of a row can tell that it 
 when a store is opened: all but those of metrics, of which there may be millions, and which their batches count.
 """
 
-import sqlite3
 from collections.abc import Iterator
 
 from sqlalchemy import Connection, select
@@ -12,6 +11,7 @@ from sqlalchemy import Connection, select
 from trainwright.base.digest import digest_json
 from trainwright.base.errors import StoreError
 from trainwright.store import tables
+from trainwright.store.prepared import driver
 from trainwright.store.rows import add, fetch, verify
 
 MOST_FAULTS = 20
@@ -38,7 +38,7 @@ def structure_faults(connection: Connection, *, whole: bool = False) -> Iterator
     if [row["name"] for row in kept] != ["schema"] or kept[0]["value"] != _digest(connection):
         yield "the definitions of the tables are not those that were made"
     for part in [MOST_FAULTS] if whole else [table.name for table in tables.SEALED]:
-        for (text,) in _raw(connection).execute(_CHECK, (part,)).fetchmany(MOST_FAULTS):
+        for (text,) in driver(connection).execute(_CHECK, (part,)).fetchmany(MOST_FAULTS):
             yield from (line for line in str(text).splitlines() if line != "ok" and line[:3] != "***")
 
 
@@ -57,10 +57,4 @@ def check_structure(connection: Connection, *, path: object) -> None:
 
 def _digest(connection: Connection) -> str:
     # As text: what damage made bytes of, JSON has no word for.
-    return digest_json([list(map(repr, row)) for row in _raw(connection).execute(_DEFINITIONS)])
-
-
-def _raw(connection: Connection) -> sqlite3.Connection:
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
-    return raw
+    return digest_json([list(map(repr, row)) for row in driver(connection).execute(_DEFINITIONS)])
