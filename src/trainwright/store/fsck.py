@@ -15,6 +15,7 @@ from trainwright.store import tables
 from trainwright.store.batches import damaged_batches
 from trainwright.store.catalogue import explain
 from trainwright.store.files import list_files
+from trainwright.store.prepared import driver
 from trainwright.store.log import cut_logs
 from trainwright.store.rows import fetch, verify
 from trainwright.store.store import Store
@@ -113,12 +114,10 @@ def _cure(store: Store) -> str:
 
 def _check_database(store: Store, connection: Connection) -> Iterator[Finding]:
     cure = _cure(store)
-    raw = connection.connection.driver_connection
-    assert isinstance(raw, sqlite3.Connection)
     try:
         for text in structure_faults(connection, whole=True):
             yield Finding("database", text, (), cure)
-        for table, rowid, parent, _ in raw.execute("PRAGMA foreign_key_check").fetchall():
+        for table, rowid, parent, _ in driver(connection).execute("PRAGMA foreign_key_check").fetchall():
             yield Finding("row", f"{table} row {rowid} names a {parent} that does not exist", (), cure)
     except (sqlite3.Error, sqlalchemy.exc.DBAPIError) as error:
         yield Finding("database", str(explain(store.catalogue.path, error)), (), cure)
