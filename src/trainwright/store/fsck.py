@@ -15,8 +15,8 @@ from trainwright.store import tables
 from trainwright.store.batches import damaged_batches
 from trainwright.store.catalogue import explain
 from trainwright.store.files import list_files
-from trainwright.store.prepared import driver
 from trainwright.store.log import cut_logs
+from trainwright.store.prepared import driver
 from trainwright.store.rows import fetch, verify
 from trainwright.store.store import Store
 from trainwright.store.structure import structure_faults
