@@ -17,6 +17,8 @@ from trainwright.validation.multilabel import label_probabilities
 from trainwright.validation.space import to_places
 from trainwright.validation.weights import Floats
 
+COMPONENTS = ("mixing", "means", "variances")  # what a mixture is told by
+
 
 class Model(Protocol):
     """What a member is: a trained model by itself."""
@@ -68,8 +70,8 @@ class EnsembleOp:
     .. math:: m = \frac1M \sum_k m_k, \quad
         v = \frac1M \sum_k v_k + \frac1M \sum_k (m_k - m)^2
 
-    The first part is aleatoric, what the members hold for noise; the second is their disagreement. Quantiles are
-    averaged level by level.
+    The first part is aleatoric, what the members hold for noise; the second is their disagreement. Mixtures stay the
+    mixture that they are: its components are those of all members. Quantiles are averaged level by level.
 
     Args:
         members: At least one; of one task, with the same inputs, targets and classes, but not of embeddings.
@@ -112,9 +114,10 @@ class EnsembleOp:
         Returns:
             Of classes and labels, `logits` of the mean probabilities, shape `(records, classes, ...)`. Of a regression,
             `y`, shape `(records, outputs, ...)`; where the members predict distributions, `variance` and the
-            `aleatoric` part of it, of that shape, in squared units; or `quantiles`, shape `(records, levels,
-            outputs)`. Always `disagreement`: of classes and labels the mutual information of prediction and member,
-            in nats, shape `(records, ...)` or `(records, labels)`; of a regression the variance of the members' means.
+            `aleatoric` part of it, of that shape, in squared units; where those are mixtures, `mixing`, `means` and
+            `variances` of all their components too; or `quantiles`, shape `(records, levels, outputs)`. Always
+            `disagreement`: of classes and labels the mutual information of prediction and member, in nats, shape
+            `(records, ...)` or `(records, labels)`; of a regression the variance of the members' means.
 
         Raises:
             DataError: As `__call__`.
@@ -160,8 +163,9 @@ class EnsembleOp:
         return outputs["y"] if "y" in outputs else self.members[0].decode(outputs)
 
     def spread(self, outputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Gives the `variance` or the `quantiles` of a regression; nothing where members predict a point."""
-        return {name: outputs[name] for name in ("variance", "quantiles") if name in outputs}
+        """Gives `variance`, components or `quantiles` of a regression; nothing where members predict a point."""
+        names = COMPONENTS if "mixing" in outputs else ("variance", "quantiles")
+        return {name: outputs[name] for name in names if name in outputs}
 
     def columns(self, x: Any, *, batch_size: int | None = None) -> dict[str, Array]:
         """Gives predictions as named columns.
@@ -230,6 +234,11 @@ class EnsembleOp:
         if spreads:
             found["variance"] = mix_gaussians(means, np.stack(spreads))[1]
             found["aleatoric"] = np.stack(spreads).mean(axis=0)
+        if "mixing" in said[0]:
+            mixing, centres, widths = (
+                np.concatenate([one[name] for one in said], axis=1, dtype=np.float64) for name in COMPONENTS
+            )
+            found |= {"mixing": mixing / len(said), "means": centres, "variances": widths}
         if "quantiles" in said[0]:
             found["quantiles"] = np.stack([one["quantiles"] for one in said]).mean(axis=0, dtype=np.float64)
         return found | {"disagreement": apart}

@@ -14,6 +14,7 @@ from trainwright.ops.labels import Labels
 from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Sequential
 from trainwright.ops.scaling import Standardize
+from trainwright.validation.families import family_of
 
 RNG = np.random.default_rng(3)
 MEMBERS, RECORDS = 4, 6
@@ -100,6 +101,25 @@ def values(head, **spread):
 
 SIZES = RNG.uniform(0.5, 1.5, size=(MEMBERS, RECORDS, 1))
 FREEDOM = RNG.uniform(3, 9, size=(MEMBERS, RECORDS, 1))
+
+
+def test_mixtures_stay_the_mixture_of_all_their_components():
+    """The density of the whole is the mean of the members' densities, by SciPy."""
+    mixing = RNG.dirichlet(np.ones(3), size=(MEMBERS, RECORDS))
+    means, variances = RNG.normal(size=(2, MEMBERS, RECORDS, 3, 1))
+    variances = np.exp(variances)
+    members = [
+        {"y": (p[:, :, None] * m).sum(1), "mixing": p, "means": m, "variances": v}
+        for p, m, v in zip(mixing, means, variances, strict=True)
+    ]
+    op = ensemble(members, task="regression", head="mixture")
+    told = op.outputs(None)
+    assert op.spread(told).keys() == {"mixing", "means", "variances"}
+    family = family_of({"y": op(None), **op.spread(told)})
+    y = RNG.normal(size=(RECORDS, 1))
+    each = (mixing[..., None] * stats.norm.pdf(y[:, None], means, np.sqrt(variances))).sum(2)
+    np.testing.assert_allclose(family.nll_terms(y), -np.log(each.mean(0)[:, 0]), rtol=1e-10)
+    np.testing.assert_allclose(np.square(family.std()), told["variance"], rtol=1e-10)
 
 
 @pytest.mark.parametrize(
