@@ -12,6 +12,7 @@ from trainwright.models.task import ModelTask
 from trainwright.spec.build import find
 from trainwright.spec.losses import spell_out
 from trainwright.spec.model import ModelSpec
+from trainwright.spec.model_settle import COMPONENTS
 from trainwright.spec.train import TrainSpec
 
 
@@ -80,8 +81,10 @@ def build_model(
         raise SpecError("train.loss: say which, for there are no data to tell; the spec of a run says it")
     blueprint = lay_out(spec, backend=backend, loss=spell_out(train.loss).name)
     levels = () if spec.quantiles is None or spec.quantiles == "auto" else tuple(spec.quantiles)
-    assert spec.components != "auto"
-    task = ModelTask(blueprint, train, train.epochs, quantiles=levels, components=spec.components)
+    components = spec.components
+    if components == "auto":
+        components = COMPONENTS if spec.head == "mixture" else None
+    task = ModelTask(blueprint, train, train.epochs, quantiles=levels, components=components)
     return made.trainable(task, seed=seed)
 
 

@@ -126,7 +126,7 @@ def test_both_backends_make_the_same_step_of_descent(name):
 def test_every_kind_of_layer_is_among_the_models(names):
     models = [MODELS.get(name) or EXTRA[name] for name in names]
     seen = {layer.kind for model in models for layer in make_blueprint(model).layers}
-    assert set(Kind.__args__) - seen <= {"dropout"}  # of training
+    assert set(Kind.__args__) - seen <= {"dropout", "own"}  # of training; a network of the user's own
 
 
 @pytest.mark.parametrize("name", [name for name, model in MODELS.items() if model.get("ragged")])

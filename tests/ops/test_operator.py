@@ -110,6 +110,7 @@ NEEDED = {
     "RandomRotation": {"degrees": 10.0},
     "RandomScale": {"low": 0.8, "high": 1.2},
     "RandomShift": {"max_shift": 3},
+    "SoftLabels": {"values": ("cat", "dog")},
     "TimeMask": {"width": 3},
 }
 
