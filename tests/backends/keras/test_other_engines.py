@@ -17,8 +17,8 @@ pytestmark = [
 ]
 # JAX compiles, which takes seconds for each test: some promises of the contract, some models, some losses.
 QUICK = (
-    "test_engine or first_step or weights_and_rates or on_the_seed "
-    "or (test_contract and (once or stops_exactly or tells_exactly or rate_scale or predicting or round_trip))"
+    "test_engine or (first_step and not composite) or on_the_seed "
+    "or (test_contract and (stops_exactly or tells_exactly or rate_scale or predicting or round_trip))"
 )
 
 
