@@ -82,6 +82,8 @@ def test_both_backends_build_the_same_function():
 
 
 def test_a_backend_that_is_not_there_is_named_with_the_known_ones():
-    known = "'equinox' or 'keras' or 'keras-jax' or 'keras-tensorflow' or 'keras-torch' or 'lightning' or 'torch'"
+    known = (
+        "'equinox' or 'keras' or 'keras-jax' or 'keras-tensorflow' or 'keras-torch' or 'lightning' or 'torch'"
+    )
     with pytest.raises(BackendError, match=f"'jaxx'; write {known}"):
         build_model(SPEC, backend="jaxx")

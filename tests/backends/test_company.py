@@ -56,6 +56,7 @@ class MemberContract(LearnerContract):
             make(model={"architecture": "cnn", "hidden_dims": [4]}, shape=(9,))
 
 
+@pytest.mark.slow  # everything is compiled; a member is a learner like a lone one
 class TestEquinoxMember(MemberContract):
     backend = "equinox"
     lacks: ClassVar[dict[str, str]] = {
@@ -173,7 +174,7 @@ KINDS = {
         "optimizer": AdamW(name="adamw", lr=1e-3 * (n + 1)),
     },
 }
-SLOW = {("equinox", "attention"), ("equinox", "64 wide")}
+SLOW = {("equinox", "attention"), ("equinox", "64 wide"), ("equinox", "one odd output")}
 COMPANIES = [[3, 3], [3, 0], [0, 3], [5, 1, 3], [3, 5, 1], [*range(15, -1, -1)]]
 
 

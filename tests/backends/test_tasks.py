@@ -134,13 +134,12 @@ def test_both_backends_train_every_task_alike(name):
     "name",
     [
         "classification",
-        "shares",
         "gaussian_nll",
-        "multi_label",
-        "focal",
-        "student_t_nll",
         "mixture_nll",
-        "composite",
+        *(
+            pytest.param(name, marks=pytest.mark.slow)
+            for name in ("shares", "multi_label", "focal", "student_t_nll", "composite")
+        ),
     ],
 )
 def test_accumulated_batches_make_the_step_of_all_their_records(name, backend):
