@@ -23,7 +23,13 @@ PAGES = {
 }
 
 
-@pytest.mark.parametrize("page", PAGES)
+# Beginners' pages run in `make test`, the others in `make test-all`.
+LATER = ("graphs.md", "images-and-sequences.md", "importing.md", "large-data.md", "lightning.md")
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=pytest.mark.slow) if page in LATER else page for page in PAGES]
+)
 def test_a_page_runs_as_it_is_written(tmp_path, page):
     done = " ".join(run_page(DOCS / page, tmp_path))
     for word in PAGES[page]:
