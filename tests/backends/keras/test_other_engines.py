@@ -17,7 +17,7 @@ pytestmark = [
 ]
 # JAX compiles, which takes seconds for each test: some promises of the contract, some models, some losses.
 QUICK = (
-    "test_engine or (first_step and not composite) or on_the_seed "
+    "(first_step and (cross_entropy or mse)) or on_the_seed "
     "or (test_contract and (stops_exactly or tells_exactly or rate_scale or predicting or round_trip))"
 )
 
