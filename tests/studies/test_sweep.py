@@ -98,7 +98,7 @@ def test_the_command_sweeps_over_every_combination(bench):
         "lr 0.1, seed 1",
     ]
     assert "test/accuracy" in lines[0] and lines[5].startswith("best     lr 0.")
-    assert lines[6] == "engine   sequential: lr 0.01, seed 0: the backend torch trains one run at a time"
+    assert lines[6] == "engine   vectorised: 4 members are one program"
     assert len(bench.registry.runs()) == 4
 
 
