@@ -24,7 +24,7 @@ PAGES = {
 
 
 # Beginners' pages run in `make test`, the others in `make test-all`.
-LATER = ("graphs.md", "images-and-sequences.md", "importing.md", "large-data.md", "lightning.md")
+LATER = ("graphs.md", "images-and-sequences.md", "importing.md", "large-data.md", "lightning.md", "tasks.md")
 
 
 @pytest.mark.parametrize(
