@@ -11,9 +11,7 @@ from typing import Any
 from sqlalchemy import (
     BindParameter,
     Connection,
-    Select,
     Table,
-    Update,
     and_,
     bindparam,
     insert,
@@ -25,6 +23,7 @@ from trainwright.base.digest import digest_json
 from trainwright.base.errors import StoreError
 from trainwright.base.jsontext import read_json
 from trainwright.store import tables
+from trainwright.store.prepared import Prepared
 from trainwright.store.records import (
     ArtifactRow,
     AttemptRow,
@@ -111,13 +110,13 @@ def rewrite(
     """
     find, _ = _by_key(table, tuple(key))
     parameters = {f"key_{name}": value for name, value in key.items()}
-    found = connection.execute(find, parameters).mappings().one_or_none()
-    if found is None:
+    found = find.rows(connection, parameters)
+    if not found:
         named = ", ".join(f"{name}={value!r}" for name, value in key.items())
         raise StoreError(
             f"the row {table.name}({named}) is missing: the catalogue is damaged; `trainwright fsck` names what is hit"
         )
-    return overwrite(connection, table, key=key, row=found, changes=changes)
+    return overwrite(connection, table, key=key, row=found[0], changes=changes)
 
 
 def overwrite(
@@ -136,18 +135,18 @@ def overwrite(
     _, change = _by_key(table, tuple(key))
     values = seal({**verify(table, row), **changes}, column=table.info.get("digest", "digest"))
     parameters = {f"key_{name}": value for name, value in key.items()}
-    connection.execute(change, parameters | {f"new_{name}": value for name, value in values.items()})
+    change.rows(connection, parameters | {f"new_{name}": value for name, value in values.items()})
     return values
 
 
 @cache
-def _by_key(table: Table, names: tuple[str, ...]) -> tuple[Select[Any], Update]:
-    """Builds the statements once: building takes longer than running them."""
+def _by_key(table: Table, names: tuple[str, ...]) -> tuple[Prepared, Prepared]:
+    """Spells the statements once."""
     where = and_(*(table.c[name] == bindparam(f"key_{name}") for name in names))
     everything: dict[str, BindParameter[Any]] = {
         column.name: bindparam(f"new_{column.name}") for column in table.columns
     }
-    return select(table).where(where), update(table).where(where).values(everything)
+    return Prepared(select(table).where(where)), Prepared(update(table).where(where).values(everything))
 
 
 def model_row(row: Mapping[Any, Any]) -> ModelRow:
@@ -213,8 +212,6 @@ def dataset_row(row: Mapping[Any, Any]) -> DatasetRow:
     return DatasetRow(**{**values, "recipe": read_json(values["recipe"], what="recipe"), "splits": pairs})
 
 
-def fetch(
-    connection: Connection, statement: Any, parameters: Mapping[str, Any] | None = None
-) -> Sequence[Any]:
+def fetch(connection: Connection, statement: Any) -> Sequence[Any]:
     """Runs a select and returns its rows as mappings."""
-    return connection.execute(statement, dict(parameters or {})).mappings().all()
+    return connection.execute(statement).mappings().all()

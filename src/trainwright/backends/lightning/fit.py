@@ -1,13 +1,13 @@
 """One of our trainings as a run of Lightning's Trainer."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
-import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
 from trainwright.backends.lightning.listeners import Listeners
+from trainwright.backends.lightning.trainer import ask, log, show
 from trainwright.backends.torch.learner import Part, TorchLearner
 from trainwright.backends.torch.module import Module
 from trainwright.train.clock import Clock
@@ -108,32 +108,19 @@ class Fit(Module, LightningModule):
         """Tells when it is due, after all callbacks of the user heard of the step."""
         step = self._learner.step
         if self._listeners.loggers and step % self._listeners.log_every == 0:
-            self._log({"train/loss_step": float(outputs["loss"]), "lr": self._loader.lr})
+            metrics = {"train/loss_step": float(outputs["loss"]), "lr": self._loader.lr}
+            log(self.trainer, metrics, loggers=self._listeners.loggers, step=step)
         if step == self._loader.mark:
             self._arrive()
-
-    def _log(self, metrics: Mapping[str, float]) -> None:
-        # Not by `self.log`, which costs each step more than a small model does, and would take means of its own.
-        for logger in self._listeners.loggers:
-            logger.log_metrics({**metrics, "epoch": self.trainer.current_epoch}, step=self._learner.step)
-            logger.save()
 
     def _arrive(self) -> None:
         learner, loader = self._learner, self._loader
         learner.close()
         if learner.step < loader.due:
             return
-        try:
-            answer = self._tell(learner)
-        except StopIteration as error:  # Lightning would take it for the end of the epoch, and go on
-            raise RuntimeError("what was told raised StopIteration") from error
+        answer = ask(self._tell, learner)
         learner.rate_scale = answer.rate_scale
-        if answer.measured:
-            self._log(answer.measured)
-            values = {
-                name: torch.tensor(value, dtype=torch.float64) for name, value in answer.measured.items()
-            }
-            self.trainer.callback_metrics.update(values)
+        show(self.trainer, answer.measured, loggers=self._listeners.loggers, step=learner.step)
         self.stopped = answer.stop is not None
         if self.stopped or learner.step >= loader.clock.end:
             self.trainer.should_stop = True

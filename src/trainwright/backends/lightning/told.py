@@ -9,6 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from trainwright.backends.lightning.listeners import Listeners
+from trainwright.backends.lightning.trainer import ask, show
 from trainwright.backends.torch.learner import cut
 from trainwright.base.random import at, stream
 from trainwright.train.clock import Clock
@@ -181,18 +182,9 @@ class Told(Callback):
             self._close()
         if heard.step != self._due:
             return
-        try:
-            answer = self._tell(heard)
-        except StopIteration as error:  # Lightning would take it for the end of the epoch, and go on
-            raise RuntimeError("what was told raised StopIteration") from error
+        answer = ask(self._tell, heard)
         heard.rate_scale = answer.rate_scale
-        if answer.measured:
-            for logger in heard.listeners.loggers:
-                logger.log_metrics({**answer.measured, "epoch": trainer.current_epoch}, step=heard.step)
-                logger.save()
-            trainer.callback_metrics.update(
-                {n: torch.tensor(v, dtype=torch.float64) for n, v in answer.measured.items()}
-            )
+        show(trainer, answer.measured, loggers=heard.listeners.loggers, step=heard.step)
         self.stopped = answer.stop is not None
         if self.stopped or heard.step >= self._clock.end:
             trainer.should_stop = True

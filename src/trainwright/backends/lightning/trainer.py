@@ -4,10 +4,11 @@ import logging
 import signal
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import torch
 from lightning.pytorch import Trainer
 from lightning.pytorch.callbacks import Checkpoint, ProgressBar
 from lightning.pytorch.plugins.environments import LightningEnvironment
@@ -16,6 +17,7 @@ from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from trainwright.backends.lightning.listeners import Listeners
 from trainwright.backends.lightning.place import Place, strategy_of
 from trainwright.base.errors import SpecError
+from trainwright.train.learner import Answer
 
 
 def make_trainer(
@@ -69,6 +71,38 @@ def make_trainer(
     # Nor does it hear of one, which it would pass on to the other processes before each step.
     trainer.fit_loop.epoch_loop._broadcast_sigterm_tensor = lambda: None
     return trainer
+
+
+def ask(tell: Callable[[Any], Answer], learner: Any) -> Answer:
+    """Tells the loop from within a hook.
+
+    Raises:
+        RuntimeError: If what was told raised StopIteration, which Lightning would take for the end of the epoch.
+    """
+    try:
+        return tell(learner)
+    except StopIteration as error:
+        raise RuntimeError("what was told raised StopIteration") from error
+
+
+def show(trainer: Trainer, measured: Mapping[str, float], *, loggers: Sequence[Any], step: int) -> None:
+    """Gives what was measured at a step to the loggers, and to whoever reads `trainer.callback_metrics`."""
+    if not measured:
+        return
+    log(trainer, measured, loggers=loggers, step=step)
+    trainer.callback_metrics.update(
+        {name: torch.tensor(value, dtype=torch.float64) for name, value in measured.items()}
+    )
+
+
+def log(trainer: Trainer, metrics: Mapping[str, float], *, loggers: Sequence[Any], step: int) -> None:
+    """Gives metrics to the loggers.
+
+    Not by `self.log`, which costs each step more than a small model does, and would take means of its own.
+    """
+    for logger in loggers:
+        logger.log_metrics({**metrics, "epoch": trainer.current_epoch}, step=step)
+        logger.save()
 
 
 def count_from(
