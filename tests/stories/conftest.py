@@ -31,6 +31,23 @@ train:
 """
 
 
+def dying_when(condition):
+    """Writes the command line as code that kills its own process once a snapshot of which this holds is durable."""
+    return (
+        "import os\n"
+        "from trainwright.store.run import LocalRun\n"
+        "save = LocalRun.save\n"
+        "def save_and_die(self, snapshot):\n"
+        "    version = save(self, snapshot)\n"
+        f"    if {condition}:\n"
+        "        version.wait(); os.kill(os.getpid(), 9)\n"
+        "    return version\n"
+        "LocalRun.save = save_and_die\n"
+        "from trainwright.cli.app import main\n"
+        "main()\n"
+    )
+
+
 class Lab:
     """A folder with an experiment in it."""
 

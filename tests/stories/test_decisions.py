@@ -2,6 +2,7 @@
 
 import pytest
 
+from stories.conftest import dying_when
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
 
@@ -44,14 +45,7 @@ def test_a_plateau_cuts_the_rate_and_is_resumed_exactly(lab, backend):
     whole = lab.run("--set", plateau)
     constant = lab.run("--set", "train.schedule={name: constant}")
     assert whole["weights"] != constant["weights"]
-    die = (
-        "import os\nfrom trainwright.store.run import LocalRun\nsave = LocalRun.save\n"
-        "def save_and_die(self, snapshot):\n"
-        "    version = save(self, snapshot)\n"
-        "    if snapshot.epoch == 13:\n        version.wait(); os.kill(os.getpid(), 9)\n"
-        "    return version\n"
-        "LocalRun.save = save_and_die\nfrom trainwright.cli.app import main\nmain()\n"
-    )
+    die = dying_when("snapshot.epoch == 13")
     process = lab.start("run", lab.file, "-q", "--again", "--set", plateau, code=die)
     process.communicate(timeout=60)
     run = lab.json("ls")[0]["run"]

@@ -3,22 +3,8 @@
 import numpy as np
 import pytest
 
+from stories.conftest import dying_when
 from trainwright.base.extras import installed
-
-KILLING = """
-import os
-from trainwright.store.run import LocalRun
-save = LocalRun.save
-def save_and_die(self, snapshot):
-    version = save(self, snapshot)
-    if snapshot.step == 10:
-        version.wait(); os.kill(os.getpid(), 9)
-    return version
-LocalRun.save = save_and_die
-from trainwright.cli.app import main
-main()
-"""
-
 
 OWN = """
 import keras
@@ -62,7 +48,7 @@ def test_a_run_is_recorded_resumed_in_an_epoch_and_reproduced(lab, backend, pack
     whole = lab.json("run", lab.file, "-q")
     header, *rows = (lab.folder / "log.csv").read_text().splitlines()
     assert header.startswith("epoch,loss,val_") and [row[0] for row in rows] == ["0", "1", "2"]
-    process = lab.start("run", lab.file, "-q", "--again", code=KILLING)
+    process = lab.start("run", lab.file, "-q", "--again", code=dying_when("snapshot.step == 10"))
     process.communicate(timeout=120)
     assert process.returncode == -9
     (cut,) = [row["run"] for row in lab.json("ls") if row["state"] == "killed"]

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from stories.conftest import dying_when
 from stories.test_resume import LONG, wait_for
 from trainwright import load_model
 from trainwright.base.errors import SpecError
@@ -109,18 +110,7 @@ def test_a_module_of_the_user_s_own_is_cut_resumed_reproduced_and_served_without
     assert logged == {"train/penalty": [8, 16, 24, 32], "train/loss": [8, 16, 24, 32]}
     assert [row.step for row in registry.versions(run=whole.run)] == [*range(3, 31, 3), 32]
 
-    killing = (
-        "import os\n"
-        "from trainwright.store.run import LocalRun\n"
-        "save = LocalRun.save\n"
-        "def save_and_die(self, snapshot):\n"
-        "    version = save(self, snapshot)\n"
-        "    if snapshot.step == 21:\n"
-        "        version.wait(); os.kill(os.getpid(), 9)\n"
-        "    return version\n"
-        "LocalRun.save = save_and_die\n"
-        "from trainwright.cli.app import main\nmain()\n"
-    )
+    killing = dying_when("snapshot.step == 21")
     process = lab.start("run", lab.file, "-q", "--again", code=killing)
     _, err = process.communicate(timeout=300)
     assert process.returncode == -9, err

@@ -5,6 +5,8 @@ import signal
 
 import pytest
 
+from stories.conftest import dying_when
+
 LONG = 40  # epochs
 
 
@@ -56,18 +58,7 @@ def test_a_resume_in_the_middle_of_an_epoch_is_exact_and_its_history_is_whole(la
     more = "  callbacks:\n    - {use: Checkpoint, args: {every_n_steps: 3, keep_last: null}}\n"
     lab.write(epochs=6, more=more)
     whole = lab.run()
-    killing = (
-        "import os\n"
-        "from trainwright.store.run import LocalRun\n"
-        "save = LocalRun.save\n"
-        "def save_and_die(self, snapshot):\n"
-        "    version = save(self, snapshot)\n"
-        "    if snapshot.step == 21:\n"
-        "        version.wait(); os.kill(os.getpid(), 9)\n"
-        "    return version\n"
-        "LocalRun.save = save_and_die\n"
-        "from trainwright.cli.app import main\nmain()\n"
-    )
+    killing = dying_when("snapshot.step == 21")
     process = lab.start("run", lab.file, "-q", "--again", code=killing)
     process.communicate(timeout=60)
     assert process.returncode == -9
