@@ -1,9 +1,10 @@
 """What a loop takes back of a checkpoint."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
-from trainwright.base.errors import StoreError
+from trainwright.base.errors import BackendError, StoreError
 from trainwright.base.tree import Tree
 
 
@@ -14,6 +15,18 @@ def branch_state(tree: Tree) -> Tree:
     """
     assert isinstance(tree, dict)
     return tree | {"callbacks": None, "stopped": None, "diverged": False}
+
+
+def pair_states(callbacks: Sequence[Any], kept: Any, *, where: str) -> Iterator[tuple[Any, Any]]:
+    """Gives each callback of a framework with the state that was kept of it, as pairs of a name and a state.
+
+    Raises:
+        BackendError: If they were kept of other callbacks; `where` begins the message.
+    """
+    names, found = [type(one).__name__ for one in callbacks], [name for name, _ in kept]
+    if found != names:
+        raise BackendError(f"{where}: the state was made with {found}, not {names}")
+    return zip(callbacks, (state for _, state in kept), strict=True)
 
 
 @contextmanager

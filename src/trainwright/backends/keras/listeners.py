@@ -8,6 +8,7 @@ from trainwright.base.tree import Tree, leaves
 from trainwright.spec.build import construct
 from trainwright.spec.keras import KerasSpec
 from trainwright.spec.own_code import choose_listeners
+from trainwright.train.resuming import pair_states
 
 CALLBACK = (
     "set_params",
@@ -82,9 +83,6 @@ def give_back(callbacks: Sequence[Any], kept: Any) -> None:
     Raises:
         BackendError: If it was kept of other callbacks.
     """
-    names, found = [type(one).__name__ for one in callbacks], [name for name, _ in kept]
-    if found != names:
-        raise BackendError(f"train.keras.callbacks: the state was made with {found}, not {names}")
-    for callback, (_, state) in zip(callbacks, kept, strict=True):
+    for callback, state in pair_states(callbacks, kept, where="train.keras.callbacks"):
         if hasattr(callback, "load_state"):
             callback.load_state(state)

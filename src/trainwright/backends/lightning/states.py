@@ -9,6 +9,7 @@ from torch import Tensor
 
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Tree
+from trainwright.train.resuming import pair_states
 
 
 def keep_states(callbacks: Sequence[Any]) -> list[Tree]:
@@ -30,10 +31,7 @@ def give_back(callbacks: Sequence[Any], kept: Any) -> None:
     Raises:
         BackendError: If it was kept of other callbacks.
     """
-    names, found = [type(one).__name__ for one in callbacks], [name for name, _ in kept]
-    if found != names:
-        raise BackendError(f"train.lightning.callbacks: the state was made with {found}, not {names}")
-    for callback, (_, state) in zip(callbacks, kept, strict=True):
+    for callback, state in pair_states(callbacks, kept, where="train.lightning.callbacks"):
         if state:  # as Lightning itself does
             callback.load_state_dict(find_again(state))
 
