@@ -6,6 +6,7 @@ process starts and armed in the forked ones only.
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import signal
@@ -69,6 +70,7 @@ def ended(pid):
 
 
 def serve():
+    gc.freeze()  # a collection in a fork would copy what it looks at
     for line in sys.stdin:
         order = json.loads(line)
         pid = os.fork()

@@ -3,6 +3,7 @@
 What it answers on its standard output is a line for each; a test session starts one of it.
 """
 
+import gc
 import json
 import os
 import sys
@@ -82,6 +83,7 @@ def main():
         (root / "warm").mkdir()
         os.chdir(root)
         warm(root / "warm")
+        gc.freeze()  # a collection in a child would copy what it looks at
         replies.write("ready\n")
         for line in sys.stdin:
             replies.write(json.dumps(answer(json.loads(line), root)) + "\n")

@@ -1,5 +1,7 @@
 """Small experiments in files, and the command line in a process of its own."""
 
+import atexit
+import functools
 import json
 import os
 import subprocess
@@ -7,6 +9,8 @@ import sys
 
 import numpy as np
 import pytest
+
+from stories.forked import Processes
 
 BODY = """\
 name: tiny
@@ -48,11 +52,25 @@ def dying_when(condition):
     )
 
 
-class Lab:
-    """A folder with an experiment in it."""
+@functools.cache
+def processes():
+    """Starts, once in a session, what the command lines are forked from."""
+    made = Processes(hash_seed=os.getpid())
+    atexit.register(made.close)
+    return made
 
-    def __init__(self, folder):
+
+class Lab:
+    """A folder with an experiment in it.
+
+    Args:
+        folder: The folder.
+        fresh: Whether every command imports everything anew, as a user's does; it takes two seconds more.
+    """
+
+    def __init__(self, folder, *, fresh=False):
         self.folder = folder
+        self.fresh = fresh
         self.home = folder / "store"
         numbers = np.random.default_rng(0)
         self.x = numbers.normal(3.0, 2.0, size=(200, 4)).astype(np.float32)
@@ -79,16 +97,20 @@ class Lab:
         )
 
     def call(self, *arguments, expect=0):
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=200)
-        assert process.returncode == expect, f"exit {process.returncode}\n{out}\n{err}"
+        if not self.fresh:
+            return processes().call(*arguments, folder=self.folder, home=self.home, expect=expect)
+        out, err = self._end(self.start(*arguments), expect)
         return out + err if expect else out
 
     def json(self, *arguments, expect=0):
-        process = self.start(*arguments, "--json")
+        if not self.fresh:
+            return processes().json(*arguments, folder=self.folder, home=self.home, expect=expect)
+        return json.loads(self._end(self.start(*arguments, "--json"), expect)[0])
+
+    def _end(self, process, expect):
         out, err = process.communicate(timeout=200)
         assert process.returncode == expect, f"exit {process.returncode}\n{out}\n{err}"
-        return json.loads(out)
+        return out, err
 
     def run(self, *arguments):
         return self.json("run", self.file, "-q", *arguments)

@@ -4,12 +4,15 @@ What a process inherits is modules alone: no data, no compiled program, no threa
 seeds show what hangs on the order of a set.
 """
 
+import gc
 import importlib
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import traceback
+from pathlib import Path
 
 PRELOADED = (
     "trainwright.cli.app",
@@ -70,22 +73,28 @@ class Processes:
             die_at: The step at which it kills itself instead of saving; everything before is durable.
             expect: Its exit status.
         """
-        out, err = folder / "stdout.txt", folder / "stderr.txt"
-        request = {
-            "arguments": [str(one) for one in arguments],
-            "folder": str(folder),
-            "home": str(home),
-            "die_at": die_at,
-            "files": [str(out), str(err)],
-        }
-        print(json.dumps(request), file=self.server.stdin, flush=True)
-        status = int(self.server.stdout.readline())
-        told, complained = out.read_text(), err.read_text()
-        assert status == expect, f"{' '.join(request['arguments'])}: exit {status}\n{told}\n{complained}"
-        return told + complained if expect else told
+        out, err = self._ask(arguments, folder=folder, home=home, die_at=die_at, expect=expect)
+        return out + err if expect else out
 
-    def json(self, *arguments, **options):
-        return json.loads(self.call(*arguments, "--json", **options))
+    def json(self, *arguments, folder, home, expect=0):
+        """Runs a command line with `--json`, gives what it says on stdout, read."""
+        return json.loads(self._ask((*arguments, "--json"), folder=folder, home=home, expect=expect)[0])
+
+    def _ask(self, arguments, *, folder, home, expect, die_at=None):
+        with tempfile.TemporaryDirectory() as told:
+            files = [Path(told) / "stdout.txt", Path(told) / "stderr.txt"]
+            request = {
+                "arguments": [str(one) for one in arguments],
+                "folder": str(folder),
+                "home": str(home),
+                "die_at": die_at,
+                "files": [str(file) for file in files],
+            }
+            print(json.dumps(request), file=self.server.stdin, flush=True)
+            status = int(self.server.stdout.readline())
+            out, err = (file.read_text() for file in files)
+        assert status == expect, f"{' '.join(request['arguments'])}: exit {status}\n{out}\n{err}"
+        return out, err
 
     def close(self):
         self.server.stdin.close()
@@ -97,6 +106,7 @@ def serve():
     for name in PRELOADED:
         importlib.import_module(name)
     _look_at_packages_once()
+    gc.freeze()  # a collection in a fork would copy what it looks at
     print("ready", flush=True)
     for line in sys.stdin:
         child = os.fork()

@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from stories.conftest import Lab
 from trainwright.base.extras import installed
 
 IN_TRAINING = """
@@ -37,6 +38,11 @@ x = np.load(sys.argv[3], allow_pickle=False)["x"]
 np.savez(sys.argv[4], out=model.outputs(x)["logits"], classes=model(x))
 print(*(name for name in ("torch", "jax") if name in sys.modules))
 """
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return Lab(tmp_path, fresh=True)
 
 
 @pytest.mark.parametrize(

@@ -193,7 +193,7 @@ def test_a_study_that_was_killed_ends_as_one_that_was_not(trial, backend):
         members = made.json(made.second, "study", made.file, "-q")["members"]
         registry = made.registry
         weights.append([registry.latest(one["run"]).weights for one in members])
-        assert len(registry.runs()) == 2
+        assert len(registry.runs()) == 3  # and their ensemble
     assert weights[0] == weights[1] and weights[0][0] != weights[0][1]
 
 

@@ -3,6 +3,13 @@
 import numpy as np
 import pytest
 
+from stories.conftest import Lab
+
+
+@pytest.fixture
+def lab(tmp_path):
+    return Lab(tmp_path, fresh=True)
+
 
 @pytest.mark.parametrize("backend", ["torch", pytest.param("equinox", marks=pytest.mark.slow)])
 def test_every_way_of_running_gives_the_same_weights(lab, backend):

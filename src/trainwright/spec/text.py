@@ -22,7 +22,7 @@ from trainwright.base.errors import SpecError
 MAX_BYTES = 2**20
 MAX_DEPTH = 64
 MAX_NODES = 100_000
-MAX_WRITTEN = 25_000  # without aliases: reading so many takes a second
+MAX_WRITTEN = 10_000  # without aliases: reading so many takes .4 s of CPU, on a slow machine too
 MAX_WORD = 1_000  # letters of a tag, an anchor or an alias, which the parser reads in quadratic time
 MOST_FAULTS = 100  # further ones are only counted
 _LONG_WORD = re.compile(rf"(?:^|[\s\[{{,])[!&*][^\s,\[\]{{}}]{{{MAX_WORD},}}")
@@ -177,7 +177,7 @@ def read_text(content: bytes | str, *, where: str = "YAML", flow: bool = False) 
 
     Raises:
         SpecError: If it cannot be read, is empty or holds several documents, is larger than 1 MiB, nested
-            deeper than 64, or holds more than 25 000 values, 100 000 with aliases expanded. The message has
+            deeper than 64, or holds more than 10 000 values, 100 000 with aliases expanded. The message has
             the position.
 
     Example:
