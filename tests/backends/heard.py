@@ -14,21 +14,22 @@ class Batches(Callback):
     """Counts batches, over resumes too, and writes the count to a file."""
 
     def __init__(self, path=None):
-        self.count, self.path, self.seen = torch.tensor(0), path, {}
+        self.count, self.path, self.seen, self.ends = torch.tensor(0), path, {}, 0
 
     def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
         self.count += 1
 
     def on_train_epoch_end(self, trainer, pl_module):
+        self.ends += 1
         self.seen[str(trainer.current_epoch)] = {n: float(v) for n, v in trainer.callback_metrics.items()}
         if self.path is not None:
             Path(self.path).write_text(str(int(self.count)))
 
     def state_dict(self):
-        return {"count": self.count, "seen": self.seen}
+        return {"count": self.count, "seen": self.seen, "ends": self.ends}
 
     def load_state_dict(self, state_dict):
-        self.count, self.seen = state_dict["count"], state_dict["seen"]
+        self.count, self.seen, self.ends = state_dict["count"], state_dict["seen"], state_dict["ends"]
 
 
 class Odd(Batches):

@@ -43,8 +43,9 @@ def test_a_callback_hears_each_batch_and_what_was_measured_and_changes_no_bit():
 def test_a_callback_goes_on_from_its_own_state():
     (whole, feed), (first, _), (second, _) = heard_by(BATCHES), heard_by(BATCHES), heard_by(BATCHES)
     whole.train(feed, EverySteps(4), measure)
-    first.train(feed, EverySteps(4, end=8), measure)
-    second.load_state(load_tree(b"".join(dump_tree(first.state()))))
+    kept = []
+    first.train(feed, EverySteps(4, end=8), lambda one: kept.append(dump_tree(one.state())) or measure(one))
+    second.load_state(load_tree(b"".join(kept[-1])))
     second.train(feed, EverySteps(4), measure)
     assert_equal_bits(second.state(), whole.state())
     assert second.state()["lightning"][0][1]["count"] == END
@@ -55,6 +56,24 @@ def test_a_callback_goes_on_from_its_own_state():
     other, _ = heard_by(Use(use="backends.heard:Ends"))
     with pytest.raises(BackendError, match=r"made with \['Batches'\], not \['Ends'\]"):
         other.load_state(first.state())
+
+
+def test_the_end_of_an_epoch_is_heard_once_and_before_a_checkpoint_is_taken_there():
+    learner, feed = heard_by(BATCHES)
+    kept = {}
+
+    def hear(one):
+        measured = measure(one).measured
+        one.hear(measured)  # as the loop does before it saves
+        kept[one.step] = one.state()["lightning"][0][1]
+        return Answer(measured=measured)
+
+    learner.train(feed, EverySteps(4), hear)
+    (batches,) = learner.listeners.callbacks
+    assert batches.ends == 3 and list(batches.seen) == ["0", "1", "2"]
+    assert kept[4]["ends"] == 0 and kept[8]["ends"] == 1  # the first epoch ends untold, at step 6
+    assert kept[12]["ends"] == 2 and kept[12]["seen"]["1"] == {"val/loss": 12.1}
+    assert kept[END]["ends"] == 3 and "on_train_epoch_end" not in vars(batches)
 
 
 def test_a_logger_gets_what_was_measured_exactly_and_single_losses_now_and_then(tmp_path):

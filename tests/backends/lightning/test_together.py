@@ -87,13 +87,23 @@ def test_it_goes_on_in_both_processes_from_what_both_kept(both):
     first.train(feed, EverySteps(2, end=STEPS), stop)
     assert [step for step, _ in told] == [2, 4] and first.step == 4
     second.load_state(load_tree(told[-1][1]))
-    second.train(feed, EverySteps(1, end=STEPS), go_on)
+
+    def keep(one):
+        one.hear({"val/loss": float(one.step)})  # as the loop does before it saves
+        told.append((one.step, one.state()))
+        return Answer()
+
+    second.train(feed, EverySteps(2, end=STEPS), keep)
     whole, sums, digest = both[0]["dropout"]
     assert_equal_bits(second.weights(), whole)
     assert second.kept()[0] == digest and second.sums == sums
     # 22 records an epoch, of which the first process takes 4, 4, 4 and the other one 4, 4, 2.
     own, ((_, other),) = second.state()["lightning"][0][1], second.state()["lightning_others"][0]
     assert (own["count"], other["count"]) == (36, 30)
+    step, state = told[2]
+    assert step == 6  # the end of an epoch is in a checkpoint taken there, of both processes
+    for (_, callback), *_ in (state["lightning"], *state["lightning_others"]):
+        assert callback["ends"] == 2 and callback["seen"]["1"] == {"val/loss": 6.0}
 
 
 @pytest.mark.slow

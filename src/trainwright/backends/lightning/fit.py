@@ -1,11 +1,12 @@
 """One of our trainings as a run of Lightning's Trainer."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from lightning.pytorch import LightningModule
 from torch import Tensor
 
+from trainwright.backends.lightning.epochs import EpochEnds
 from trainwright.backends.lightning.listeners import Listeners
 from trainwright.backends.lightning.trainer import ask, log, show
 from trainwright.backends.torch.learner import Part, TorchLearner
@@ -69,6 +70,7 @@ class Fit(Module, LightningModule):
 
     Attributes:
         stopped: Whether the answer was to stop.
+        epoch_ends: Of the listeners.
     """
 
     def __init__(self, steps: Steps, tell: Callable[[Learner], Answer], *, listeners: Listeners) -> None:
@@ -81,6 +83,8 @@ class Fit(Module, LightningModule):
         self.steps_to_make = steps
         self._learner, self._loader, self._tell = steps.learner, steps, tell
         self._listeners = listeners
+        self.epoch_ends = EpochEnds(listeners.callbacks)
+        self._heard = steps.learner.step
         self._count: Any = None
 
     def configure_optimizers(self) -> list[Any]:
@@ -113,6 +117,16 @@ class Fit(Module, LightningModule):
         if step == self._loader.mark:
             self._arrive()
 
+    def hear(self, measured: Mapping[str, float]) -> None:
+        """Shows what was measured and ends the epoch, once for a step: in a run before the checkpoint is taken."""
+        step = self._learner.step
+        if step == self._heard:
+            return
+        self._heard = step
+        show(self.trainer, measured, loggers=self._listeners.loggers, step=step)
+        if step % len(self._loader) == 0:
+            self.epoch_ends.tell(self.trainer)
+
     def _arrive(self) -> None:
         learner, loader = self._learner, self._loader
         learner.close()
@@ -120,7 +134,7 @@ class Fit(Module, LightningModule):
             return
         answer = ask(self._tell, learner)
         learner.rate_scale = answer.rate_scale
-        show(self.trainer, answer.measured, loggers=self._listeners.loggers, step=learner.step)
+        self.hear(answer.measured)
         self.stopped = answer.stop is not None
         if self.stopped or learner.step >= loader.clock.end:
             self.trainer.should_stop = True

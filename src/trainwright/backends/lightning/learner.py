@@ -1,6 +1,6 @@
 """The learner that Lightning's Trainer drives."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -32,6 +32,7 @@ class LightningLearner(TorchLearner):
         super().__init__(task, feed, seed=seed, run_on=run_on)
         self.listeners = make_listeners(task.train.lightning)
         self.profiler: Any = None
+        self._fit: Fit | None = None
         keep_states(self.listeners.callbacks)  # what cannot be kept is refused before step 1
         with working(run_on), quiet():
             self._make_trainer(task.epochs)
@@ -52,13 +53,22 @@ class LightningLearner(TorchLearner):
             trainer = self._make_trainer(-(-clock.end // per_epoch))
             count_from(trainer, self.step, per_epoch=per_epoch)
             loader = Steps(self, feed, clock)
-            fit = Fit(loader, tell, listeners=self.listeners)
-            trainer.fit(fit, train_dataloaders=loader)
+            self._fit = fit = Fit(loader, tell, listeners=self.listeners)
+            try:
+                with fit.epoch_ends.once():
+                    trainer.fit(fit, train_dataloaders=loader)
+            finally:
+                self._fit = None
         if self.step < clock.end and not fit.stopped:
             raise BackendError(
                 f"lightning: Trainer.fit returned after step {self.step} of {clock.end}, and nobody here wished it; "
                 "what ends a training is named in train.callbacks, not in train.lightning"
             )
+
+    def hear(self, measured: Mapping[str, float]) -> None:
+        """Shows the listeners what was measured, and ends the epoch for them, before their states are kept."""
+        if self._fit is not None:
+            self._fit.hear(measured)
 
     def _make_trainer(self, epochs: int) -> Trainer:
         return make_trainer(

@@ -12,7 +12,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from trainwright.backends.lightning.place import joined
-from trainwright.backends.lightning.ranks import STATE, Failed, Job
+from trainwright.backends.lightning.ranks import Failed, Job, Measured
 from trainwright.backends.lightning.shared import SharedLearner
 from trainwright.train.learner import Answer, Learner
 
@@ -50,10 +50,12 @@ def _train(pipe: "Connection[Any, Any]", job: Job) -> None:
     learner.load_state(job.state)
 
     def tell(here: Learner) -> Answer:
-        while (said := pipe.recv()) == STATE:
-            pipe.send(learner.kept())
-        answer: Answer = said
-        return answer
+        while not isinstance(said := pipe.recv(), Answer):
+            if isinstance(said, Measured):
+                here.hear(said.scores)
+            else:
+                pipe.send(learner.kept())
+        return said
 
     with joined(learner.place, job.meeting):
         learner.fit(job.feed, _Told(pipe, job.end), tell)

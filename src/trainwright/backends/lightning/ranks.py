@@ -3,7 +3,7 @@
 import os
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
@@ -58,6 +58,17 @@ class Failed:
 
     text: str
     trace: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What was measured at the present step, before states are kept.
+
+    Args:
+        scores: By name.
+    """
+
+    scores: Mapping[str, float]
 
 
 class Ranks:
@@ -143,6 +154,10 @@ class Ranks:
             return answer
 
         return both
+
+    def hear(self, measured: Mapping[str, float]) -> None:
+        """Lets the others hear what was measured; only where they have been told to stop."""
+        self._say(Measured(dict(measured)))
 
     def states(self, digest: str) -> list[Tree]:
         """Asks for the states of their callbacks; only where they have been told to stop.

@@ -77,6 +77,12 @@ class SharedLearner(LightningLearner):
         self._feed = feed
         super().fit(feed.share(self.place.rank, of=self.place.of, batch_size=size), clock, tell)
 
+    def hear(self, measured: Mapping[str, float]) -> None:
+        """Lets the callbacks of all processes hear what was measured, before their states are kept."""
+        if self._ranks is not None:
+            self._ranks.hear(measured)
+        super().hear(measured)
+
     def kept(self) -> tuple[str, Tree]:
         """Gives a digest of what is trained here, and the states of the callbacks of this process."""
         trained = digest_bytes(b"".join(dump_tree(super()._arrays() | {"lightning": None})))
