@@ -6,7 +6,7 @@ pytest.importorskip("torch")
 
 
 def test_the_tutorial_runs_as_it_is_written(tmp_path):
-    done = run_page(DOCS / "tutorial.md", tmp_path)
+    done = run_page(DOCS / "tutorial.md", tmp_path, fresh=True)
     said = " ".join(done)
     for command in (
         "run",

@@ -38,15 +38,17 @@ class Processes:
     Args:
         hash_seed: Of the server and all its forks.
         compiled: A folder in which programs that JAX compiled are kept for the next fork; None compiles anew.
+        environment: Further variables.
     """
 
-    def __init__(self, hash_seed, *, compiled=None):
+    def __init__(self, hash_seed, *, compiled=None, environment=()):
         environment = {
             **os.environ,
             "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
             "PYTHONHASHSEED": str(hash_seed),
             "NPROC": "1",
             "OMP_NUM_THREADS": "1",
+            **dict(environment),
         }
         if compiled is not None:
             environment |= {
@@ -80,21 +82,31 @@ class Processes:
         """Runs a command line with `--json`, gives what it says on stdout, read."""
         return json.loads(self._ask((*arguments, "--json"), folder=folder, home=home, expect=expect)[0])
 
+    def told(self, *arguments, folder):
+        """Runs a command line, or code after `-c`, with the usual store; gives its exit status and all it told."""
+        with tempfile.TemporaryDirectory() as place:
+            both = Path(place) / "told.txt"
+            status = self._send(arguments, folder=folder, files=[both, both])
+            return status, both.read_text()
+
     def _ask(self, arguments, *, folder, home, expect, die_at=None):
-        with tempfile.TemporaryDirectory() as told:
-            files = [Path(told) / "stdout.txt", Path(told) / "stderr.txt"]
-            request = {
-                "arguments": [str(one) for one in arguments],
-                "folder": str(folder),
-                "home": str(home),
-                "die_at": die_at,
-                "files": [str(file) for file in files],
-            }
-            print(json.dumps(request), file=self.server.stdin, flush=True)
-            status = int(self.server.stdout.readline())
+        with tempfile.TemporaryDirectory() as place:
+            files = [Path(place) / "stdout.txt", Path(place) / "stderr.txt"]
+            status = self._send(arguments, folder=folder, home=str(home), die_at=die_at, files=files)
             out, err = (file.read_text() for file in files)
-        assert status == expect, f"{' '.join(request['arguments'])}: exit {status}\n{out}\n{err}"
+        assert status == expect, f"{' '.join(map(str, arguments))}: exit {status}\n{out}\n{err}"
         return out, err
+
+    def _send(self, arguments, *, folder, files, home=None, die_at=None):
+        request = {
+            "arguments": [str(one) for one in arguments],
+            "folder": str(folder),
+            "home": home,
+            "die_at": die_at,
+            "files": [str(file) for file in files],
+        }
+        print(json.dumps(request), file=self.server.stdin, flush=True)
+        return int(self.server.stdout.readline())
 
     def close(self):
         self.server.stdin.close()
@@ -128,15 +140,20 @@ def _become(request):
     """Turns this fork into the process asked for, and ends it as Python ends."""
     for number, name in enumerate([os.devnull, *request["files"]]):
         descriptor = os.open(
-            name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
+            name, os.O_RDONLY if number == 0 else os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600
         )
         os.dup2(descriptor, number)
     os.chdir(request["folder"])
-    os.environ["TRAINWRIGHT_HOME"] = request["home"]
+    os.environ.pop("TRAINWRIGHT_HOME", None)
+    if request["home"] is not None:
+        os.environ["TRAINWRIGHT_HOME"] = request["home"]
     if request["die_at"] is not None:
         _die_at(request["die_at"])
     first, *rest = request["arguments"]
     try:
+        if first == "-c":
+            exec(compile(rest[0], "<string>", "exec"), vars(sys.modules["__main__"]))
+            raise SystemExit(0)
         if ":" in first:
             module, _, function = first.partition(":")
             getattr(importlib.import_module(module), function)(*rest)
