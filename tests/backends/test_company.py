@@ -270,6 +270,7 @@ def assert_agrees_in_float64(backend):
             assert difference <= 1e-8, (one.seed, name, difference)
 
 
+@pytest.mark.parametrize("backend", ["torch", pytest.param("equinox", marks=pytest.mark.slow)])
 def test_a_member_agrees_with_the_lone_loop_over_a_whole_run_in_float64(backend, monkeypatch):
     if backend == "equinox":
         code = IN_FLOAT64.format(tests=str(Path(__file__).parents[1]))

@@ -56,9 +56,9 @@ class TestEquinox(LearnerContract):
 
     def test_it_trains_without_compiling_for_who_looks_for_a_mistake(self, make):
         (compiled, feed), (eager, _) = make(seed=1, weights=True), make(seed=1, weights=True)
-        compiled.train(feed, EverySteps(6, end=6), go_on)
+        compiled.train(feed, EverySteps(2, end=2), go_on)
         with jax.disable_jit():
-            eager.train(feed, EverySteps(6, end=6), go_on)
+            eager.train(feed, EverySteps(2, end=2), go_on)
         for name, array in compiled.weights().items():
             np.testing.assert_allclose(eager.weights()[name], array, atol=1e-5)
 

@@ -261,7 +261,14 @@ def test_predicting_needs_no_weights_of_training_layers():
     assert run(network, make_records(EXTRA["reconstruction"])).shape == (6, 16)
 
 
-@pytest.mark.parametrize("name", ["transformer of tokens", "transformer of columns", "ragged cnn"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transformer of tokens",
+        pytest.param("transformer of columns", marks=pytest.mark.slow),
+        pytest.param("ragged cnn", marks=pytest.mark.slow),
+    ],
+)
 def test_both_learners_train_to_the_same_weights(name):
     from contracts.learner import EverySteps, go_on
     from trainwright.backends.equinox.backend import EquinoxBackend

@@ -111,7 +111,13 @@ TASKS = {
 }
 
 
-@pytest.mark.parametrize("name", TASKS)
+# The others compile for long and are trained in `make test-all`; a step of each is compared in test_parity.
+QUICK = ("classification", "multi_label", "gaussian_nll", "own", "composite", "triplet", "nt_xent")
+
+
+@pytest.mark.parametrize(
+    "name", [name if name in QUICK else pytest.param(name, marks=pytest.mark.slow) for name in TASKS]
+)
 def test_both_backends_train_every_task_alike(name):
     options = {**TASKS[name], "weight": WEIGHT, "batch_size": 4, "accumulate": 2}
     found = []

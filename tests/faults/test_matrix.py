@@ -12,7 +12,7 @@ WAYS = [
     *((kind, True) for kind in ("short", "eio", "enospc")),
 ]
 names = [f"{kind}, from then on" if sticky else kind for kind, sticky in WAYS]
-QUICK = 50
+QUICK = 30
 
 
 def try_all(matrix, points):
@@ -39,7 +39,7 @@ def test_the_shim_sees_every_kind_of_call_in_every_part(matrix):
 def test_some_points_spread_over_all_calls(matrix):
     step = len(matrix.points) / QUICK
     outcomes = try_all(matrix, [matrix.points[int(number * step)] for number in range(QUICK)])
-    assert min(outcomes[word] for word in ("killed", "refused", "done")) >= 5, outcomes
+    assert min(outcomes[word] for word in ("killed", "refused", "done")) >= 3, outcomes
 
 
 def test_a_bit_that_flips_on_its_way_into_an_object_is_named(matrix):

@@ -285,7 +285,7 @@ def spell(value):
 class TestRegistry(Machine.TestCase):
     pytestmark = pytest.mark.timeout(900)  # every step is synced, and disks are shared
     settings = settings(
-        max_examples=50,
+        max_examples=30,
         stateful_step_count=30,
         derandomize=True,
         database=None,

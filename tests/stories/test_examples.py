@@ -47,7 +47,14 @@ def test_an_example_begins_with_its_source_its_command_its_time_and_its_number(f
     assert f"trainwright run examples/{file.relative_to(EXAMPLES)}" in head
 
 
-@pytest.mark.parametrize("file", FILES, ids=NAMES)
+LATER = ("tokens/transformer.yaml", "heart/columns.yaml", "mnist1d/transformer.yaml")  # take long to compile
+
+
+@pytest.mark.parametrize(
+    "file",
+    [pytest.param(f, marks=pytest.mark.slow) if n in LATER else f for f, n in zip(FILES, NAMES, strict=True)],
+    ids=NAMES,
+)
 def test_an_example_trains_for_an_epoch_and_ends_with_scores_that_beat_chance(file, tmp_path):
     name = str(file.relative_to(EXAMPLES))
     document = read_experiment(file, changes=["train.epochs=1", *SMALLER.get(name, [])])

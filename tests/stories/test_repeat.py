@@ -6,13 +6,9 @@ import pytest
 from stories.conftest import Lab
 
 
-@pytest.fixture
-def lab(tmp_path):
-    return Lab(tmp_path, fresh=True)
-
-
 @pytest.mark.parametrize("backend", ["torch", pytest.param("equinox", marks=pytest.mark.slow)])
-def test_every_way_of_running_gives_the_same_weights(lab, backend):
+def test_every_way_of_running_gives_the_same_weights(tmp_path, backend):
+    lab = Lab(tmp_path, fresh=True)
     lab.write(backend=backend)
     first = lab.run()
     watched = lab.json("run", lab.file)  # with progress
@@ -51,7 +47,8 @@ def test_reproduce_names_a_changed_byte_of_the_data(lab):
     assert "tiny.npz has changed: registered sha256" in verdict["differences"][0]["now"]
 
 
-def test_reproduce_sets_the_recorded_threads(lab):
+def test_reproduce_sets_the_recorded_threads(tmp_path):
+    lab = Lab(tmp_path, fresh=True)
     lab.write(more="  threads: 2\n")
     run = lab.run()["run"]
     assert lab.json("reproduce", run, "-q")["verdict"] == "identical"
