@@ -133,6 +133,13 @@ class Drawing:
         return keras.Model(inputs, x)
 
 
+class Frozen(Functional):
+    def keras(self, input_shape, outputs):
+        made = super().keras(input_shape, outputs)
+        made.trainable = False
+        return made
+
+
 class Nothing:
     def keras(self, input_shape, outputs):
         return None

@@ -129,6 +129,7 @@ def test_what_a_layer_draws_depends_on_the_seed_of_the_run_and_the_step_alone(ki
         ("Counts", {}, r"its arrays have to be float32, not counts\.count \(int32\)"),
         ("Twins", {}, r"two of its arrays are called 'twin\.kernel'"),
         ("Global", {}, r"changes a variable that is none of its own"),
+        ("Frozen", {}, r"every parameter is frozen; leave a layer"),
     ],
 )
 def test_a_network_that_cannot_be_trained_and_kept_is_refused(name, args, said):

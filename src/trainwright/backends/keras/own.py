@@ -61,7 +61,12 @@ def complete(blueprint: Blueprint) -> Blueprint:
         raise BackendError(
             f"{_called(layer)}: {twice[0]!r} is the name of another layer; name this one otherwise"
         )
-    return replace(blueprint, parameters={**found, **blueprint.parameters})
+    completed = {**found, **blueprint.parameters}
+    if not any(one.trained for one in completed.values()):
+        raise BackendError(
+            f"{_called(layer)}: every parameter is frozen; leave a layer whose trainable is True"
+        )
+    return replace(blueprint, parameters=completed)
 
 
 def initial_values(blueprint: Blueprint, seed: int) -> dict[str, Array]:
