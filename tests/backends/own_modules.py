@@ -87,6 +87,22 @@ class Rivals(Plain):
         ]
 
 
+class Raises(Plain):
+    """Raises in its second step."""
+
+    def training_step(self, batch, batch_idx):
+        if batch_idx == 1:
+            raise ValueError("of my own")
+        return super().training_step(batch, batch_idx)
+
+
+class Cut(Plain):
+    """Gives a loss without its gradient, which torch refuses."""
+
+    def training_step(self, batch, batch_idx):
+        return super().training_step(batch, batch_idx).detach()
+
+
 class Other(Plain):
     """Trains a network of its own instead of the one it was given."""
 

@@ -160,6 +160,29 @@ def test_an_end_by_a_callback_is_an_error_that_names_the_cure(at, step):
     assert learner.step == step
 
 
+@pytest.mark.parametrize(("name", "hook"), [("Raises", "on_epoch_end"), ("Misfit", "on_train_batch_end")])
+def test_an_error_says_which_callback_raised_it(name, hook):
+    learner, feed = heard_by(use("Batches"), use(name))
+    with pytest.raises((ValueError, TypeError)) as caught:
+        learner.train(feed, EverySteps(4), go_on)
+    place = f"train.keras.callbacks.1: backends.keras.heard:{name}.{hook}"
+    assert caught.value.__notes__ == [f"trainwright: raised in {place}"]
+
+
+def test_an_error_says_which_callback_s_state_raised_it():
+    with pytest.raises(AttributeError) as caught:
+        heard_by(use("Forgets"))
+    place = "train.keras.callbacks.0: backends.keras.heard:Forgets.state"
+    assert caught.value.__notes__ == [f"trainwright: raised in {place}"]
+
+
+def test_an_error_of_whoever_is_told_is_not_blamed_on_a_callback():
+    learner, feed = heard_by(use("Batches"))
+    with pytest.raises(ZeroDivisionError) as caught:
+        learner.train(feed, EverySteps(4), lambda one: 1 / 0)
+    assert not hasattr(caught.value, "__notes__")
+
+
 def test_an_answer_that_stops_is_no_fault_of_a_callback():
     learner, feed = heard_by(use("Batches"))
     learner.train(feed, EverySteps(PER_EPOCH), lambda one: Answer(stop="enough"))

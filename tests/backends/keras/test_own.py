@@ -150,6 +150,15 @@ def test_what_is_no_code_of_a_network_is_refused(name, said):
         lay_out(own(name), backend=NAME)
 
 
+@pytest.mark.parametrize("at", ["method", "first call", "later"])
+def test_an_error_says_that_the_network_raised_it(at):
+    with pytest.raises(ValueError, match="of my own") as caught:
+        learner_of(own("Raises", at=at))[0].predict(X)
+    assert [one for one in caught.value.__notes__ if "raised in" in one] == [
+        "trainwright: raised in model: backends.keras.own_networks:Raises.keras"
+    ]
+
+
 def test_an_argument_that_does_not_fit_names_the_nearest():
     with pytest.raises(
         SpecError, match=r"model\.args: .*unexpected keyword argument 'wdith', nearest: 'width'"

@@ -18,6 +18,7 @@ from trainwright.backends.torch.device import working
 from trainwright.backends.torch.learner import predict
 from trainwright.backends.torch.module import Module
 from trainwright.backends.torch.network import Network
+from trainwright.base.blame import raised_in, spell_place
 from trainwright.base.errors import BackendError, SpecError
 from trainwright.base.tree import Array, Tree
 from trainwright.models.task import ModelTask
@@ -103,6 +104,9 @@ class OwnLearner(Stepping):
                 with told.hearing(self.module):
                     trainer.fit(self.module, train_dataloaders=loader)
                 self._rules, self._updates = self._take_rules(), trainer.global_step
+            except Exception as error:
+                self.listeners.blame(error, module=self.module)
+                raise
             finally:
                 self._trainer = None
         if self.step < clock.end and not told.stopped:
@@ -227,8 +231,9 @@ class OwnLearner(Stepping):
 
     def _arrays(self) -> dict[str, Any]:
         more: dict[str, Any] = {}
-        self.module.on_save_checkpoint(more)
         where = "train.lightning.module"
+        with raised_in(f"{where}: {spell_place(self.module)}.on_save_checkpoint"):
+            self.module.on_save_checkpoint(more)
         found = {
             "module": keep(dict(self.module.state_dict()), where=f"{where}: state_dict()"),
             "more": keep(more, where=f"{where}: on_save_checkpoint"),
