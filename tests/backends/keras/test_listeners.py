@@ -118,6 +118,16 @@ def test_keras_own_callbacks_write_where_the_user_says(tmp_path, capfd):
     assert [one.name for one in tmp_path.iterdir()] == ["log.csv"] and capfd.readouterr() == ("", "")
 
 
+def test_a_log_of_keras_that_appends_is_whole_after_a_resume(tmp_path):
+    file = tmp_path / "log.csv"
+    log = use("keras.callbacks:CSVLogger", filename=str(file), append=True)
+    (first, feed), (second, _) = heard_by(log), heard_by(log)
+    first.train(feed, EverySteps(PER_EPOCH, end=2 * PER_EPOCH), measure)
+    second.load_state(first.state())
+    second.train(feed, EverySteps(PER_EPOCH), measure)
+    assert file.read_text().splitlines() == ["epoch,val_loss", "0,6.1", "1,12.1", "2,18.1"]
+
+
 @pytest.mark.parametrize("name", INSTEAD)
 def test_a_callback_that_decides_is_refused_with_the_field_to_use(name):
     args = {
