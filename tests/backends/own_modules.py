@@ -96,6 +96,13 @@ class Raises(Plain):
         return super().training_step(batch, batch_idx)
 
 
+class Misfit(Plain):
+    """Cannot be called as Lightning calls it."""
+
+    def on_train_batch_end(self, batch):
+        pass
+
+
 class Cut(Plain):
     """Gives a loss without its gradient, which torch refuses."""
 

@@ -72,6 +72,12 @@ def test_an_argument_of_a_constructor_that_takes_none_is_told_so():
         build(part, {}, where="x")
 
 
+def test_another_error_of_a_constructor_says_which_part_raised_it():
+    with pytest.raises(ZeroDivisionError) as caught:
+        build(Use(use="fractions:Fraction", args={"numerator": 1, "denominator": 0}), {}, where="x")
+    assert caught.value.__notes__ == ["trainwright: raised in x: fractions:Fraction"]
+
+
 class Bare:
     def __init__(self) -> None:
         pass

@@ -3,7 +3,6 @@
 import traceback
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from types import FrameType
 
 from trainwright.base.errors import TrainwrightError
 
@@ -52,27 +51,27 @@ def blame_owner(error: Exception, owners: Mapping[str, object], *, library: tupl
     """
     if any(one.startswith(_MARK) for one in _notes(error)):
         return
-    frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
     for part, one in owners.items():
-        method = _find_method(frames, one, library)
+        method = _find_method(error, one, library)
         if method is not None:
             blame(error, f"{part}: {spell_place(one)}.{method}")
             return
 
 
-def _find_method(frames: list[FrameType], owner: object, library: tuple[str, ...]) -> str | None:
+def _find_method(error: Exception, owner: object, library: tuple[str, ...]) -> str | None:
     """Gives the outermost method of an object that is under way, or the one that could not even be called."""
     own = type(owner).__module__
-    for frame in frames:
+    for frame, _ in traceback.walk_tb(error.__traceback__):
         code, module = frame.f_code, str(frame.f_globals.get("__name__"))
         of_it = code.co_argcount > 0 and frame.f_locals.get(code.co_varnames[0]) is owner
         if of_it and (module == own or not module.startswith(library)):
             return code.co_name
-    # Arguments that do not fit are noticed by whoever calls: a loop of the library over its callbacks.
-    last = frames[-1]
-    if last.f_locals.get("callback") is not owner:
-        return None
-    return str(last.f_locals.get("hook_name", last.f_code.co_name)).lstrip("_")
+    # Arguments that do not fit are noticed by whoever calls; Python names the method: `Class.method() takes ...`.
+    called, _, method = str(error).partition("() ")[0].rpartition(".")
+    for base in type(owner).__mro__ if isinstance(error, TypeError) else ():
+        if base.__qualname__ == called and method in vars(base) and not base.__module__.startswith(library):
+            return method
+    return None
 
 
 def spell_place(one: object) -> str:

@@ -10,6 +10,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from trainwright.base.blame import raised_in
 from trainwright.base.digest import digest_bytes
 from trainwright.base.errors import SpecError
 from trainwright.spec.part import Use
@@ -181,6 +182,7 @@ def construct(made: Any, part: Use, *, where: str) -> Any:
         Fraction(3, 1)
     """
     try:
-        return made(**part.args)
+        with raised_in(f"{where}: {part.use}"):
+            return made(**part.args)
     except (TypeError, ValueError) as error:
         raise SpecError(f"{where}.args: {part.use}: {error}") from error

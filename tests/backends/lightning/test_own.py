@@ -216,14 +216,15 @@ def test_what_cannot_be_is_said(name, args, error, said):
 
 def notes_of(name, tell=go_on):
     learner, feed = own(name)
-    with pytest.raises((ValueError, RuntimeError, ZeroDivisionError)) as caught:
+    with pytest.raises((ValueError, TypeError, RuntimeError, ZeroDivisionError)) as caught:
         learner.train(feed, EverySteps(1), tell)
     return getattr(caught.value, "__notes__", [])
 
 
-def test_an_error_says_that_the_module_raised_it():
-    place = "train.lightning.module: backends.own_modules:Raises.training_step"
-    assert notes_of("Raises") == [f"trainwright: raised in {place}"]
+@pytest.mark.parametrize(("name", "hook"), [("Raises", "training_step"), ("Misfit", "on_train_batch_end")])
+def test_an_error_says_that_the_module_raised_it(name, hook):
+    place = f"train.lightning.module: backends.own_modules:{name}.{hook}"
+    assert notes_of(name) == [f"trainwright: raised in {place}"]
 
 
 def test_an_error_of_lightning_or_of_whoever_is_told_is_not_blamed_on_the_module():
