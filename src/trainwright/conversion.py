@@ -62,7 +62,8 @@ def convert_model(
 
     Raises:
         StoreError: If there is no such version, its objects are damaged, or it is an ensemble.
-        SpecError: If there is no such backend, or it is that of the version, or the name is not allowed.
+        SpecError: If there is no such backend, or it is that of the version or another engine of Keras, or the name is
+            not allowed.
         BackendError: If the backend is not installed, or its outputs are not the same.
     """
     store = Store.open(home_of(home), create=False)
@@ -81,6 +82,11 @@ def convert_model(
     backend = new["backend"]
     if old["backend"] == backend:
         raise SpecError(f"backend: {source} is a model of {backend} already; name another backend")
+    if old["backend"].startswith("keras-") and backend.startswith("keras-"):
+        raise SpecError(
+            f"backend: {source} is a model of {old['backend']}, and a process runs Keras on one engine, so that they "
+            f"cannot be compared; load_model and predict take {backend} for it as it is"
+        )
     difference = _compare(old, new, weights, source=source)
     changes = {
         "name": name or f"{version.model}-{backend}",

@@ -15,6 +15,7 @@ from trainwright.base.tree import Array
 from trainwright.building import lay_out
 from trainwright.callbacks import CATALOG as CALLBACKS
 from trainwright.callbacks.checkpoint import Checkpoint
+from trainwright.callbacks.probabilities import NoticeProbabilities
 from trainwright.data.check import explain_scale
 from trainwright.data.compare import count_seen, explain_seen
 from trainwright.data.dataset import Dataset, Records, open_dataset
@@ -215,6 +216,8 @@ class Plan:
                 look=lambda split: run.look(split, "routine") if split == "test" else None,
             )
 
+        if self.experiment.model.architecture == "own" and self.task.task_type == "classification":
+            listeners = [*listeners, NoticeProbabilities(self.feed)]
         return TrainingLoop(
             learner,
             self.feed,

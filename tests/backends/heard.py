@@ -39,6 +39,27 @@ class Odd(Batches):
         return {"deep": [{1, 2}]}
 
 
+class Raises(Callback):
+    """Raises at the end of an epoch."""
+
+    def on_train_epoch_end(self, trainer, pl_module):
+        raise ValueError("of my own")
+
+
+class Forgets(Callback):
+    """Cannot say what it wants to keep."""
+
+    def state_dict(self):
+        return {"count": self.count}
+
+
+class Misfit(Callback):
+    """Cannot be called as Lightning calls it."""
+
+    def on_train_batch_end(self, batch):
+        pass
+
+
 class Ends(Callback):
     """Ends the training."""
 

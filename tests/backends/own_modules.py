@@ -87,6 +87,66 @@ class Rivals(Plain):
         ]
 
 
+class Raises(Plain):
+    """Raises in its second step."""
+
+    def training_step(self, batch, batch_idx):
+        if batch_idx == 1:
+            raise ValueError("of my own")
+        return super().training_step(batch, batch_idx)
+
+
+class Misfit(Plain):
+    """Cannot be called as Lightning calls it."""
+
+    def on_train_batch_end(self, batch):
+        pass
+
+
+class Cut(Plain):
+    """Gives a loss without its gradient, which torch refuses."""
+
+    def training_step(self, batch, batch_idx):
+        return super().training_step(batch, batch_idx).detach()
+
+
+class Other(Plain):
+    """Trains a network of its own instead of the one it was given."""
+
+    def __init__(self, network):
+        super().__init__(network)
+        self.network = nn.Linear(3, 4)
+
+
+class Idle(Plain):
+    """Has no optimizer."""
+
+    def configure_optimizers(self):
+        return None
+
+
+class Still(Plain):
+    """Freezes the network and trains a layer of its own before it."""
+
+    def __init__(self, network):
+        super().__init__(network.requires_grad_(False))
+        self.before = nn.Linear(3, 3)
+
+    def configure_optimizers(self):
+        return torch.optim.SGD(self.parameters(), lr=self.lr)
+
+
+class Mute(Plain):
+    """Gives a loss for the first batches of an epoch, or for none."""
+
+    def __init__(self, network, batches=0, lr=0.01):
+        super().__init__(network, lr)
+        self.batches = batches
+
+    def training_step(self, batch, batch_idx):
+        return super().training_step(batch, batch_idx) if batch_idx < self.batches else None
+
+
 class Waits(Plain):
     """Has a schedule that waits for a metric."""
 

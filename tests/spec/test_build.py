@@ -38,6 +38,11 @@ def test_a_name_that_cannot_be_found_says_why(name, line):
         find(name, CATALOG, where="data.operators.0")
 
 
+def test_a_short_name_where_there_are_none_is_told_how_to_be_written():
+    with pytest.raises(SpecError, match=r"^x\.use: unknown name 'EarlyStopping'; write module:Name$"):
+        find("EarlyStopping", {}, where="x")
+
+
 class Patient:
     def __init__(self, *, patience: int = 3) -> None:
         if patience < 1:
@@ -57,6 +62,25 @@ def test_arguments_that_do_not_fit_are_named_with_their_place(args, reason, monk
     monkeypatch.setattr("fractions.Fraction", Patient)
     with pytest.raises(SpecError, match=rf"^train.callbacks.0.args: Fraction: .*{reason}"):
         build(Use(use="Fraction", args=args), CATALOG, where="train.callbacks.0")
+
+
+def test_an_argument_of_a_constructor_that_takes_none_is_told_so():
+    part = Use(use=f"{__name__}:Bare", args={"network": 3})
+    with pytest.raises(
+        SpecError, match=r"unexpected keyword argument 'network'; the constructor takes none$"
+    ):
+        build(part, {}, where="x")
+
+
+def test_another_error_of_a_constructor_says_which_part_raised_it():
+    with pytest.raises(ZeroDivisionError) as caught:
+        build(Use(use="fractions:Fraction", args={"numerator": 1, "denominator": 0}), {}, where="x")
+    assert caught.value.__notes__ == ["trainwright: raised in x: fractions:Fraction"]
+
+
+class Bare:
+    def __init__(self) -> None:
+        pass
 
 
 def test_own_code_is_named_by_the_digest_of_its_file(tmp_path):

@@ -131,6 +131,17 @@ def test_what_cannot_be_is_refused_and_nothing_is_written(lab, monkeypatch):
     assert len(lab.registry.runs()) == runs
 
 
+@pytest.mark.skipif(importlib.util.find_spec("keras") is None, reason="needs Keras")
+def test_a_model_of_keras_is_not_converted_to_another_engine_of_it(lab, monkeypatch):
+    operator = Registry.operator
+    monkeypatch.setattr(Registry, "operator", lambda *args: {**operator(*args), "backend": "keras-jax"})
+    said = (
+        r"backend: tiny@\d is a model of keras-jax, .*load_model and predict take keras-torch for it as it is"
+    )
+    with pytest.raises(SpecError, match=said):
+        convert_model("tiny", backend="keras-torch", home=lab.home)
+
+
 def test_without_the_backend_that_trained_it_nothing_is_compared_and_that_is_said(lab, monkeypatch):
     monkeypatch.setattr(conversion, "installed", lambda package: package != "torch")
     made = convert_model("tiny", backend="equinox", name="uncompared", home=lab.home)

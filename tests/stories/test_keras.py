@@ -23,6 +23,13 @@ class Small:
 """
 
 
+def own_network(lab, code):
+    (lab.folder / "nets.py").write_text(code)
+    text, model = lab.file.read_text(), "model: {architecture: own, use: 'nets:Small', args: {width: 16}}"
+    first, last = text.index("model:"), text.index("train:")
+    lab.file.write_text(f"{text[:first]}{model}\n{text[last:]}")
+
+
 @pytest.mark.parametrize("own", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["own", "spec"])
 @pytest.mark.parametrize(
     ("backend", "package"),
@@ -38,13 +45,7 @@ def test_a_run_is_recorded_resumed_in_an_epoch_and_reproduced(lab, backend, pack
     )
     lab.write(backend=backend, epochs=3, more=more)
     if own:
-        (lab.folder / "nets.py").write_text(OWN)
-        text, own_model = (
-            lab.file.read_text(),
-            "model: {architecture: own, use: 'nets:Small', args: {width: 16}}",
-        )
-        first, last = text.index("model:"), text.index("train:")
-        lab.file.write_text(f"{text[:first]}{own_model}\n{text[last:]}")
+        own_network(lab, OWN)
     whole = lab.json("run", lab.file, "-q")
     header, *rows = (lab.folder / "log.csv").read_text().splitlines()
     assert header.startswith("epoch,loss,val_") and [row[0] for row in rows] == ["0", "1", "2"]
@@ -58,3 +59,11 @@ def test_a_run_is_recorded_resumed_in_an_epoch_and_reproduced(lab, backend, pack
     assert again["verdict"] == "identical"
     np.savez(lab.folder / "new.npz", x=lab.x[:7])
     assert len(lab.json("predict", whole["run"], lab.folder / "new.npz")["y"]) == 7
+
+
+def test_outputs_that_are_probabilities_already_are_a_warning_of_the_run(lab):
+    if not (installed("keras") and installed("torch")):
+        pytest.skip("Keras on torch is not installed")
+    lab.write(backend="keras-torch", epochs=1)
+    own_network(lab, OWN.replace("Dense(outputs, ", 'Dense(outputs, activation="softmax", '))
+    assert lab.json("run", lab.file, "-q")["warnings"] == 1

@@ -10,6 +10,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import Any
 
+from trainwright.base.blame import raised_in
 from trainwright.base.digest import digest_bytes
 from trainwright.base.errors import SpecError
 from trainwright.spec.part import Use
@@ -96,6 +97,8 @@ def find(name: str, catalog: Mapping[str, str], *, where: str) -> Any:
     """
     place = name if ":" in name else catalog.get(name)
     if place is None:
+        if not catalog:
+            raise SpecError(f"{where}.use: unknown name {name!r}; write module:Name")
         near = difflib.get_close_matches(name, catalog, n=1)
         hint = f"nearest: {near[0]!r}" if near else f"known: {', '.join(sorted(catalog))}"
         raise SpecError(f"{where}.use: unknown name {name!r}, {hint}")
@@ -159,7 +162,8 @@ def choose(part: Use, catalog: Mapping[str, str], *, where: str, has: Sequence[s
     except TypeError as error:
         known = [name for name in signature.parameters if name != "self"]
         near = [difflib.get_close_matches(name, known, n=1) for name in part.args if name not in known]
-        hint = f", nearest: {near[0][0]!r}" if near and near[0] else f", known: {', '.join(known)}"
+        told = f", known: {', '.join(known)}" if known else "; the constructor takes none"
+        hint = f", nearest: {near[0][0]!r}" if near and near[0] else told
         raise SpecError(f"{where}.args: {part.use}: {error}{hint}") from error
     except ValueError:
         pass  # a constructor in C shows no signature; calling it is the check
@@ -178,6 +182,7 @@ def construct(made: Any, part: Use, *, where: str) -> Any:
         Fraction(3, 1)
     """
     try:
-        return made(**part.args)
+        with raised_in(f"{where}: {part.use}"):
+            return made(**part.args)
     except (TypeError, ValueError) as error:
         raise SpecError(f"{where}.args: {part.use}: {error}") from error

@@ -44,6 +44,27 @@ class Odd(Batches):
         return {"deep": [{1, 2}]}
 
 
+class Raises(Callback):
+    """Raises at the end of an epoch."""
+
+    def on_epoch_end(self, epoch, logs=None):
+        raise ValueError("of my own")
+
+
+class Forgets(Callback):
+    """Cannot say what it wants to keep."""
+
+    def state(self):
+        return {"count": self.count}
+
+
+class Misfit(Callback):
+    """Cannot be called as Keras calls it."""
+
+    def on_train_batch_end(self, batch):
+        pass
+
+
 class Ends(Callback):
     """Ends the training, at a batch or at the end of an epoch."""
 

@@ -133,6 +133,38 @@ class Drawing:
         return keras.Model(inputs, x)
 
 
+class Raising(layers.Layer):
+    """Raises when it is built, or when it is called with another number of records than the first call had."""
+
+    def __init__(self, late):
+        super().__init__()
+        self.late = late
+
+    def call(self, x):
+        if not self.late or x.shape[0] != 2:
+            raise ValueError("of my own")
+        return x
+
+
+class Raises:
+    """Raises in its method, in the first call of the network, or later on."""
+
+    def __init__(self, *, at):
+        self.at = at
+
+    def keras(self, input_shape, outputs):
+        if self.at == "method":
+            raise ValueError("of my own")
+        return keras.Sequential([Raising(late=self.at == "later"), layers.Dense(outputs)])
+
+
+class Frozen(Functional):
+    def keras(self, input_shape, outputs):
+        made = super().keras(input_shape, outputs)
+        made.trainable = False
+        return made
+
+
 class Nothing:
     def keras(self, input_shape, outputs):
         return None

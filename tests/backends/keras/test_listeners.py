@@ -118,6 +118,16 @@ def test_keras_own_callbacks_write_where_the_user_says(tmp_path, capfd):
     assert [one.name for one in tmp_path.iterdir()] == ["log.csv"] and capfd.readouterr() == ("", "")
 
 
+def test_a_log_of_keras_that_appends_is_whole_after_a_resume(tmp_path):
+    file = tmp_path / "log.csv"
+    log = use("keras.callbacks:CSVLogger", filename=str(file), append=True)
+    (first, feed), (second, _) = heard_by(log), heard_by(log)
+    first.train(feed, EverySteps(PER_EPOCH, end=2 * PER_EPOCH), measure)
+    second.load_state(first.state())
+    second.train(feed, EverySteps(PER_EPOCH), measure)
+    assert file.read_text().splitlines() == ["epoch,val_loss", "0,6.1", "1,12.1", "2,18.1"]
+
+
 @pytest.mark.parametrize("name", INSTEAD)
 def test_a_callback_that_decides_is_refused_with_the_field_to_use(name):
     args = {
@@ -158,6 +168,29 @@ def test_an_end_by_a_callback_is_an_error_that_names_the_cure(at, step):
     with pytest.raises(BackendError, match=text):
         learner.train(feed, EverySteps(4), go_on)
     assert learner.step == step
+
+
+@pytest.mark.parametrize(("name", "hook"), [("Raises", "on_epoch_end"), ("Misfit", "on_train_batch_end")])
+def test_an_error_says_which_callback_raised_it(name, hook):
+    learner, feed = heard_by(use("Batches"), use(name))
+    with pytest.raises((ValueError, TypeError)) as caught:
+        learner.train(feed, EverySteps(4), go_on)
+    place = f"train.keras.callbacks.1: backends.keras.heard:{name}.{hook}"
+    assert caught.value.__notes__ == [f"trainwright: raised in {place}"]
+
+
+def test_an_error_says_which_callback_s_state_raised_it():
+    with pytest.raises(AttributeError) as caught:
+        heard_by(use("Forgets"))
+    place = "train.keras.callbacks.0: backends.keras.heard:Forgets.state"
+    assert caught.value.__notes__ == [f"trainwright: raised in {place}"]
+
+
+def test_an_error_of_whoever_is_told_is_not_blamed_on_a_callback():
+    learner, feed = heard_by(use("Batches"))
+    with pytest.raises(ZeroDivisionError) as caught:
+        learner.train(feed, EverySteps(4), lambda one: 1 / 0)
+    assert not hasattr(caught.value, "__notes__")
 
 
 def test_an_answer_that_stops_is_no_fault_of_a_callback():

@@ -129,6 +129,7 @@ def test_what_a_layer_draws_depends_on_the_seed_of_the_run_and_the_step_alone(ki
         ("Counts", {}, r"its arrays have to be float32, not counts\.count \(int32\)"),
         ("Twins", {}, r"two of its arrays are called 'twin\.kernel'"),
         ("Global", {}, r"changes a variable that is none of its own"),
+        ("Frozen", {}, r"every parameter is frozen; leave a layer"),
     ],
 )
 def test_a_network_that_cannot_be_trained_and_kept_is_refused(name, args, said):
@@ -147,6 +148,15 @@ def test_a_network_that_cannot_be_trained_and_kept_is_refused(name, args, said):
 def test_what_is_no_code_of_a_network_is_refused(name, said):
     with pytest.raises(SpecError, match=said):
         lay_out(own(name), backend=NAME)
+
+
+@pytest.mark.parametrize("at", ["method", "first call", "later"])
+def test_an_error_says_that_the_network_raised_it(at):
+    with pytest.raises(ValueError, match="of my own") as caught:
+        learner_of(own("Raises", at=at))[0].predict(X)
+    assert [one for one in caught.value.__notes__ if "raised in" in one] == [
+        "trainwright: raised in model: backends.keras.own_networks:Raises.keras"
+    ]
 
 
 def test_an_argument_that_does_not_fit_names_the_nearest():

@@ -169,6 +169,40 @@ def test_an_end_by_a_callback_is_an_error_that_names_the_cure():
         learner.train(feed, EverySteps(4), go_on)
 
 
+@pytest.mark.parametrize(
+    ("name", "hook"), [("Raises", "on_train_epoch_end"), ("Misfit", "on_train_batch_end")]
+)
+def test_an_error_says_which_callback_raised_it(name, hook):
+    learner, feed = heard_by(BATCHES, Use(use=f"backends.heard:{name}"))
+    with pytest.raises((ValueError, TypeError)) as caught:
+        learner.train(feed, EverySteps(4), go_on)
+    place = f"train.lightning.callbacks.1: backends.heard:{name}.{hook}"
+    assert caught.value.__notes__ == [f"trainwright: raised in {place}"]
+
+
+def test_an_error_says_which_logger_raised_it(tmp_path):
+    lines = Use(use="backends.heard:Lines", args={"folder": str(tmp_path / "missing")})
+    learner, feed = heard_by(loggers=[lines])
+    with pytest.raises(FileNotFoundError) as caught:
+        learner.train(feed, EverySteps(4), go_on)
+    place = "train.lightning.loggers.0: backends.heard:Lines.finalize"  # heard after the first error, too
+    assert caught.value.__notes__ == [f"trainwright: raised in {place}"]
+
+
+def test_an_error_says_which_callback_s_state_raised_it():
+    with pytest.raises(AttributeError) as caught:
+        heard_by(Use(use="backends.heard:Forgets"))
+    place = "train.lightning.callbacks.0: backends.heard:Forgets.state_dict"
+    assert caught.value.__notes__ == [f"trainwright: raised in {place}"]
+
+
+def test_an_error_of_whoever_is_told_is_not_blamed_on_a_callback():
+    learner, feed = heard_by(BATCHES)
+    with pytest.raises(ZeroDivisionError) as caught:
+        learner.train(feed, EverySteps(4), lambda one: 1 / 0)
+    assert not hasattr(caught.value, "__notes__")
+
+
 def test_nobody_else_hears_it():
     with pytest.raises(ValueError, match="lightning: nobody but backend: lightning hears it"):
         TrainSpec(backend="torch", lightning=LightningSpec())

@@ -40,6 +40,9 @@ def own(name, args=None, *, seed=3, callbacks=(), **options):
     return learner, feed
 
 
+NO_OPTIMIZER = (
+    r"train\.lightning\.module: configure_optimizers gives no optimizer that has a trainable parameter"
+)
 QUICK = ("rich", "two optimizers")
 
 
@@ -196,8 +199,12 @@ def test_weights_of_another_version_are_taken():
         ("Bare", {}, SpecError, r"train\.lightning\.module\.use: .*is no LightningModule"),
         ("Odd", {}, BackendError, r"train\.lightning\.module: on_save_checkpoint.deep .*is a set"),
         ("Waits", {}, BackendError, r"train\.lightning\.module: .*a scheduler that waits for a metric"),
+        ("Other", {}, BackendError, NO_OPTIMIZER),
+        ("Idle", {}, BackendError, NO_OPTIMIZER),
+        ("Still", {}, BackendError, NO_OPTIMIZER),
     ],
 )
+@pytest.mark.filterwarnings("ignore:`LightningModule.configure_optimizers` returned `None`")
 def test_what_cannot_be_is_said(name, args, error, said):
     def go():
         learner, feed = own(name, args)
@@ -205,6 +212,43 @@ def test_what_cannot_be_is_said(name, args, error, said):
 
     with pytest.raises(error, match=said):
         go()
+
+
+def notes_of(name, tell=go_on):
+    learner, feed = own(name)
+    with pytest.raises((ValueError, TypeError, RuntimeError, ZeroDivisionError)) as caught:
+        learner.train(feed, EverySteps(1), tell)
+    return getattr(caught.value, "__notes__", [])
+
+
+@pytest.mark.parametrize(("name", "hook"), [("Raises", "training_step"), ("Misfit", "on_train_batch_end")])
+def test_an_error_says_that_the_module_raised_it(name, hook):
+    place = f"train.lightning.module: backends.own_modules:{name}.{hook}"
+    assert notes_of(name) == [f"trainwright: raised in {place}"]
+
+
+def test_an_error_of_lightning_or_of_whoever_is_told_is_not_blamed_on_the_module():
+    assert notes_of("Cut") == []
+    assert notes_of("Rich", lambda one: 1 / 0) == []
+
+
+MUTE = pytest.mark.filterwarnings("ignore:`training_step` returned `None`")
+
+
+@MUTE
+def test_a_network_that_nothing_has_trained_in_an_epoch_is_refused():
+    learner, feed = own("Mute")
+    with pytest.raises(BackendError, match=r"train\.lightning\.module: no weight of the network has changed"):
+        learner.train(feed, EverySteps(1), go_on)
+    assert learner.step == PER_EPOCH
+
+
+@MUTE
+@pytest.mark.parametrize(("name", "args"), [("Mute", {"batches": 1}), ("Plain", {"lr": 0.0})])
+def test_one_that_skips_batches_or_begins_at_a_rate_of_0_is_not(name, args):
+    learner, feed = own(name, args)
+    learner.train(feed, EverySteps(1), go_on)
+    assert learner.step == END
 
 
 def test_what_the_module_decides_is_not_said_twice():

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
+from trainwright.base.blame import raised_in, spell_place
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Tree, leaves
 from trainwright.spec.build import construct
@@ -31,7 +32,7 @@ INSTEAD = {
     "ReduceLROnPlateau": "train.schedule: {name: plateau}",
     "SwapEMAWeights": "train.ema",
 }
-_OF_KERAS = ("keras.",)
+OF_KERAS = ("keras.",)
 
 
 def check_listeners(spec: KerasSpec) -> None:
@@ -55,7 +56,7 @@ def make_listeners(spec: KerasSpec | None) -> list[Any]:
 
 def _chosen(spec: KerasSpec) -> Any:
     where = "train.keras.callbacks"
-    return choose_listeners(spec.callbacks, where=where, has=CALLBACK, instead=INSTEAD, of=_OF_KERAS)
+    return choose_listeners(spec.callbacks, where=where, has=CALLBACK, instead=INSTEAD, of=OF_KERAS)
 
 
 def keep_states(callbacks: Sequence[Any]) -> list[Tree]:
@@ -65,9 +66,10 @@ def keep_states(callbacks: Sequence[Any]) -> list[Tree]:
         BackendError: If one wants to keep what a checkpoint cannot.
     """
     kept: list[Tree] = []
-    for one in callbacks:
+    for number, one in enumerate(callbacks):
         name = type(one).__name__
-        state = one.state() if hasattr(one, "state") else None
+        with raised_in(f"train.keras.callbacks.{number}: {spell_place(one)}.state"):
+            state = one.state() if hasattr(one, "state") else None
         try:
             for _ in leaves(state):
                 pass

@@ -12,6 +12,7 @@ import numpy as np
 from keras import ops
 
 from trainwright.backends.keras.engine import engine_module
+from trainwright.base.blame import blame, raised_in
 from trainwright.base.errors import BackendError
 from trainwright.base.random import Stream, at, bits, stream
 from trainwright.base.tree import Array
@@ -61,7 +62,12 @@ def complete(blueprint: Blueprint) -> Blueprint:
         raise BackendError(
             f"{_called(layer)}: {twice[0]!r} is the name of another layer; name this one otherwise"
         )
-    return replace(blueprint, parameters={**found, **blueprint.parameters})
+    completed = {**found, **blueprint.parameters}
+    if not any(one.trained for one in completed.values()):
+        raise BackendError(
+            f"{_called(layer)}: every parameter is frozen; leave a layer whose trainable is True"
+        )
+    return replace(blueprint, parameters=completed)
 
 
 def initial_values(blueprint: Blueprint, seed: int) -> dict[str, Array]:
@@ -104,6 +110,9 @@ def call_own(
     try:
         with draws, keras.StatelessScope(state_mapping=states) as scope:
             outputs = own.network(x, training=place is not None)
+    except Exception as error:
+        blame(error, _raiser(layer))
+        raise
     finally:
         for one in frozen:
             one.trainable = True
@@ -153,10 +162,12 @@ def _made(layer: Layer, *, seed: int) -> Own:
 def _build(layer: Layer, method: Callable[..., Any], seed: int) -> Any:
     shape, outputs = layer.options["input_shape"], layer.options["outputs"]
     with keras.device("cpu"), _drawn_by(seed):
-        network = method(tuple(shape), outputs)
+        with raised_in(_raiser(layer)):
+            network = method(tuple(shape), outputs)
         if not isinstance(network, keras.Model):
             raise BackendError(f"{_called(layer)}: keras() gave {type(network).__name__}, not a keras.Model")
-        found = network(ops.zeros((2, *shape), dtype=FLOAT))  # builds what is not built yet
+        with raised_in(_raiser(layer)):
+            found = network(ops.zeros((2, *shape), dtype=FLOAT))  # builds what is not built yet
     if tuple(getattr(found, "shape", ())) != (2, outputs):
         raise BackendError(
             f"{_called(layer)}: for 2 records of shape {tuple(shape)} it gives {_shape(found)}; it has to give "
@@ -199,7 +210,8 @@ def _check(layer: Layer, own: Own) -> None:
         raise BackendError(f"{_called(layer)}: its arrays have to be {FLOAT}, not {', '.join(odd)}")
     states = [(one, one.value) for one in (*own.variables.values(), *own.seeds)]
     draws = engine_module().drawing(stream(0, "initial", layer.name), 0, 0)
-    with draws, keras.StatelessScope(state_mapping=states, collect_losses=True) as scope:
+    scope = keras.StatelessScope(state_mapping=states, collect_losses=True)
+    with draws, raised_in(_raiser(layer)), scope:
         own.network(ops.zeros((2, *layer.options["input_shape"]), dtype=FLOAT), training=True)
     if scope.losses or own.network.losses:
         raise BackendError(
@@ -215,6 +227,10 @@ def _check(layer: Layer, own: Own) -> None:
 
 def _called(layer: Layer) -> str:
     return f"model.use: {layer.options['use']}"
+
+
+def _raiser(layer: Layer) -> str:
+    return f"model: {layer.options['use']}.keras"
 
 
 def _shape(found: Any) -> str:

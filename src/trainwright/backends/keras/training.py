@@ -9,10 +9,12 @@ from typing import Any
 import keras
 import numpy as np
 
+from trainwright.backends.keras.listeners import OF_KERAS
 from trainwright.backends.keras.network import Network
 from trainwright.backends.keras.own import initial_values
 from trainwright.backends.keras.program import Program
 from trainwright.backends.keras.rules import Moments
+from trainwright.base.blame import blame_owner
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Array
 from trainwright.models.task import ModelTask
@@ -153,15 +155,15 @@ class Relay(Bridge):
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Passes it on."""
-        self._heard_by.on_train_begin()
+        self._pass_on("on_train_begin")
 
     def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
         """Passes it on; what is left of an epoch that was cut begins as an epoch does."""
         epoch, batch = divmod(self.learner.step, self._per_epoch)
         if not self._in_epoch:
             self._in_epoch = True
-            self._heard_by.on_epoch_begin(epoch)
-        self._heard_by.on_train_batch_begin(batch)
+            self._pass_on("on_epoch_begin", epoch)
+        self._pass_on("on_train_batch_begin", batch)
 
     def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
         """Passes it on with the mean loss of the epoch so far, then tells where that is due."""
@@ -170,7 +172,7 @@ class Relay(Bridge):
         learner.close()
         total, weight = learner.sums["loss"]
         batch = (learner.step - 1) % self._per_epoch
-        self._heard_by.on_train_batch_end(batch, {"loss": total / weight if weight else math.nan})
+        self._pass_on("on_train_batch_end", batch, {"loss": total / weight if weight else math.nan})
         self._refuse_an_end()
         self.hear(self.arrive().measured if learner.step >= self.due else {})
 
@@ -180,12 +182,21 @@ class Relay(Bridge):
             self._in_epoch = False
             # By the names that Keras' own callbacks look for: `loss`, `val_loss`.
             logs = {name.removeprefix("train/").replace("/", "_"): one for name, one in measured.items()}
-            self._heard_by.on_epoch_end(self.learner.step // self._per_epoch - 1, logs)
+            self._pass_on("on_epoch_end", self.learner.step // self._per_epoch - 1, logs)
             self._refuse_an_end()
 
     def on_train_end(self, logs: Any = None) -> None:
         """Passes it on."""
-        self._heard_by.on_train_end()
+        self._pass_on("on_train_end")
+
+    def _pass_on(self, hook: str, *said: Any) -> None:
+        try:
+            getattr(self._heard_by, hook)(*said)
+        except Exception as error:
+            # Here, because `fit` leaves what Keras itself does out of the traceback.
+            owners = {f"train.keras.callbacks.{n}": one for n, one in enumerate(self.learner.listeners)}
+            blame_owner(error, owners, library=OF_KERAS)
+            raise
 
     def _refuse_an_end(self) -> None:
         if self.learner.model.stop_training and not self.stopped and self.learner.step < self.clock.end:

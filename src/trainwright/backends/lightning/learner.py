@@ -57,6 +57,9 @@ class LightningLearner(TorchLearner):
             try:
                 with fit.epoch_ends.once():
                     trainer.fit(fit, train_dataloaders=loader)
+            except Exception as error:
+                self.listeners.blame(error)
+                raise
             finally:
                 self._fit = None
         if self.step < clock.end and not fit.stopped:

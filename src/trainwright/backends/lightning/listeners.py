@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+from trainwright.base.blame import blame_owner
 from trainwright.spec.build import choose, construct
 from trainwright.spec.lightning import LightningSpec
 from trainwright.spec.own_code import choose_listeners
@@ -39,6 +40,22 @@ class Listeners(NamedTuple):
     callbacks: list[Any]
     loggers: list[Any]
     log_every: int
+
+    def blame(self, error: Exception, *, module: object = None) -> None:
+        """Adds to an error within Lightning which part of the user's own raised it, if one did.
+
+        Args:
+            error: Just caught.
+            module: The user's own, if there is one.
+        """
+        owners = {
+            f"train.lightning.{name}.{number}": one
+            for name, found in (("callbacks", self.callbacks), ("loggers", self.loggers))
+            for number, one in enumerate(found)
+        }
+        if module is not None:
+            owners["train.lightning.module"] = module
+        blame_owner(error, owners, library=(*OF_LIGHTNING, "torch."))
 
 
 def check_listeners(spec: LightningSpec) -> None:

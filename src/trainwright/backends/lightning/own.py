@@ -18,6 +18,7 @@ from trainwright.backends.torch.device import working
 from trainwright.backends.torch.learner import predict
 from trainwright.backends.torch.module import Module
 from trainwright.backends.torch.network import Network
+from trainwright.base.blame import raised_in, spell_place
 from trainwright.base.errors import BackendError, SpecError
 from trainwright.base.tree import Array, Tree
 from trainwright.models.task import ModelTask
@@ -63,6 +64,9 @@ class OwnLearner(Stepping):
         self._rules: Tree = None  # states of optimizers and of their schedulers; None before the first step
         self._updates = 0  # of all optimizers, as Lightning counts
         self._logged: dict[str, list[float]] = {}
+        self._first: list[Tensor] | None = (
+            None  # the parameters before step 1, until the first epoch has ended
+        )
         with working(run_on), quiet():
             self._make_trainer(task.epochs)
 
@@ -100,6 +104,9 @@ class OwnLearner(Stepping):
                 with told.hearing(self.module):
                     trainer.fit(self.module, train_dataloaders=loader)
                 self._rules, self._updates = self._take_rules(), trainer.global_step
+            except Exception as error:
+                self.listeners.blame(error, module=self.module)
+                raise
             finally:
                 self._trainer = None
         if self.step < clock.end and not told.stopped:
@@ -140,8 +147,21 @@ class OwnLearner(Stepping):
         self._logged[name] = [total + value * weight, whole + weight]
 
     def restore_rules(self) -> None:
-        """Gives optimizers and schedulers that Lightning has just made what was kept of them."""
+        """Gives optimizers and schedulers that Lightning has just made what was kept of them.
+
+        Raises:
+            BackendError: If they would not train the network, or cannot be given that.
+        """
         assert self._trainer is not None
+        groups = [group for one in self._trainer.optimizers for group in one.param_groups]
+        free = {id(one) for one in self.network.parameters() if one.requires_grad}
+        if free.isdisjoint(id(one) for group in groups for one in group["params"]):
+            raise BackendError(
+                "train.lightning.module: configure_optimizers gives no optimizer that has a trainable parameter of the "
+                "network; return one over self.network.parameters(), self.network being what the constructor was given"
+            )
+        if self.step == 0:
+            self._first = [one.detach().clone() for one in self.network.parameters()]
         plateau = [one for one in self._trainer.lr_scheduler_configs if one.reduce_on_plateau]
         if plateau:
             raise BackendError(
@@ -158,6 +178,25 @@ class OwnLearner(Stepping):
             optimizer.load_state_dict({"state": dict(state), "param_groups": groups})
         for scheduler, state in zip(schedulers, kept[1], strict=True):
             scheduler.load_state_dict(state)
+
+    def check_moved(self) -> None:
+        """Looks once, when the first epoch has ended, whether anything has trained the network.
+
+        A gradient is enough: a rate may begin at 0.
+
+        Raises:
+            BackendError: If no parameter has changed, nor has a gradient.
+        """
+        first, self._first = self._first, None
+        if first is None:
+            return
+        now = list(self.network.parameters())
+        if all(one.grad is None for one in now) and all(map(torch.equal, now, first)):
+            raise BackendError(
+                "train.lightning.module: no weight of the network has changed in the first epoch, and none has a "
+                "gradient; training_step has to return a loss of self.network's outputs, or to step the optimizers "
+                "itself"
+            )
 
     def _schedulers(self) -> list[Any]:
         assert self._trainer is not None
@@ -192,8 +231,9 @@ class OwnLearner(Stepping):
 
     def _arrays(self) -> dict[str, Any]:
         more: dict[str, Any] = {}
-        self.module.on_save_checkpoint(more)
         where = "train.lightning.module"
+        with raised_in(f"{where}: {spell_place(self.module)}.on_save_checkpoint"):
+            self.module.on_save_checkpoint(more)
         found = {
             "module": keep(dict(self.module.state_dict()), where=f"{where}: state_dict()"),
             "more": keep(more, where=f"{where}: on_save_checkpoint"),

@@ -14,6 +14,7 @@ from typing import Any
 from trainwright.backends.lightning.place import joined
 from trainwright.backends.lightning.ranks import Failed, Job, Measured
 from trainwright.backends.lightning.shared import SharedLearner
+from trainwright.base.blame import spell_error
 from trainwright.train.learner import Answer, Learner
 
 
@@ -41,7 +42,7 @@ def main(descriptor: int) -> None:
         os._exit(1)  # the first process is gone
     except BaseException as error:  # noqa: BLE001 - whatever it was, the first process has to know
         with suppress(OSError):
-            pipe.send(Failed(f"{type(error).__name__}: {error}", traceback.format_exc()))
+            pipe.send(Failed(spell_error(error), traceback.format_exc()))
         os._exit(1)  # at once, so that nobody waits for this one
 
 

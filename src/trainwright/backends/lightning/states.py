@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from trainwright.base.blame import raised_in, spell_place
 from trainwright.base.errors import BackendError
 from trainwright.base.tree import Tree
 from trainwright.train.resuming import pair_states
@@ -19,10 +20,12 @@ def keep_states(callbacks: Sequence[Any]) -> list[Tree]:
         BackendError: If one wants to keep what is neither number, text, tensor, list nor mapping.
     """
     where = "train.lightning.callbacks"
-    return [
-        [type(one).__name__, keep(one.state_dict(), where=f"{where}: {type(one).__name__}")]
-        for one in callbacks
-    ]
+    kept: list[Tree] = []
+    for number, one in enumerate(callbacks):
+        with raised_in(f"{where}.{number}: {spell_place(one)}.state_dict"):
+            state = one.state_dict()
+        kept.append([type(one).__name__, keep(state, where=f"{where}: {type(one).__name__}")])
+    return kept
 
 
 def give_back(callbacks: Sequence[Any], kept: Any) -> None:

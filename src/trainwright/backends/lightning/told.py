@@ -34,6 +34,10 @@ class Heard(Protocol):
         """Empties the sums."""
         ...
 
+    def check_moved(self) -> None:
+        """Refuses, when the first epoch has ended, a network that nothing has trained."""
+        ...
+
     def add(self, loss: float, weight: float, *, step: int) -> None:
         """Takes the mean loss of a batch."""
         ...
@@ -132,6 +136,8 @@ class Told(Callback):
 
         def hear_epoch_end() -> None:
             epoch_end()
+            if self._heard.step % self._loader.feed.steps_per_epoch == 0:
+                self._heard.check_moved()
             self._take_logged(1.0)
             self._arrive(module.trainer)
 
