@@ -1,5 +1,6 @@
 """A trained model as an operator: one version, loaded from the store alone."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,7 @@ from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Sequential
 from trainwright.ops.softlabels import SoftLabels
 from trainwright.predictor import graph_of, predictor_of, served_by
-from trainwright.spec.build import own_code_from
+from trainwright.spec.build import own_code
 from trainwright.spec.data import GraphSpec
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
@@ -32,6 +33,8 @@ from trainwright.validation.classification import probabilities
 from trainwright.validation.families import Family, Mixture, family_of
 from trainwright.validation.multilabel import label_probabilities
 from trainwright.validation.unit import invert_spread
+
+log = logging.getLogger("trainwright.model")
 
 
 class ModelOp:
@@ -294,9 +297,15 @@ def load_version(
     registry: Registry, version: VersionRow, *, backend: str | None = None
 ) -> ModelOp | EnsembleOp:
     """Loads a version from the store alone: one model, or an ensemble of its members; else as `load_model`."""
-    own_code_from(Path(registry.run(version.run).folder))
 
     def load(description: Any, weights: Mapping[str, Array], row: VersionRow) -> ModelOp:
+        for name, (recorded, now) in code_of(registry, row, description).items():
+            # An edit may be harmless, which nobody but its author knows: the model is served all the same.
+            if recorded != now:
+                log.warning(
+                    f"{row.model}@{row.number} is made of own code {name!r}, which has changed since it was trained: "
+                    f"recorded {recorded[:16]}, now {now[:16]}; restore it, or train again"
+                )
         return ModelOp(
             description if backend is None else served_by(description, backend), weights, version=row
         )
@@ -308,10 +317,27 @@ def load_version(
     return EnsembleOp([load(*parts, row) for parts, row in pairs], version=version)
 
 
+def code_of(registry: Registry, version: VersionRow, description: Any) -> dict[str, tuple[str, str]]:
+    """Gives the digest of each own code that a model is made of: as its run recorded it, and now.
+
+    It can be imported from then on. What only trained the model, such as a callback, is not needed any more.
+
+    Args:
+        registry: Where the version is.
+        version: Of one model.
+        description: Its operator.
+    """
+    run = registry.run(version.run)
+    now = own_code(description, Path(run.folder))
+    environment: Any = registry.environment(run) if now else {}
+    recorded = environment.get("code", {})
+    return {name: (recorded.get(name, "none"), digest) for name, digest in now.items()}
+
+
 def load_model(
     ref: str, *, home: Path | str | None = None, backend: str | None = None
 ) -> ModelOp | EnsembleOp:
-    """Loads a trained model, or an ensemble of them.
+    """Loads a trained model, or an ensemble of them; warns if own code that it is made of has changed.
 
     Args:
         ref: Such as `name@best`.
