@@ -1,6 +1,7 @@
 """What a sweep is asked for, and which member it calls the best."""
 
 import math
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -71,7 +72,7 @@ def test_the_best_member_is_the_one_with_the_best_version(bench, mode, found, be
         Finished(
             Member(f"m{place}", spec),
             SimpleNamespace(run="r"),
-            SimpleNamespace(number=place, metrics={} if value is None else {"val/loss": value}),
+            SimpleNamespace(model="tiny", number=place, metrics={} if value is None else {"val/loss": value}),
             False,
             {},
         )
@@ -79,6 +80,8 @@ def test_the_best_member_is_the_one_with_the_best_version(bench, mode, found, be
     )
     study = SweepStudy("0" * 12, members, Engine("sequential", ""), tuple({} for _ in found))
     assert study.best is (None if best is None else members[best])
+    told = None if best is None else f"tiny@{best}"  # `tiny@best` is that of the run that finished last
+    assert study.tree()["best_version"] == told
 
 
 def test_the_command_sweeps_over_every_combination(bench):
@@ -97,7 +100,10 @@ def test_the_command_sweeps_over_every_combination(bench):
         "lr 0.1, seed 0",
         "lr 0.1, seed 1",
     ]
-    assert "test/accuracy" in lines[0] and lines[5].startswith("best     lr 0.")
+    versions = {line.split("  ")[0]: line.split()[4] for line in lines[1:5]}
+    assert "test/accuracy" in lines[0]
+    word, name, version = re.fullmatch(r"(best) +(.*): (tiny@\d+)", lines[5]).groups()
+    assert versions[name] == version
     assert lines[6] == "engine   vectorised: 4 members are one program"
     assert len(bench.registry.runs()) == 4
 

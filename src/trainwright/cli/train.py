@@ -101,7 +101,7 @@ def _run_ensemble(document: "Document", *, home: Path, again: bool, quiet: bool,
             tell=None if quiet else tell_member,
         )
     assert found.ensemble is not None
-    members = [f"{one.version.model}@{one.version.number}" for one in found.members]
+    members = [one.reference for one in found.members]
     _finish(found.ensemble, as_json, members=members)
 
 
@@ -121,7 +121,7 @@ def tell_member(done: "Finished") -> None:
     shown = {name: value for name, value in done.metrics.items() if name.startswith("val/")}
     numbers = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
     before = " (trained before)" if done.recorded else ""
-    say(f"{done.member.name}{before}: {done.version.model}@{done.version.number}  {numbers}")
+    say(f"{done.member.name}{before}: {done.reference}  {numbers}")
 
 
 def resume(

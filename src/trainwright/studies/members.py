@@ -60,6 +60,11 @@ class Finished:
     recorded: bool
     metrics: Mapping[str, float]
 
+    @property
+    def reference(self) -> str:
+        """Names the version for good, such as `soil@24`."""
+        return f"{self.version.model}@{self.version.number}"
+
 
 Tell = Callable[[Finished], None]
 

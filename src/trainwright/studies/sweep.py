@@ -47,7 +47,10 @@ class SweepStudy(Study):
         tree, best = Study.tree(self), self.best
         for one, values in zip(tree["members"], self.values, strict=True):
             one["values"] = dict(values)
-        return tree | {"best": None if best is None else best.member.name}
+        return tree | {
+            "best": None if best is None else best.member.name,
+            "best_version": None if best is None else best.reference,
+        }
 
 
 def parse_sweep(text: str) -> tuple[str, list[Json]]:
