@@ -89,6 +89,11 @@ def _members_of_an_ensemble(experiment: Any) -> Iterator[Broken]:
     if experiment.ensemble == "folds" and method not in KFOLD and experiment.data.dataset is None:
         text = f"data.split.method {method!r} has no folds; write {', '.join(KFOLD[:-1])} or {KFOLD[-1]}, or a number"
         yield Broken(("ensemble",), text)
+    if experiment.ensemble != "folds" and experiment.seed + experiment.ensemble > 2**63:
+        text = (
+            f"{experiment.ensemble} seeds from it on go beyond {2**63 - 1}, the largest; write a smaller one"
+        )
+        yield Broken(("seed",), text)
 
 
 class Experiment(Part):
@@ -119,7 +124,7 @@ class Experiment(Part):
     )
 
     name: Name
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] = 0  # as the catalogue can hold it
     ensemble: Annotated[int, Field(ge=2)] | Literal["folds"] | None = None
     data: DataSpec
     model: ModelSpec
