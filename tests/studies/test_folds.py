@@ -232,3 +232,12 @@ def test_a_fold_that_cannot_be_trained_is_found_before_the_first_is(bench):
     with pytest.raises(DataError, match=r"fold 2: data\.split\.val: 1 of its records are of a class"):
         run_folds(spec, **bench.places)
     assert not bench.home.exists()
+
+
+def test_targets_that_an_ensemble_would_hide_are_refused_before_the_first_fold(bench):
+    data = {"target": ["value", "value.disagreement"]}
+    with pytest.raises(SpecError, match=r"would be called 'value\.disagreement'; rename one"):
+        run_folds(bench.experiment(data=data), **bench.places)
+    with pytest.raises(SpecError, match=r"data\.target: two columns .* 'value\.disagreement'; rename one"):
+        bench.experiment(data=data, ensemble=2)
+    assert not bench.home.exists()

@@ -89,6 +89,11 @@ def _members_of_an_ensemble(experiment: Any) -> Iterator[Broken]:
     if experiment.ensemble == "folds" and method not in KFOLD and experiment.data.dataset is None:
         text = f"data.split.method {method!r} has no folds; write {', '.join(KFOLD[:-1])} or {KFOLD[-1]}, or a number"
         yield Broken(("ensemble",), text)
+    targets = experiment.data.target
+    apart = [one for one in targets if f"{one}.disagreement" in targets] if isinstance(targets, list) else []
+    if apart:
+        text = f"two columns of predictions would be called '{apart[0]}.disagreement'; rename one in the data"
+        yield Broken(("data", "target"), text)
     if experiment.ensemble != "folds" and experiment.seed + experiment.ensemble > 2**63:
         text = (
             f"{experiment.ensemble} seeds from it on go beyond {2**63 - 1}, the largest; write a smaller one"

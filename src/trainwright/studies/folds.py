@@ -108,6 +108,10 @@ def run_folds(
     """
     if isinstance(experiment.ensemble, int):
         raise SpecError(f"ensemble: {experiment.ensemble} seeds are no folds; write folds, or leave it out")
+    if experiment.model.task_type != "embedding":
+        edit(
+            experiment, {"ensemble": "folds"}
+        )  # which they become in the end: it is refused now if it cannot be
     experiment = with_registered_data(edit(experiment, {"ensemble": None}), home_of(home))
     split = experiment.data.split
     if split.method not in KFOLD or split.folds is None:
