@@ -31,7 +31,7 @@ def test_a_sweep_is_read_as_a_field_and_its_values(text, path, values):
 
 @pytest.mark.parametrize("text", ["lr", "=1,2", "train.epochs=", "train.epochs=[1"])
 def test_what_is_no_sweep_is_refused(text):
-    with pytest.raises(SpecError):
+    with pytest.raises(SpecError, match=r"^--sweep "):
         parse_sweep(text)
 
 
@@ -42,8 +42,8 @@ def test_what_is_no_sweep_is_refused(text):
         ({}, "nothing to compare"),
         ({LR: []}, "nothing to compare"),
         ({LR: [0.1, 0.2, 0.1]}, r"lr 0\.1 is there twice"),
-        ({"train.optimizer.rate": [0.1, 0.2]}, "unknown field 'rate'"),
-        ({LR: [0.1, -1.0]}, LR),
+        ({"train.optimizer.rate": [0.1, 0.2]}, r"^--sweep train.optimizer.rate: unknown field 'rate'"),
+        ({LR: [0.1, -1.0]}, f"^--sweep {LR}: "),
     ],
 )
 def test_a_wrong_sweep_is_refused_before_anything_is_written(bench, values, text):
