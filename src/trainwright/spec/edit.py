@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from trainwright.base.errors import SpecError
+from trainwright.spec.data import KFOLD
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.faults import Fault, find_faults
 from trainwright.spec.fields import chosen, fields_of, inside, show, tag_of, variants
@@ -75,6 +76,17 @@ def edit(experiment: Experiment, changes: Mapping[str, Json], *, option: str = "
         told = (spell_change(fault, blame(fault, paths, known=()), option=option) for fault in faults)
         raise SpecError("\n".join(told))
     return Experiment.model_validate(changed)
+
+
+def single_of(experiment: Experiment) -> Experiment:
+    """Gives the experiment of one model of an ensemble; where folds become one and none is named, of the first fold.
+
+    Args:
+        experiment: Of an ensemble, or of one model already.
+    """
+    split = experiment.data.split
+    unnamed = experiment.ensemble == "folds" and split.method in KFOLD and split.fold is None
+    return edit(experiment, {"ensemble": None} | ({"data.split.fold": 0} if unnamed else {}))
 
 
 def change(tree: Json, changes: Sequence[Change]) -> tuple[Json, list[Fault]]:

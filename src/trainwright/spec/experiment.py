@@ -79,6 +79,13 @@ def _edges_and_gnn(experiment: Any) -> Iterator[Broken]:
             yield Broken(("data", field), f"it does not go with data.graph; {cure}")
 
 
+def _one_fold_is_trained(experiment: Any) -> Iterator[Broken]:
+    split = experiment.data.split
+    if getattr(split, "method", None) in KFOLD and split.fold is None and experiment.ensemble != "folds":
+        text = f"it is missing; with method {split.method!r}, say which of them is val, from 0"
+        yield Broken(("data", "split", "fold"), text)
+
+
 def _members_of_an_ensemble(experiment: Any) -> Iterator[Broken]:
     method = getattr(experiment.data.split, "method", None)
     if experiment.ensemble is None:
@@ -125,6 +132,7 @@ class Experiment(Part):
         _losses_are_of_one_task,
         _views,
         _edges_and_gnn,
+        _one_fold_is_trained,
         _members_of_an_ensemble,
     )
 
