@@ -11,8 +11,14 @@ from trainwright.data.inputs import InputSchema
 from trainwright.data.prepare import Preparation
 from trainwright.store.records import VersionRow
 from trainwright.validation.classification import probabilities
-from trainwright.validation.ensemble import MixedChances, mix_classes, mix_gaussians, mix_labels
-from trainwright.validation.families import family_of
+from trainwright.validation.ensemble import (
+    MixedChances,
+    mix_classes,
+    mix_families,
+    mix_gaussians,
+    mix_labels,
+)
+from trainwright.validation.families import Family, Mixture, family_of
 from trainwright.validation.multilabel import label_probabilities
 from trainwright.validation.space import to_places
 from trainwright.validation.weights import Floats
@@ -54,6 +60,10 @@ class Model(Protocol):
         self, outputs: Mapping[str, Array], decoded: Array, spread: Mapping[str, Array]
     ) -> dict[str, Array]:
         """Gives predictions as named columns."""
+        ...
+
+    def distribution(self, x: Any, *, batch_size: int | None = None) -> Family:
+        """Gives the distributions that a regression predicts."""
         ...
 
     def unseen(self, x: Any) -> dict[str, int]:
@@ -166,6 +176,23 @@ class EnsembleOp:
         """Gives `variance`, components or `quantiles` of a regression; nothing where members predict a point."""
         names = COMPONENTS if "mixing" in outputs else ("variance", "quantiles")
         return {name: outputs[name] for name in names if name in outputs}
+
+    def distribution(self, x: Any, *, batch_size: int | None = None) -> Mixture:
+        """Gives the exact mixture of what the members predict, in the unit of the data.
+
+        It has the mean and the variance of `outputs`, and is what that takes for one normal distribution.
+
+        Raises:
+            DataError: As `outputs`, or if the members predict no distribution, or one whose mixture no class holds.
+        """
+        told = [one.distribution(x, batch_size=batch_size) for one in self.members]
+        try:
+            return mix_families(told)
+        except DataError as error:
+            cure = (
+                "take each by itself, `[one.distribution(x) for one in model.members]`, or `uncertainty(x)`"
+            )
+            raise DataError(f"{error}; {cure}") from error
 
     def columns(self, x: Any, *, batch_size: int | None = None) -> dict[str, Array]:
         """Gives predictions as named columns.

@@ -124,13 +124,13 @@ def resume_run(
     store = Store.open(home_of(home), create=False)
     registry = Registry(store)
     row = registry.run(registry.resolve(ref).run) if epochs is not None else registry.resolve_run(ref)
-    if epochs is None and row.state in ("done", "stopped"):
-        raise StoreError(f"run {row.id} is {row.state}: nothing is left to do; `--epochs N` branches from it")
     recorded = Experiment.model_validate(registry.spec(row))
-    if recorded.ensemble is not None:
+    if recorded.ensemble is not None:  # before the state: nothing branches from one
         raise StoreError(
             f"run {row.id} is an ensemble: run its experiment again; members that are recorded are not trained again"
         )
+    if epochs is None and row.state in ("done", "stopped"):
+        raise StoreError(f"run {row.id} is {row.state}: nothing is left to do; `--epochs N` branches from it")
     environment = describe_environment(Path(row.folder), experiment=recorded)
     inexact = inexact_fields(registry.environment(row), environment)
     wanted = recorded

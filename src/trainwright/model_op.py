@@ -1,6 +1,7 @@
 """A trained model as an operator: one version, loaded from the store alone."""
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +16,21 @@ from trainwright.data.graph import Nodes
 from trainwright.data.inputs import InputSchema, take_inputs
 from trainwright.data.prepare import Preparation
 from trainwright.ensemble_op import EnsembleOp
+from trainwright.naming import classes_of, name_columns
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.ops.categories import OneHot, Ordinal
 from trainwright.ops.columns import Columns
-from trainwright.ops.labels import Labels
-from trainwright.ops.multilabels import MultiLabels
 from trainwright.ops.operator import Sequential
-from trainwright.ops.softlabels import SoftLabels
 from trainwright.predictor import graph_of, predictor_of, served_by
-from trainwright.spec.build import own_code_from
+from trainwright.spec.build import own_code
 from trainwright.spec.data import GraphSpec
 from trainwright.store.records import VersionRow
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
-from trainwright.validation.classification import probabilities
-from trainwright.validation.families import Family, Mixture, family_of
-from trainwright.validation.multilabel import label_probabilities
+from trainwright.validation.families import Family, family_of
 from trainwright.validation.unit import invert_spread
+
+log = logging.getLogger("trainwright.model")
 
 
 class ModelOp:
@@ -210,10 +209,7 @@ class ModelOp:
     @property
     def classes(self) -> list[Any]:
         """Names the classes or the labels, in the order of the logits."""
-        targets = self.preparation.targets
-        if isinstance(targets, MultiLabels):
-            return list(targets.names)
-        return list(targets.values or ()) if isinstance(targets, Labels | SoftLabels) else []
+        return classes_of(self.preparation.targets)
 
     @property
     def levels(self) -> list[float] | None:
@@ -239,64 +235,30 @@ class ModelOp:
         self, outputs: Mapping[str, Array], decoded: Array, spread: Mapping[str, Array]
     ) -> dict[str, Array]:
         """Names the columns of outputs, as `decode` and `spread` have put them into the unit of the data."""
-        targets, task = self.schema.targets, self.schema.task_type
-        if task == "classification":
-            name = "class" if len(targets) > 1 else targets[0]
-            return _join({name: decoded}, _chances(self.classes, probabilities(outputs["logits"])))
-        if task == "multi_label":
-            marks = {name: decoded[:, number] for number, name in enumerate(self.classes)}
-            return _join(marks, _chances(self.classes, label_probabilities(outputs["logits"])))
-        if task == "embedding":
-            return {"embedding": decoded}
-        if task == "segmentation" or decoded.ndim > 2:
-            return {targets[0]: decoded}
-        return self._target_columns(decoded, spread)
-
-    def _target_columns(self, decoded: Array, spread: Mapping[str, Array]) -> dict[str, Array]:
-        targets, count = self.schema.targets, decoded.shape[1]
-        if len(targets) != count:
-            targets = [f"{targets[0]}[{number}]" for number in range(count)]
-        found: dict[str, Array] = {name: spread[name] for name in ("mixing",) if name in spread}
-        family = family_of({"y": decoded, **spread})
-        for number, name in enumerate(targets):
-            own = {name: decoded[:, number]}
-            if family is not None:
-                own[f"{name}.std"] = family.std()[:, number]
-            for part in ("scale", "df"):
-                if part in spread:
-                    own[f"{name}.{part}"] = spread[part][:, number]
-            if isinstance(family, Mixture):
-                own[f"{name}.means"] = family.means[:, :, number]
-                own[f"{name}.stds"] = np.sqrt(family.variances[:, :, number])
-            if "quantiles" in spread:
-                for place, level in enumerate(self.levels or ()):
-                    own[f"{name}.q{level:g}"] = spread["quantiles"][:, place, number]
-            found = _join(found, own)
-        return found
-
-
-def _join(some: Mapping[str, Array], more: Mapping[str, Array]) -> dict[str, Array]:
-    """Puts columns side by side; none may hide another."""
-    twice = sorted(some.keys() & more.keys())
-    if twice:
-        raise DataError(
-            f"two columns of predictions would be called {twice[0]!r}: a target or a class has the name of another "
-            "one's probability or spread; rename it in the data and train again"
+        return name_columns(
+            outputs,
+            decoded,
+            spread,
+            task=self.schema.task_type,
+            targets=self.schema.targets,
+            classes=self.classes,
+            levels=self.levels,
         )
-    return {**some, **more}
-
-
-def _chances(names: Sequence[Any], chances: Array) -> dict[str, Array]:
-    return {f"p({name})": chances[:, number].astype(np.float32) for number, name in enumerate(names)}
 
 
 def load_version(
     registry: Registry, version: VersionRow, *, backend: str | None = None
 ) -> ModelOp | EnsembleOp:
     """Loads a version from the store alone: one model, or an ensemble of its members; else as `load_model`."""
-    own_code_from(Path(registry.run(version.run).folder))
 
     def load(description: Any, weights: Mapping[str, Array], row: VersionRow) -> ModelOp:
+        for name, (recorded, now) in code_of(registry, row, description).items():
+            # An edit may be harmless, which nobody but its author knows: the model is served all the same.
+            if recorded != now:
+                log.warning(
+                    f"{row.model}@{row.number} is made of own code {name!r}, which has changed since it was trained: "
+                    f"recorded {recorded[:16]}, now {now[:16]}; restore it, or train again"
+                )
         return ModelOp(
             description if backend is None else served_by(description, backend), weights, version=row
         )
@@ -308,10 +270,27 @@ def load_version(
     return EnsembleOp([load(*parts, row) for parts, row in pairs], version=version)
 
 
+def code_of(registry: Registry, version: VersionRow, description: Any) -> dict[str, tuple[str, str]]:
+    """Gives the digest of each own code that a model is made of: as its run recorded it, and now.
+
+    It can be imported from then on. What only trained the model, such as a callback, is not needed any more.
+
+    Args:
+        registry: Where the version is.
+        version: Of one model.
+        description: Its operator.
+    """
+    run = registry.run(version.run)
+    now = own_code(description, Path(run.folder))
+    environment: Any = registry.environment(run) if now else {}
+    recorded = environment.get("code", {})
+    return {name: (recorded.get(name, "none"), digest) for name, digest in now.items()}
+
+
 def load_model(
     ref: str, *, home: Path | str | None = None, backend: str | None = None
 ) -> ModelOp | EnsembleOp:
-    """Loads a trained model, or an ensemble of them.
+    """Loads a trained model, or an ensemble of them; warns if own code that it is made of has changed.
 
     Args:
         ref: Such as `name@best`.

@@ -37,6 +37,7 @@ from trainwright.models.fine_tuning import (
 from trainwright.models.gnn import graph_constants
 from trainwright.models.heads import DISTRIBUTIONS
 from trainwright.models.task import ModelTask
+from trainwright.naming import check_names, classes_of
 from trainwright.ops import CATALOG as OPERATORS
 from trainwright.ops.operator import Operator
 from trainwright.predictor import describe
@@ -290,6 +291,7 @@ def make_plan(experiment: Experiment, folder: Path, *, home: Path) -> Plan:
     run_on = Resolved(device=train.device, threads=int(train.threads))
     loss = spell_out(train.loss)
     _check_way_back(resolved.model.head, preparation.targets)
+    check_names(resolved.model, target=dataset.target, classes=classes_of(preparation.targets))
     if has_own_code(train) or train.keras is not None or resolved.model.architecture == "own":
         own_frameworks(train.backend, threads=run_on.threads)
         check_own_code(train, task_type=resolved.model.task_type)

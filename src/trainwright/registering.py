@@ -1,12 +1,14 @@
 """Registers a training with the analysis it was made for, and finds a recorded one again."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from trainwright.base.digest import digest_json
 from trainwright.base.errors import StoreError
 from trainwright.base.names import check_name
 from trainwright.models.assemble import build_blueprint
+from trainwright.spec.build import own_code
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.losses import spell_out
 from trainwright.store.datasets import name_of, rows
@@ -68,26 +70,41 @@ def links_of(registry: Registry, run: RunRow) -> dict[str, str]:
     return found
 
 
-def find_recorded(registry: Registry, resolved: Experiment, *, study: str | None = None) -> RunRow | None:
+def find_recorded(
+    registry: Registry, resolved: Experiment, *, study: str | None = None, folder: Path = Path()
+) -> RunRow | None:
     """Gives the latest finished run of the same resolved spec, which names the content of its data.
 
     A spec with code of the user's own names that code, but does not hold it: only a run of the same study, which
-    goes on when it is called again, is taken for the same.
+    goes on when it is called again, is taken for the same, and only if the files of that code are as it recorded them.
 
     Args:
         registry: Where to look.
         resolved: What would be trained.
         study: Id of the study that asks, if one does.
+        folder: Where a study finds code of the user's own, as `own_code_from`.
     """
     wanted = digest_json(resolved.tree())
     runs = [run for run in registry.runs(model=resolved.name) if run.state in FINISHED]
     if _names_own_code(resolved.tree()):
-        mine = {edge.run for edge in registry.links(STUDY) if edge.target == study}
-        runs = [run for run in runs if run.id in mine]
+        runs = [] if study is None else _with_same_code(registry, runs, resolved, study, folder)
     imported = {edge.run for edge in registry.links(FILE)}
     # A run that went on from a version, or took its weights from a file, has another history than one from the start.
     same = [run for run in runs if run.spec == wanted and run.parent is None and run.id not in imported]
     return same[-1] if same else None
+
+
+def _with_same_code(
+    registry: Registry, runs: Sequence[RunRow], resolved: Experiment, study: str, folder: Path
+) -> list[RunRow]:
+    mine = {edge.run for edge in registry.links(STUDY) if edge.target == study}
+    code = own_code(resolved.tree(), folder)
+
+    def recorded(run: RunRow) -> Any:
+        environment: Any = registry.environment(run)
+        return environment.get("code")  # None in the record of an early version, which is no proof
+
+    return [run for run in runs if run.id in mine and recorded(run) == code]
 
 
 def _names_own_code(tree: Any) -> bool:

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from pydantic import ValidationError
 
 from trainwright.base.errors import SpecError, TrainwrightError
 from trainwright.data.dataset import open_dataset
+from trainwright.model_op import code_of
 from trainwright.spec.experiment import Experiment
 from trainwright.store.members import count_members
-from trainwright.store.records import RunRow
+from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
 
 
@@ -46,7 +48,7 @@ def recorded_experiment(registry: Registry, run: RunRow) -> Experiment:
 
 
 def verify_version(registry: Registry, ref: str) -> list[Check]:
-    """Reads every object of a version, its spec and its data, each against its digest.
+    """Reads every object of a version, its spec, its data and own code it is made of, each against its digest.
 
     Raises:
         StoreError: If there is no such version.
@@ -79,6 +81,10 @@ def verify_version(registry: Registry, ref: str) -> list[Check]:
         except TrainwrightError as error:
             checks.append(Check("files", False, str(error)))
     try:
+        checks += _check_code(registry, version)
+    except TrainwrightError as error:
+        checks.append(Check("code", False, str(error)))
+    try:
         spec = recorded_experiment(registry, run)
         data = open_dataset(spec.data, folder=Path(run.folder), task_type=spec.model.task_type)
         checks.append(
@@ -87,3 +93,17 @@ def verify_version(registry: Registry, ref: str) -> list[Check]:
     except TrainwrightError as error:
         checks.append(Check("data", False, str(error)))
     return checks
+
+
+def _check_code(registry: Registry, version: VersionRow) -> list[Check]:
+    """Compares own code that a version is made of with its record; no check where there is none."""
+    rows = registry.members(version)
+    described: list[Any] = [description for description, _ in registry.member_models(version)] if rows else []
+    if not rows and version.operator is not None:
+        rows, described = [version], [registry.operator(version)]
+    checks = {}
+    for row, description in zip(rows, described, strict=True):
+        for name, (recorded, now) in code_of(registry, row, description).items():
+            told = f"recorded {recorded[:16]}, now {now[:16]}" if recorded != now else f"sha256:{now[:16]}"
+            checks[f"{name}: {told}"] = recorded == now
+    return [Check("code", ok, told) for told, ok in checks.items()]

@@ -51,7 +51,7 @@ def test_a_dry_run_says_that_there_will_be_several_and_writes_nothing(place):
     done = CliRunner().invoke(
         app, ["run", str(place / "soil.yaml"), "--dry-run", "--store", str(place / "no store")]
     )
-    assert done.exit_code == 0 and "ensemble  a model for each of 2 seeds" in done.stderr
+    assert done.exit_code == 0 and "ensemble  2 members, one for each seed" in done.stderr
     assert not (place / "no store").exists()
 
 

@@ -40,3 +40,12 @@ def test_averaged_weights_are_counted_too(tmp_path):
     (tmp_path / "line.yaml").write_text(FILE)
     wanted = ["run", str(tmp_path / "line.yaml"), "--dry-run", "--set", "train.ema={}"]
     assert f"about {4 * PARAMETERS * 5 / 1e6:.1f} MB" in CliRunner().invoke(app, wanted).stderr
+
+
+def test_the_plan_tells_how_many_processes_make_a_step(tmp_path):
+    pytest.importorskip("lightning")
+    (tmp_path / "line.yaml").write_text(FILE)
+    wanted = ["run", str(tmp_path / "line.yaml"), "--dry-run", "--set", "train.backend=lightning"]
+    for devices, told in ((1, ", constant\n"), (2, ", constant, 2 processes\n")):
+        found = CliRunner().invoke(app, [*wanted, "--set", f"train.lightning={{devices: {devices}}}"])
+        assert told in found.stderr, found.output

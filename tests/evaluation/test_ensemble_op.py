@@ -216,3 +216,56 @@ def test_embeddings_and_nothing_are_no_ensemble():
         ensemble([{}], task="embedding")
     with pytest.raises(DataError, match="needs members"):
         EnsembleOp([])
+
+
+def test_the_distribution_is_the_exact_mixture_of_normal_members():
+    """Against the densities of SciPy; the targets of a record come from one member together."""
+    means, variances = (
+        RNG.normal(0, 3, (MEMBERS, RECORDS, 2)),
+        RNG.exponential(1, (MEMBERS, RECORDS, 2)) + 0.1,
+    )
+    scale = Standardize(mean=np.array([5.0, 1.0]), std=np.array([2.0, 3.0]))
+    told = [{"y": one, "variance": other} for one, other in zip(means, variances, strict=True)]
+    op = ensemble(told, task="regression", targets=scale, head="mean_variance", target=["a", "b"])
+    found, y = op.distribution(None), RNG.normal(5, 6, (RECORDS, 2))
+    normals = stats.norm(means * [2, 3] + [5, 1], np.sqrt(variances) * [2, 3])
+    likelihood = normals.pdf(y).prod(axis=2).mean(axis=0)
+    np.testing.assert_allclose(found.nll_terms(y), -np.log(likelihood) / 2, rtol=1e-6)
+    for level in (0.1, 0.5, 0.95):
+        np.testing.assert_allclose(normals.cdf(found.quantile(level)).mean(axis=0), level, atol=1e-6)
+    outputs = op.outputs(None)
+    np.testing.assert_allclose(found.centre, outputs["y"], rtol=1e-6)
+    np.testing.assert_allclose(found.std() ** 2, outputs["variance"], rtol=1e-6)
+
+
+def test_the_distribution_of_mixtures_has_all_their_components():
+    shape = (MEMBERS, RECORDS, 3, 1)
+    shares, means = RNG.dirichlet(np.ones(3), (MEMBERS, RECORDS)), RNG.normal(0, 2, shape)
+    told = [
+        {
+            "y": (one[..., None] * mean).sum(axis=1),
+            "mixing": one,
+            "means": mean,
+            "variances": np.ones(shape[1:]),
+        }
+        for one, mean in zip(shares, means, strict=True)
+    ]
+    found, y = (
+        ensemble(told, task="regression", head="mixture").distribution(None),
+        RNG.normal(size=(RECORDS, 1)),
+    )
+    likelihood = (shares * stats.norm.pdf(y[None, :, :], means[..., 0])).sum(axis=2).mean(axis=0)
+    np.testing.assert_allclose(found.nll_terms(y), -np.log(likelihood), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("outputs", "message"),
+    [
+        ({"scale": np.ones((RECORDS, 1))}, r"of a Laplace distribution no mixture .* one in model\.members"),
+        ({}, "predicts no distribution; train one with model.head"),
+    ],
+)
+def test_a_distribution_that_no_class_holds_is_refused_with_what_to_use(outputs, message):
+    told = [{"y": np.full((RECORDS, 1), float(number)), **outputs} for number in range(2)]
+    with pytest.raises(DataError, match=message):
+        ensemble(told, task="regression").distribution(None)

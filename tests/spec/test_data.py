@@ -19,7 +19,6 @@ KFOLD = {"method": "kfold", "folds": 3, "fold": 1}
         ({"by": "b"}, "by: method 'random' goes by no column; leave it out, or use method grouped, "),
         ({**KFOLD, "by": "b"}, "by: method 'kfold' goes by no column"),
         ({"method": "kfold", "fold": 0}, "folds: it is missing; with method 'kfold', say how many"),
-        ({"method": "kfold", "folds": 3}, "fold: it is missing; with method 'kfold', say which"),
         ({"folds": 3}, "folds: method 'random' has no folds; leave it out, or use method kfold, "),
         ({"fold": 0}, "fold: method 'random' has no folds"),
         ({**KFOLD, "fold": 3}, "fold: there are 3 folds, counted from 0; 3 is none of them"),
@@ -65,6 +64,9 @@ def test_a_cross_validation_is_a_study_over_one_field():
     assert edit(before, {"data.split.fold": 2}).data.split.fold == 2
     with pytest.raises(SpecError, match="fold: there are 3 folds"):
         edit(before, {"data.split.fold": 3})
+    with pytest.raises(SpecError, match="fold: it is missing; with method 'kfold', say which"):
+        edit(before, {"data.split.fold": None})
+    assert edit(before, {"data.split.fold": None, "ensemble": "folds"}).data.split.fold is None
 
 
 def test_features_are_in_memory_if_they_fit_unless_the_spec_says_otherwise():

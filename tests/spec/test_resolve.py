@@ -107,6 +107,20 @@ def test_what_the_data_contradict_is_refused(loss, model, task_type, says):
         resolve(experiment(loss, **model), facts(task_type))
 
 
+@pytest.mark.parametrize(
+    ("task_type", "target", "cure"),
+    [
+        ("regression", ["p", "q", "r"], "model.task_type: classification"),
+        ("multi_label", ["p", "q", "r"], "model.task_type: classification"),
+        ("regression", "y", "mse"),
+        ("classification", "y", "cross_entropy"),
+    ],
+)
+def test_a_loss_of_probabilities_names_what_makes_the_target_such(task_type, target, cure):
+    with pytest.raises(SpecError, match=f"'kl' compares with probabilities of classes, .*; write {cure}$"):
+        resolve(experiment("kl"), facts(task_type, target=target))
+
+
 def test_probabilities_of_classes_are_measured_for_what_they_are():
     resolved, _ = resolve(experiment(), facts("classification", soft=True))
     assert resolved.train.loss == "cross_entropy"

@@ -1,6 +1,7 @@
 """Files that other programs wrote: what stands beside a record does not change what is said of it."""
 
 import csv
+import re
 
 import numpy as np
 import pytest
@@ -79,18 +80,44 @@ def test_a_record_is_predicted_alone_as_it_is_among_others(bench):
 
 def test_classes_of_digits_are_found_in_a_file_that_holds_no_others(bench):
     x = np.random.default_rng(0).normal(size=60)
-    table = {"a": x, "b": x**2, "p(x)": [("1", "2", "x")[one % 3] for one in range(60)]}
+    table = {"a": x, "b": x**2, "kind": [("1", "2", "x")[one % 3] for one in range(60)]}
     write(bench.folder / "ugly.csv", table)
-    run = bench.run(BODY.format(target="p(x)"))
+    run = bench.run(BODY.format(target="kind"))
     digits = [one for one in range(60) if one % 3 < 2]
     write(
         bench.folder / "some.csv",
         {name: [list(column)[one] for one in digits] for name, column in table.items()},
     )
     assert 0 <= bench.evaluate(run, "some.csv")["some.csv/accuracy"]["value"] <= 1
-    with pytest.raises(DataError, match=r"two columns of predictions would be called 'p\(x\)'"):
-        bench.predict(run, "some.csv", "out.npz")  # one would hide the other
-    assert not (bench.folder / "out.npz").exists()
+
+
+@pytest.mark.parametrize(
+    ("head", "names", "twice"),
+    [
+        ("mean_variance", ["y", "y.std"], "y.std"),
+        ("laplace", ["y", "y.scale"], "y.scale"),
+        ("student_t", ["y", "y.df"], "y.df"),
+        ("mixture", ["y", "y.means"], "y.means"),
+        ("mixture", ["mixing"], "mixing"),
+        ("quantiles", ["y", "y.q0.5"], "y.q0.5"),
+        ("point", ["p(u)"], "p(u)"),
+    ],
+)
+def test_a_column_of_predictions_that_would_hide_another_is_refused_before_anything_is_written(
+    bench, head, names, twice
+):
+    x = np.random.default_rng(0).normal(size=60)
+    values = [("u", "v")[one % 2] for one in range(60)] if head == "point" else x
+    write(bench.folder / "ugly.csv", {"a": x, **dict.fromkeys(names, values)})
+    target = names if len(names) > 1 else names[0]
+    model = "mlp" if head == "point" else f"mlp, head: {head}"
+    with pytest.raises(
+        DataError, match=f"two columns of predictions would be called {re.escape(repr(twice))}"
+    ):
+        bench.run(BODY.format(target=target).replace("mlp", model))
+    assert not bench.home.exists()
+    if head != "point":  # a point has no spread, whose name could be taken
+        bench.run(BODY.format(target=target))
 
 
 def test_masks_are_no_images_to_predict_for_and_each_prediction_names_its_file(bench):

@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 from sklearn import metrics
+from typer.testing import CliRunner
 
 from trainwright.base.errors import DataError, SpecError
+from trainwright.cli.app import app
 from trainwright.data.dataset import open_dataset
 from trainwright.experiment import run_experiment
 from trainwright.model_op import ModelOp
@@ -14,6 +16,7 @@ from trainwright.spec.edit import edit
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.read import check_tree
 from trainwright.spec.write import write_yaml
+from trainwright.studies.ensemble import run_ensemble
 from trainwright.studies.folds import run_folds
 
 pytest.importorskip("torch")
@@ -231,4 +234,29 @@ def test_a_fold_that_cannot_be_trained_is_found_before_the_first_is(bench):
     bench.write()
     with pytest.raises(DataError, match=r"fold 2: data\.split\.val: 1 of its records are of a class"):
         run_folds(spec, **bench.places)
+    assert not bench.home.exists()
+
+
+def test_an_ensemble_of_folds_need_not_name_one_and_is_the_study_that_names_it(bench):
+    split = {"method": "kfold", "folds": 2}
+    unnamed = bench.experiment(split, ensemble="folds", train={"epochs": 1})
+    first = run_ensemble(unnamed, **bench.places)
+    assert [one.member.experiment.data.split.fold for one in first.members] == [0, 1]
+    named = bench.experiment({**split, "fold": 1}, train={"epochs": 1})
+    again = run_folds(named, **bench.places)
+    assert again.id == first.id and all(one.recorded for one in again.members)
+    file = bench.folder / "tiny.yaml"
+    file.write_text(write_yaml(unnamed))
+    done = CliRunner().invoke(app, ["run", str(file), "--store", str(bench.home), "--dry-run"])
+    assert done.exit_code == 0 and "ensemble  2 members, one for each fold" in done.stderr, done.output
+    with pytest.raises(DataError, match=r"data\.split\.fold: it is missing; say which"):
+        open_dataset(unnamed.data, folder=bench.folder)  # and not that nothing is in val
+
+
+def test_targets_that_an_ensemble_would_hide_are_refused_before_the_first_fold(bench):
+    data = {"target": ["value", "value.disagreement"]}
+    with pytest.raises(SpecError, match=r"would be called 'value\.disagreement'; rename one"):
+        run_folds(bench.experiment(data=data), **bench.places)
+    with pytest.raises(SpecError, match=r"data\.target: two columns .* 'value\.disagreement'; rename one"):
+        bench.experiment(data=data, ensemble=2)
     assert not bench.home.exists()

@@ -11,6 +11,7 @@ from trainwright.base.errors import DataError
 from trainwright.store.overview import list_runs, studies_of
 from trainwright.studies.folds import run_folds
 from trainwright.studies.members import Member, run_members, spread_of, study_id
+from trainwright.studies.repeats import run_repeats
 from trainwright.train.callback import Callback
 
 pytest.importorskip("torch")
@@ -173,3 +174,29 @@ def test_a_study_of_other_data_has_another_name(bench):
         study_id(bench.experiment(), varied="seed", content=content) for content in (CONTENT, "1" * 64)
     )
     assert first != second
+
+
+OWN = """\
+from trainwright.train.callback import Callback
+
+
+class Quiet(Callback):
+    pass
+"""
+
+
+@pytest.mark.parametrize("engine", ["sequential", "vectorised"])
+def test_a_larger_study_takes_members_of_the_same_own_code_and_no_others(bench, engine):
+    module = bench.folder / f"quiet_{engine}.py"  # a name of its own: a module is imported once
+    module.write_text(OWN)
+    experiment = bench.experiment(train={"callbacks": [{"use": f"quiet_{engine}:Quiet"}]})
+
+    def repeat(seeds):
+        members = run_repeats(experiment, seeds=seeds, engine=engine, **bench.places).members
+        return [one.recorded for one in members]
+
+    assert repeat(2) == [False, False]
+    assert repeat(3) == [True, True, False]
+    module.write_text(f"{OWN}    every = None\n")
+    assert repeat(3) == [False, False, False], "members of two codes are no repeats of each other"
+    assert repeat(3) == [True, True, True]

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from trainwright.base.errors import SpecError
+from trainwright.experiment import run_experiment
 from trainwright.spec.experiment import Experiment
 from trainwright.store.overview import list_runs
 from trainwright.studies.repeats import run_repeats
@@ -57,3 +58,32 @@ def test_too_few_seeds_are_refused(bench, seeds):
     with pytest.raises(SpecError, match=f"seeds: {seeds} tells nothing about the spread"):
         run_repeats(bench.experiment(), seeds=seeds, **bench.places)
     assert not bench.home.exists()
+
+
+BOUNDS = "is not a whole number >= -9223372036854775808 and <= 9223372036854775807"
+
+
+@pytest.mark.parametrize(
+    ("seed", "ensemble", "text"),
+    [
+        (2**63, None, f"seed: {2**63} {BOUNDS}"),
+        (-(2**63) - 1, None, f"seed: {-(2**63) - 1} {BOUNDS}"),
+        (2**63 - 2, 3, f"seed: 3 seeds from it on go beyond {2**63 - 1}, the largest"),
+    ],
+)
+def test_a_seed_that_no_catalogue_holds_is_refused(bench, seed, ensemble, text):
+    with pytest.raises(SpecError, match=text):
+        bench.experiment(SPLIT, seed=seed, ensemble=ensemble)
+    assert bench.experiment(SPLIT, seed=seed + (1 if seed < 0 else -1), ensemble=ensemble)
+
+
+def test_a_study_is_refused_before_its_first_run_where_its_last_seed_is_too_large(bench):
+    with pytest.raises(SpecError, match=f"seed: {2**63} {BOUNDS}"):
+        run_repeats(bench.experiment(SPLIT, seed=2**63 - 1), seeds=2, **bench.places)
+    assert not bench.home.exists()
+
+
+@pytest.mark.parametrize("seed", [-(2**63), 2**63 - 1])
+def test_the_smallest_and_the_largest_seed_train(bench, seed):
+    trained = run_experiment(bench.experiment(SPLIT, seed=seed, train={"epochs": 1}), **bench.places)
+    assert bench.registry.run(trained.run).seed == seed

@@ -1,6 +1,7 @@
 """What a sweep is asked for, and which member it calls the best."""
 
 import math
+import re
 from types import SimpleNamespace
 
 import pytest
@@ -30,7 +31,7 @@ def test_a_sweep_is_read_as_a_field_and_its_values(text, path, values):
 
 @pytest.mark.parametrize("text", ["lr", "=1,2", "train.epochs=", "train.epochs=[1"])
 def test_what_is_no_sweep_is_refused(text):
-    with pytest.raises(SpecError):
+    with pytest.raises(SpecError, match=r"^--sweep "):
         parse_sweep(text)
 
 
@@ -41,8 +42,8 @@ def test_what_is_no_sweep_is_refused(text):
         ({}, "nothing to compare"),
         ({LR: []}, "nothing to compare"),
         ({LR: [0.1, 0.2, 0.1]}, r"lr 0\.1 is there twice"),
-        ({"train.optimizer.rate": [0.1, 0.2]}, "unknown field 'rate'"),
-        ({LR: [0.1, -1.0]}, LR),
+        ({"train.optimizer.rate": [0.1, 0.2]}, r"^--sweep train.optimizer.rate: unknown field 'rate'"),
+        ({LR: [0.1, -1.0]}, f"^--sweep {LR}: "),
     ],
 )
 def test_a_wrong_sweep_is_refused_before_anything_is_written(bench, values, text):
@@ -71,7 +72,7 @@ def test_the_best_member_is_the_one_with_the_best_version(bench, mode, found, be
         Finished(
             Member(f"m{place}", spec),
             SimpleNamespace(run="r"),
-            SimpleNamespace(number=place, metrics={} if value is None else {"val/loss": value}),
+            SimpleNamespace(model="tiny", number=place, metrics={} if value is None else {"val/loss": value}),
             False,
             {},
         )
@@ -79,6 +80,8 @@ def test_the_best_member_is_the_one_with_the_best_version(bench, mode, found, be
     )
     study = SweepStudy("0" * 12, members, Engine("sequential", ""), tuple({} for _ in found))
     assert study.best is (None if best is None else members[best])
+    told = None if best is None else f"tiny@{best}"  # `tiny@best` is that of the run that finished last
+    assert study.tree()["best_version"] == told
 
 
 def test_the_command_sweeps_over_every_combination(bench):
@@ -97,7 +100,10 @@ def test_the_command_sweeps_over_every_combination(bench):
         "lr 0.1, seed 0",
         "lr 0.1, seed 1",
     ]
-    assert "test/accuracy" in lines[0] and lines[5].startswith("best     lr 0.")
+    versions = {line.split("  ")[0]: line.split()[4] for line in lines[1:5]}
+    assert "test/accuracy" in lines[0]
+    word, name, version = re.fullmatch(r"(best) +(.*): (tiny@\d+)", lines[5]).groups()
+    assert versions[name] == version
     assert lines[6] == "engine   vectorised: 4 members are one program"
     assert len(bench.registry.runs()) == 4
 

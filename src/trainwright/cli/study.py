@@ -152,10 +152,10 @@ def _show_sweep(found: "SweepStudy") -> None:
     for one in found.members:
         numbers = [one.metrics.get(name) for name in names]
         told = ["-" if value is None else f"{value:.4f}" for value in numbers]
-        rows.append([one.member.name, f"{one.version.model}@{one.version.number}", *told])
+        rows.append([one.member.name, one.reference, *told])
     write_table(["member", "best version", *names], rows)
     if found.best is not None:
-        tell(f"best     {found.best.member.name}")
+        tell(f"best     {found.best.member.name}: {found.best.reference}")
 
 
 def _show_spread(found: "Study") -> None:

@@ -53,7 +53,7 @@ def run(
     with uncollected():
         from trainwright.experiment import run_experiment
         from trainwright.plan import make_plan
-        from trainwright.spec.edit import edit
+        from trainwright.spec.edit import single_of
         from trainwright.spec.read import read_experiment
         from trainwright.train.profiling import Profile
 
@@ -63,12 +63,13 @@ def run(
             raise typer.BadParameter(
                 "it is for one run; look at a member by itself: --set ensemble=null", param_hint="--profile"
             )
-        single = document.experiment if ensemble is None else edit(document.experiment, {"ensemble": None})
+        single = document.experiment if ensemble is None else single_of(document.experiment)
         plan = make_plan(single, document.folder, home=home_of(store))
     if dry or not quiet:
         _show_plan(plan)
         if ensemble is not None:
-            say(f"  ensemble  a model for each {'fold' if ensemble == 'folds' else f'of {ensemble} seeds'}")
+            members = plan.experiment.data.split.folds if ensemble == "folds" else ensemble
+            say(f"  ensemble  {members} members, one for each {'fold' if ensemble == 'folds' else 'seed'}")
     if dry:
         return
     if ensemble is not None:
@@ -101,7 +102,7 @@ def _run_ensemble(document: "Document", *, home: Path, again: bool, quiet: bool,
             tell=None if quiet else tell_member,
         )
     assert found.ensemble is not None
-    members = [f"{one.version.model}@{one.version.number}" for one in found.members]
+    members = [one.reference for one in found.members]
     _finish(found.ensemble, as_json, members=members)
 
 
@@ -121,7 +122,7 @@ def tell_member(done: "Finished") -> None:
     shown = {name: value for name, value in done.metrics.items() if name.startswith("val/")}
     numbers = "  ".join(f"{name} {value:.4g}" for name, value in shown.items())
     before = " (trained before)" if done.recorded else ""
-    say(f"{done.member.name}{before}: {done.version.model}@{done.version.number}  {numbers}")
+    say(f"{done.member.name}{before}: {done.reference}  {numbers}")
 
 
 def resume(

@@ -151,7 +151,8 @@ def _draw(spec: SplitSpec, y: Array, task_type: str, by: Array | None) -> dict[s
             found[name] = np.sort(rest[chosen])
             rest = rest[~chosen]
     if spec.method in KFOLD:
-        assert spec.folds is not None
+        if spec.folds is None or spec.fold is None:
+            raise DataError("data.split.fold: it is missing; say which fold is val, from 0")
         if len(rest) < spec.folds:
             raise DataError(f"data.split.folds: {spec.folds} folds of {len(rest)} records")
         numbers = _folds(spec, keys[rest], spec.folds)

@@ -64,11 +64,11 @@ def _by_belongs_to_its_methods(split: Any) -> Iterator[Broken]:
 
 
 def _folds_belong_to_kfold(split: Any) -> Iterator[Broken]:
+    if split.method in KFOLD and split.folds is None:
+        text = f"it is missing; with method {split.method!r}, say how many folds there are"
+        yield Broken(("folds",), text)
     for name in ("folds", "fold"):
         value = getattr(split, name)
-        if split.method in KFOLD and value is None:
-            what = "how many folds there are" if name == "folds" else "which of them is val, from 0"
-            yield Broken((name,), f"it is missing; with method {split.method!r}, say {what}")
         if split.method not in KFOLD and value is not None:
             cure = f"leave it out, or use {_listed(KFOLD)}"
             yield Broken((name,), f"method {split.method!r} has no folds; {cure}")
@@ -145,7 +145,7 @@ class SplitSpec(Part):
         by: Name of the column or array (.npy: of the file) that `grouped`, `grouped_kfold`, `time` and `column`
             go by; `features: auto` leaves it out.
         folds: How many folds, with the k-fold methods.
-        fold: Which of them is val, counted from 0.
+        fold: Which of them is val, counted from 0; it may be left out where all are trained, by `ensemble: folds`.
     """
 
     rules: ClassVar[tuple[Rule, ...]] = (

@@ -4,6 +4,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from typing import Any
 
 from trainwright.base.errors import SpecError
+from trainwright.spec.data import KFOLD
 from trainwright.spec.experiment import Experiment
 from trainwright.spec.faults import Fault, find_faults
 from trainwright.spec.fields import chosen, fields_of, inside, show, tag_of, variants
@@ -14,11 +15,12 @@ Change = tuple[str, Json]
 MOST_PATH = 200  # letters of a path that a message shows
 
 
-def parse_change(text: str) -> Change:
+def parse_change(text: str, *, option: str = "--set") -> Change:
     """Reads a change as it is written on the command line.
 
     Args:
         text: `path=value`; the path has points and counts list items from 0, the value is YAML on one line.
+        option: After which it is written, for the error message.
 
     Returns:
         The path, and the value that was read.
@@ -31,9 +33,9 @@ def parse_change(text: str) -> Change:
         ('train.optimizer', {'name': 'sgd', 'lr': 0.01})
     """
     path, sign, value = text.partition("=")
-    where = f"--set {path.strip()[:MOST_PATH]}"
+    where = f"{option} {path.strip()[:MOST_PATH]}"
     if not sign or not path.strip():
-        raise SpecError(f"--set {show(text)}: write it as path=value, such as train.epochs=3")
+        raise SpecError(f"{option} {show(text)}: write it as path=value, such as train.epochs=3")
     if not value.strip():
         raise SpecError(f"{where}: the value is missing; write null for nothing, '\"\"' for empty text")
     found = read_text(value, where=where, flow=True)
@@ -42,7 +44,7 @@ def parse_change(text: str) -> Change:
     return path.strip(), found.value
 
 
-def edit(experiment: Experiment, changes: Mapping[str, Json]) -> Experiment:
+def edit(experiment: Experiment, changes: Mapping[str, Json], *, option: str = "--set") -> Experiment:
     """Gives the experiment with some values changed.
 
     Fields that the experiment does not give keep following their defaults. Another `name` for an optimizer or
@@ -51,6 +53,7 @@ def edit(experiment: Experiment, changes: Mapping[str, Json]) -> Experiment:
     Args:
         experiment: The experiment; it stays as it is.
         changes: New values by path, such as `{"train.callbacks.0.args.patience": 3}`.
+        option: By which the changes are asked for, for the error message.
 
     Raises:
         SpecError: If a path leads nowhere or the changed experiment is wrong; all faults, a line each.
@@ -70,8 +73,20 @@ def edit(experiment: Experiment, changes: Mapping[str, Json]) -> Experiment:
     faults += find_faults(changed, Experiment)
     if faults:
         paths = list(changes)
-        raise SpecError("\n".join(spell_change(fault, blame(fault, paths, known=())) for fault in faults))
+        told = (spell_change(fault, blame(fault, paths, known=()), option=option) for fault in faults)
+        raise SpecError("\n".join(told))
     return Experiment.model_validate(changed)
+
+
+def single_of(experiment: Experiment) -> Experiment:
+    """Gives the experiment of one model of an ensemble; where folds become one and none is named, of the first fold.
+
+    Args:
+        experiment: Of an ensemble, or of one model already.
+    """
+    split = experiment.data.split
+    unnamed = experiment.ensemble == "folds" and split.method in KFOLD and split.fold is None
+    return edit(experiment, {"ensemble": None} | ({"data.split.fold": 0} if unnamed else {}))
 
 
 def change(tree: Json, changes: Sequence[Change]) -> tuple[Json, list[Fault]]:
@@ -109,13 +124,13 @@ def blame(fault: Fault, paths: Iterable[str], *, known: Container[tuple[str, ...
     return max(filter(brought, paths), key=len, default=None)
 
 
-def spell_change(fault: Fault, path: str | None) -> str:
+def spell_change(fault: Fault, path: str | None, *, option: str = "--set") -> str:
     """Writes a fault with the change that brought it, as `--set train.epoch: ...`."""
     if path is None:
         return str(fault)
     deeper = len(fault.path) > len(_split(path))
     text = str(fault) if deeper else fault.text
-    return f"--set {path}: {text.replace('unknown key', 'unknown field', 1)}"
+    return f"{option} {path}: {text.replace('unknown key', 'unknown field', 1)}"
 
 
 class _NowhereError(Exception):

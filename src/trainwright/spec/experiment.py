@@ -79,6 +79,13 @@ def _edges_and_gnn(experiment: Any) -> Iterator[Broken]:
             yield Broken(("data", field), f"it does not go with data.graph; {cure}")
 
 
+def _one_fold_is_trained(experiment: Any) -> Iterator[Broken]:
+    split = experiment.data.split
+    if getattr(split, "method", None) in KFOLD and split.fold is None and experiment.ensemble != "folds":
+        text = f"it is missing; with method {split.method!r}, say which of them is val, from 0"
+        yield Broken(("data", "split", "fold"), text)
+
+
 def _members_of_an_ensemble(experiment: Any) -> Iterator[Broken]:
     method = getattr(experiment.data.split, "method", None)
     if experiment.ensemble is None:
@@ -89,6 +96,16 @@ def _members_of_an_ensemble(experiment: Any) -> Iterator[Broken]:
     if experiment.ensemble == "folds" and method not in KFOLD and experiment.data.dataset is None:
         text = f"data.split.method {method!r} has no folds; write {', '.join(KFOLD[:-1])} or {KFOLD[-1]}, or a number"
         yield Broken(("ensemble",), text)
+    targets = experiment.data.target
+    apart = [one for one in targets if f"{one}.disagreement" in targets] if isinstance(targets, list) else []
+    if apart:
+        text = f"two columns of predictions would be called '{apart[0]}.disagreement'; rename one in the data"
+        yield Broken(("data", "target"), text)
+    if experiment.ensemble != "folds" and experiment.seed + experiment.ensemble > 2**63:
+        text = (
+            f"{experiment.ensemble} seeds from it on go beyond {2**63 - 1}, the largest; write a smaller one"
+        )
+        yield Broken(("seed",), text)
 
 
 class Experiment(Part):
@@ -115,11 +132,12 @@ class Experiment(Part):
         _losses_are_of_one_task,
         _views,
         _edges_and_gnn,
+        _one_fold_is_trained,
         _members_of_an_ensemble,
     )
 
     name: Name
-    seed: int = 0
+    seed: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] = 0  # as the catalogue can hold it
     ensemble: Annotated[int, Field(ge=2)] | Literal["folds"] | None = None
     data: DataSpec
     model: ModelSpec

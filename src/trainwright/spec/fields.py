@@ -163,7 +163,8 @@ def _bounds(notes: Iterable[Any]) -> Iterator[str]:
         for limit in note.metadata if isinstance(note, FieldInfo) else ():
             for name, sign in _SIGNS.items():
                 if hasattr(limit, name):
-                    yield f"{sign} {getattr(limit, name):g}"
+                    bound = getattr(limit, name)
+                    yield f"{sign} {bound if isinstance(bound, int) else f'{bound:g}'}"
 
 
 def _words(option: Option) -> list[str]:

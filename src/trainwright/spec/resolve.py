@@ -285,7 +285,10 @@ def _decide_loss(experiment: Experiment, facts: Facts, why: dict[str, str]) -> A
             raise SpecError(f"train.loss: {one!r} {text}; write cross_entropy or kl")
         if one == "kl" and not facts.soft:
             text = "compares with probabilities of classes, and the target is not such"
-            raise SpecError(f"train.loss: {one!r} {text}; write {FITTING[task][0]}")
+            # Columns of numbers are probabilities only if somebody says so.
+            several = isinstance(facts.target, list) and task in ("regression", "multi_label")
+            cure = "model.task_type: classification" if several else FITTING[task][0]
+            raise SpecError(f"train.loss: {one!r} {text}; write {cure}")
     return loss if isinstance(loss, str) else _settle_loss(loss, facts, why)
 
 

@@ -102,7 +102,10 @@ def _try_together(
     def began(plan: Plan) -> bool:
         if registry is None:
             return False
-        return bool(find_recorded(registry, plan.experiment, study=study) or find_cut(registry, plan))
+        return bool(
+            find_recorded(registry, plan.experiment, study=study, folder=plan.folder)
+            or find_cut(registry, plan)
+        )
 
     for member, plan in zip(members, plans, strict=True):
         if not plan.experiment.train.vectorised and began(plan):
@@ -142,7 +145,7 @@ def _run_together(
     found = {
         place: row
         for place, plan in enumerate(plans)
-        if not again and (row := find_recorded(registry, plan.experiment, study=study))
+        if not again and (row := find_recorded(registry, plan.experiment, study=study, folder=plan.folder))
     }
     todo = [place for place in range(len(plans)) if place not in found]
     trained: dict[int, Trained] = {}

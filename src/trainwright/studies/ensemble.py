@@ -9,7 +9,7 @@ from trainwright.base.errors import SpecError
 from trainwright.base.home import home_of
 from trainwright.data.dataset import open_dataset
 from trainwright.registration import with_registered_data
-from trainwright.spec.edit import edit
+from trainwright.spec.edit import single_of
 from trainwright.spec.experiment import Experiment
 from trainwright.studies.engine import Wanted
 from trainwright.studies.folds import run_folds
@@ -60,11 +60,11 @@ def run_ensemble(
     if experiment.ensemble is None:
         raise SpecError("ensemble: it is null; write how many models become one, or folds")
     experiment = with_registered_data(experiment, home_of(home))
-    single = edit(experiment, {"ensemble": None})
+    single = single_of(experiment)
     options: Any = {"folder": folder, "home": home, "listeners": listeners, "again": again, "tell": tell}
     options["engine"] = engine
     if not isinstance(experiment.ensemble, int):  # folds
-        data = open_dataset(experiment.data, folder=Path(folder), task_type=experiment.model.task_type)
+        data = open_dataset(single.data, folder=Path(folder), task_type=single.model.task_type)
         there = len(data.splits.get("test", ())) > 0
         return run_folds(single, test=test and there, **options)
     study = run_repeats(single, seeds=experiment.ensemble, test=False, **options)

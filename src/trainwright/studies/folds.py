@@ -21,7 +21,7 @@ from trainwright.evaluation.predictions import (
 from trainwright.model_op import load_version
 from trainwright.registration import with_registered_data
 from trainwright.spec.data import KFOLD
-from trainwright.spec.edit import edit
+from trainwright.spec.edit import edit, single_of
 from trainwright.spec.experiment import Experiment
 from trainwright.store.registry import Registry
 from trainwright.store.store import Store
@@ -108,13 +108,16 @@ def run_folds(
     """
     if isinstance(experiment.ensemble, int):
         raise SpecError(f"ensemble: {experiment.ensemble} seeds are no folds; write folds, or leave it out")
-    experiment = with_registered_data(edit(experiment, {"ensemble": None}), home_of(home))
+    experiment = with_registered_data(single_of(experiment), home_of(home))
     split = experiment.data.split
     if split.method not in KFOLD or split.folds is None:
         raise SpecError(
             f"data.split.method: {split.method!r} has no folds; write {', '.join(KFOLD[:-1])} or {KFOLD[-1]} with "
             "`folds` and `fold`, or repeat the run over seeds"
         )
+    if experiment.model.task_type != "embedding":
+        # What they become in the end has faults of its own, which are said before they begin.
+        edit(experiment, {"ensemble": "folds"})
     folds = [edit(experiment, {FOLD: number}) for number in range(split.folds)]
     content = _check_folds(folds, Path(folder), test=test)
     members = [

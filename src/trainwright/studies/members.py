@@ -60,6 +60,11 @@ class Finished:
     recorded: bool
     metrics: Mapping[str, float]
 
+    @property
+    def reference(self) -> str:
+        """Names the version for good, such as `soil@24`."""
+        return f"{self.version.model}@{self.version.number}"
+
 
 Tell = Callable[[Finished], None]
 
@@ -224,8 +229,8 @@ def run_members(
 ) -> Iterator[tuple[Finished, Dataset]]:
     """Runs experiments one after another in this process, as ordinary recorded runs.
 
-    One that is recorded already, by the same resolved spec, is not trained again, and one that was cut goes on from
-    its checkpoint if it can go on exactly; so an interrupted study goes on when it is called again.
+    One that is recorded already, by the same resolved spec and the same own code, is not trained again, and one that
+    was cut goes on from its checkpoint if it can go on exactly; so an interrupted study goes on when called again.
 
     Args:
         members: What is run.
@@ -248,7 +253,7 @@ def run_members(
     for member in members:
         plan = make_plan(member.experiment, where, home=home_of(home))
         registry = Registry(Store.open(home_of(home)))
-        found = None if again else find_recorded(registry, plan.experiment, study=study)
+        found = None if again else find_recorded(registry, plan.experiment, study=study, folder=plan.folder)
         if found is None:
             link = LinkTo(registry, STUDY, study)
             trained = train_member(plan, registry, [link, *listeners], test=test, again=again)

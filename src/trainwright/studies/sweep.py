@@ -18,6 +18,8 @@ from trainwright.studies.engine import Wanted, run_study
 from trainwright.studies.members import Finished, Member, Study, Tell, study_id
 from trainwright.train.callback import Callback
 
+OPTION = "--sweep"  # of the command line, which messages name
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SweepStudy(Study):
@@ -47,7 +49,10 @@ class SweepStudy(Study):
         tree, best = Study.tree(self), self.best
         for one, values in zip(tree["members"], self.values, strict=True):
             one["values"] = dict(values)
-        return tree | {"best": None if best is None else best.member.name}
+        return tree | {
+            "best": None if best is None else best.member.name,
+            "best_version": None if best is None else best.reference,
+        }
 
 
 def parse_sweep(text: str) -> tuple[str, list[Json]]:
@@ -68,9 +73,9 @@ def parse_sweep(text: str) -> tuple[str, list[Json]]:
     path, sign, values = text.partition("=")
     if not sign or not path.strip() or not values.strip():
         raise SpecError(
-            f"--sweep {text!r}: write it as path=value,value, such as train.optimizer.lr=1e-4,1e-3"
+            f"{OPTION} {text!r}: write it as path=value,value, such as train.optimizer.lr=1e-4,1e-3"
         )
-    name, found = parse_change(f"{path}=[{values}]")
+    name, found = parse_change(f"{path}=[{values}]", option=OPTION)
     assert isinstance(found, list)
     return name, found
 
@@ -117,7 +122,7 @@ def run_sweep(
     if twice is not None:
         raise SpecError(f"sweep: {twice} is there twice; leave one out")
     experiment = with_registered_data(experiment, home_of(home))
-    variants = [edit(experiment, one) for one in combinations]
+    variants = [edit(experiment, one, option=OPTION) for one in combinations]
     data = open_dataset(variants[0].data, folder=Path(folder), task_type=variants[0].model.task_type)
     if test and len(data.splits.get("test", ())) == 0:
         raise SpecError("data.split.test: there is no test split to look at; give a fraction above 0")

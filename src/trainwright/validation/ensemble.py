@@ -1,5 +1,6 @@
 """Several predictions of the same target, as one, and what they disagree about."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -7,6 +8,7 @@ import numpy as np
 from trainwright.base.errors import DataError
 from trainwright.base.tree import Array
 from trainwright.validation.classification import log_probabilities
+from trainwright.validation.families import Family, Mixture, Normal
 from trainwright.validation.space import to_places
 from trainwright.validation.weights import Floats
 
@@ -144,3 +146,36 @@ def _divergence(logs: Floats, mean: Floats) -> Floats:
     with np.errstate(invalid="ignore"):
         terms: Floats = np.where(np.isneginf(logs), 0.0, np.exp(logs) * (logs - mean))
     return terms
+
+
+def mix_families(families: Sequence[Family]) -> Mixture:
+    """Gives the evenly weighted mixture of normal distributions, or of mixtures of them, exactly.
+
+    The targets of a record have in common which member they come from.
+
+    Args:
+        families: Of each member, for the same records.
+
+    Raises:
+        DataError: If there is none, or one is of another kind: no class holds their mixture.
+
+    Example:
+        >>> one, other = (Normal(np.full((1, 1), mean), np.ones((1, 1))) for mean in (-1.0, 3.0))
+        >>> found = mix_families([one, other])
+        >>> found.centre.tolist(), found.means.tolist(), found.std().tolist() == [[5**0.5]]
+        ([[1.0]], [[[-1.0], [3.0]]], True)
+    """
+    if not families:
+        raise DataError("a mixture needs members")
+    parts: list[tuple[Floats, Floats, Floats]] = []
+    for one in families:
+        if isinstance(one, Mixture):
+            parts.append((one.mixing, one.means, one.variances))
+        elif isinstance(one, Normal):
+            whole = np.ones((len(one.centre), 1, *one.centre.shape[2:]))
+            parts.append((whole, one.centre[:, None], one.variance[:, None]))
+        else:
+            raise DataError(f"of {one.told} no mixture is known here, only of normal distributions")
+    mixing, means, variances = (np.concatenate(part, axis=1) for part in zip(*parts, strict=True))
+    centre: Floats = np.stack([one.centre for one in families]).mean(axis=0)
+    return Mixture(centre, mixing / len(families), means, variances)
