@@ -16,8 +16,10 @@ import importlib.util
 import os
 import random
 import resource
+import shutil
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -174,6 +176,13 @@ class _Changed(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         exec(compile(self.tree, str(self.file), "exec"), module.__dict__)
 
 
+def _lay_over(folder: Path, file: Path, tree: ast.Module) -> None:
+    """Puts a copy of the package with the mutant first on the path: the corpus is read by another process."""
+    shutil.copytree(ROOT / "src", folder, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+    (folder / file.relative_to(ROOT / "src")).write_text(ast.unparse(tree))
+    sys.path.insert(0, str(folder))
+
+
 def noticed(name: str, file: Path, tree: ast.Module | None, tests: list[str]) -> bool:
     """Runs the tests of a file in a child of this process; a mutant that hangs or crashes is noticed too."""
     child = os.fork()
@@ -185,9 +194,13 @@ def noticed(name: str, file: Path, tree: ast.Module | None, tests: list[str]) ->
             os.dup2(sink, number)
         import pytest
 
-        if tree is not None:
-            sys.meta_path.insert(0, _Changed(name, file, tree))
-        os._exit(int(pytest.main([*_HOW, *tests]) != 0))
+        with tempfile.TemporaryDirectory() as folder:
+            if tree is not None:
+                sys.meta_path.insert(0, _Changed(name, file, tree))
+            if tree is not None and tests == _CORPUS:
+                _lay_over(Path(folder), file, tree)
+            failed = pytest.main([*_HOW, *tests]) != 0
+        os._exit(int(failed))
     end = time.monotonic() + WALL_S
     while True:
         done, status = os.waitpid(child, os.WNOHANG)
