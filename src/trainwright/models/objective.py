@@ -25,6 +25,14 @@ class Losses(Protocol):
         """Gives the mean of a number per record, weighted where there are weights."""
         ...
 
+    def total(self, weight: Any) -> Any:
+        """Gives the sum of the weights of the records."""
+        ...
+
+    def reshape(self, values: Any, shape: tuple[int, ...]) -> Any:
+        """Gives values in another shape; arrays of TensorFlow have no method for it."""
+        ...
+
     def class_mass(self, class_weights: Sequence[float], y: Any, weight: Any) -> Any:
         """Gives the sum of what the classes of the records weigh, times the weights of the records."""
         ...
@@ -65,7 +73,7 @@ class Objective:
             raise BackendError(
                 f"nt_xent takes records of shape (2, ...), two views, not {tuple(x.shape[1:])}"
             )
-        return x.reshape(-1, *x.shape[2:])
+        return self._losses.reshape(x, (-1, *x.shape[2:]))
 
     def __call__(self, outputs: Any, x: Any, y: Any, weight: Any) -> Any:
         """Gives the mean loss over the records of a batch.
@@ -82,7 +90,7 @@ class Objective:
         """Gives what a batch weighs among others: its records, times their weights and those of their classes."""
         if self._class_weights is not None:
             return self._losses.class_mass(self._class_weights, y, weight)
-        return x.shape[0] if weight is None else weight.sum()
+        return x.shape[0] if weight is None else self._losses.total(weight)
 
 
 def _choose(spec: LossPart, losses: Losses, *, library: str, levels: tuple[float, ...]) -> Loss:
@@ -99,7 +107,11 @@ def _choose(spec: LossPart, losses: Losses, *, library: str, levels: tuple[float
         )
     if isinstance(spec, Reconstruction):
         mse: Loss = losses.mse  # type: ignore[attr-defined]  # the protocol names none of the losses
-        return lambda outputs, x, weight: mse(_flat(outputs), _flat(x), weight)
+
+        def flat(values: Any) -> Any:
+            return losses.reshape(values, (values.shape[0], -1))
+
+        return lambda outputs, x, weight: mse(flat(outputs), flat(x), weight)
     options = {name: value for name, value in spec if name != "name"}
     if isinstance(spec, QuantileLoss):
         options["levels"] = levels
@@ -109,7 +121,3 @@ def _choose(spec: LossPart, losses: Losses, *, library: str, levels: tuple[float
 def _add(parts: Sequence[tuple[Loss, float]], outputs: Any, y: Any, weight: Any) -> Any:
     terms = [factor * part(outputs, y, weight) for part, factor in parts]
     return sum(terms[1:], terms[0])
-
-
-def _flat(values: Any) -> Any:
-    return values.reshape(values.shape[0], -1)

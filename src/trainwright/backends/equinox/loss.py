@@ -204,6 +204,16 @@ def nt_xent(outputs: jax.Array, y: jax.Array, weight: Weight, *, temperature: fl
     return mean(each.reshape(-1, 2).mean(1), weight)
 
 
+def total(weight: jax.Array) -> jax.Array:
+    """Gives the sum of the weights of the records."""
+    return weight.sum()
+
+
+def reshape(values: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+    """Gives values in another shape."""
+    return values.reshape(shape)
+
+
 def class_mass(class_weights: Sequence[float], y: jax.Array, weight: Weight) -> jax.Array:
     """Gives the sum of what the classes of the records weigh, times the weights of the records."""
     return _sum(_by_record(_of_class(jnp.array(class_weights), y)), weight)

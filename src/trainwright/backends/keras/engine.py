@@ -54,10 +54,10 @@ def own_engine(engine: str, *, threads: int) -> Any:
         )
     if engine == "jax":
         own_threads(threads)
-    elif engine == "tensorflow":
-        _own_threads_of_tensorflow(threads)
     values = {"KERAS_BACKEND": engine, "KERAS_HOME": os.devnull, "KERAS_NNX_ENABLED": "false"}
     with _environment(values), nullcontext() if engine == "jax" else _without_jax():
+        if engine == "tensorflow":
+            _own_threads_of_tensorflow(threads)  # here, because TensorFlow imports Keras
         return require("keras", extra="keras")
 
 

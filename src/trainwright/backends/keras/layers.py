@@ -44,13 +44,20 @@ def batch_norm(x: Any, name: str, arrays: Arrays, running: dict[str, Any], *, tr
         over = (0, *range(2, len(x.shape)))
         mean_now = ops.mean(x, over)
         var_now = ops.mean(ops.square(x - channels(mean_now, x)), over)
-        count = math.prod(x.shape[axis] for axis in over)
-        unbiased = ops.stop_gradient(var_now) * (count / max(count - 1, 1))
+        unbiased = ops.stop_gradient(var_now) * _unbias(math.prod(ops.shape(x)[axis] for axis in over))
         running[f"{name}.running_mean"] = (1 - MOMENTUM) * mean + MOMENTUM * ops.stop_gradient(mean_now)
         running[f"{name}.running_var"] = (1 - MOMENTUM) * var + MOMENTUM * unbiased
         mean, var = mean_now, var_now
     scale, shift = arrays[f"{name}.weight"], arrays[f"{name}.bias"]
     return (x - channels(mean, x)) * channels(scale * ops.rsqrt(var + EPS), x) + channels(shift, x)
+
+
+def _unbias(count: Any) -> Any:
+    """Gives what makes the mean of `count` squares unbiased; in a graph of TensorFlow that is a tensor."""
+    if not isinstance(count, int):
+        count = ops.cast(count, "float32")
+        return count / ops.maximum(count - 1, 1)
+    return count / max(count - 1, 1)
 
 
 def _linear(x: Any, weight: Any) -> Any:

@@ -185,6 +185,16 @@ def nt_xent(outputs: Any, y: Any, weight: Weight, *, temperature: float) -> Any:
     return mean(ops.mean(ops.reshape(each, (-1, 2)), 1), weight)
 
 
+def total(weight: Any) -> Any:
+    """Gives the sum of the weights of the records."""
+    return ops.sum(weight)
+
+
+def reshape(values: Any, shape: tuple[int, ...]) -> Any:
+    """Gives values in another shape."""
+    return ops.reshape(values, shape)
+
+
 def class_mass(class_weights: Sequence[float], y: Any, weight: Weight) -> Any:
     """Gives the sum of what the classes of the records weigh, times the weights of the records."""
     return _sum(_by_record(_of_class(class_weights, y)), weight)

@@ -53,8 +53,8 @@ def run_layers(
 
 def _drop(x: Any, rate: float, keys: Stream, place: Place) -> Any:
     step, first = place
-    size = math.prod(x.shape)
-    index = ops.reshape(ops.arange(size, dtype="int32"), x.shape) + first * math.prod(x.shape[1:])
+    shape = ops.shape(x)  # of a graph of TensorFlow, with a tensor as the number of records
+    index = ops.reshape(ops.arange(math.prod(shape), dtype="int32"), shape) + first * math.prod(shape[1:])
     return x * ops.cast(keep_mask(at(keys, step), index, rate), FLOAT) * (1 / (1 - rate))
 
 

@@ -38,7 +38,9 @@ def differentiate(function: Callable[[Any], Any], arrays: Any) -> tuple[Any, Any
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(list(arrays.values()))
         loss, more = function(arrays)
-    return loss, more, tape.gradient(loss, arrays, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    found = tape.gradient(loss, arrays, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+    # The gradient of a table that rows were taken from says which rows, and cannot be multiplied.
+    return loss, more, {name: tf.convert_to_tensor(one) for name, one in found.items()}
 
 
 def prepare_program(program: Program) -> Callable[..., Any]:

@@ -198,6 +198,16 @@ def nt_xent(outputs: Tensor, y: Tensor, weight: Tensor | None, *, temperature: f
     return mean(each.view(-1, 2).mean(1), weight)
 
 
+def total(weight: Tensor) -> Tensor:
+    """Gives the sum of the weights of the records."""
+    return weight.sum()
+
+
+def reshape(values: Tensor, shape: tuple[int, ...]) -> Tensor:
+    """Gives values in another shape."""
+    return values.reshape(shape)
+
+
 def class_mass(class_weights: Sequence[float], y: Tensor, weight: Tensor | None) -> Tensor:
     """Gives the sum of what the classes of the records weigh, times the weights of the records."""
     return _sum(_by_record(_of_class(torch.tensor(class_weights, device=y.device), y)), weight)
