@@ -18,6 +18,8 @@ def mean(each, weight):
 
 LOSSES = SimpleNamespace(
     mean=mean,
+    total=np.sum,
+    reshape=np.reshape,
     class_mass=lambda class_weights, y, weight: float(np.array(class_weights)[y].sum()),
     mse=lambda outputs, y, weight: mean(np.square(outputs - y).mean(1), weight),
     huber=lambda outputs, y, weight, *, delta: ("huber", delta),
