@@ -145,6 +145,7 @@ def _ask(file: IO[bytes], name: str, suffix: str, limits: Limits) -> memoryview:
             answer = child.stdout.read(most + 1)
         finally:
             timer.cancel()
+            timer.join()
             child.kill()
             child.wait()
             child.stdout.close()  # type: ignore[union-attr]
