@@ -5,8 +5,9 @@ from docs.pages import DOCS, check_output, commands_of, run_page
 pytest.importorskip("torch")
 
 
-def test_the_tutorial_runs_as_it_is_written(tmp_path):
-    done = run_page(DOCS / "tutorial.md", tmp_path, fresh=True)
+@pytest.mark.parametrize("fresh", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_the_tutorial_runs_as_it_is_written(tmp_path, fresh):
+    done = run_page(DOCS / "tutorial.md", tmp_path, fresh=fresh)
     said = " ".join(done)
     for command in (
         "run",
