@@ -6,12 +6,14 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from stories.forked import Processes
 
+TESTS = str(Path(__file__).parents[1])
 BODY = """\
 name: tiny
 seed: 3
@@ -85,7 +87,10 @@ class Lab:
 
     def start(self, *arguments, code=None, **options):
         entry = ["-c", code] if code else ["-m", "trainwright"]
-        environment = {**os.environ, "TRAINWRIGHT_HOME": str(self.home), "NPROC": "1"}
+        path = os.pathsep.join(
+            filter(None, (TESTS, os.environ.get("PYTHONPATH")))
+        )  # of parts of the tests' own
+        environment = {**os.environ, "TRAINWRIGHT_HOME": str(self.home), "NPROC": "1", "PYTHONPATH": path}
         return subprocess.Popen(
             [sys.executable, *entry, *map(str, arguments)],
             cwd=self.folder,
