@@ -87,9 +87,8 @@ class Lab:
 
     def start(self, *arguments, code=None, **options):
         entry = ["-c", code] if code else ["-m", "trainwright"]
-        path = os.pathsep.join(
-            filter(None, (TESTS, os.environ.get("PYTHONPATH")))
-        )  # of parts of the tests' own
+        # Parts that the tests wrote are named by specs.
+        path = os.pathsep.join(filter(None, (TESTS, os.environ.get("PYTHONPATH"))))
         environment = {**os.environ, "TRAINWRIGHT_HOME": str(self.home), "NPROC": "1", "PYTHONPATH": path}
         return subprocess.Popen(
             [sys.executable, *entry, *map(str, arguments)],

@@ -64,9 +64,8 @@ class OwnLearner(Stepping):
         self._rules: Tree = None  # states of optimizers and of their schedulers; None before the first step
         self._updates = 0  # of all optimizers, as Lightning counts
         self._logged: dict[str, list[float]] = {}
-        self._first: list[Tensor] | None = (
-            None  # the parameters before step 1, until the first epoch has ended
-        )
+        # The parameters before step 1, until the first epoch has ended.
+        self._first: list[Tensor] | None = None
         with working(run_on), quiet():
             self._make_trainer(task.epochs)
 
