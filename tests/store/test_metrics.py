@@ -78,16 +78,16 @@ def break_writes(monkeypatch, *, times, error=None, late=False):
     """Lets the first writes of batches fail, before or after their rows were handed over."""
     real, calls = module.MetricWriter._write_rows, []
 
-    def write(self, connection):
+    def write(self, connection, taken):
         calls.append(1)
         if len(calls) > times:
-            return real(self, connection)
+            return real(self, connection, taken)
         if late:
             with monkeypatch.context() as patch:
                 patch.setattr(module, "_ONE", "INSERT INTO nothing VALUES (?,?,?,?,?,?,?)")
-                real(self, connection)
+                real(self, connection, taken)
         with self._catalogue.alone(connection):
-            self._rest_of_report(self._waiting.popleft())
+            taken.next_rows()
             raise error or sqlite3.OperationalError("disk I/O error")
 
     monkeypatch.setattr(module.MetricWriter, "_write_rows", write)

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from trainwright.base.errors import StaleAttempt, StoreError
 from trainwright.store.batches import COLUMNS, HASHED_ROWS, BatchDigest
 from trainwright.store.catalogue import Catalogue
+from trainwright.store.reports import TakenReports
 from trainwright.store.saver import LAST_TRIES, PAUSES_S
 
 PERIOD_S = 0.5
@@ -41,11 +42,7 @@ class MetricWriter:
         self._catalogue = catalogue
         self._run = run
         self._attempt = attempt
-        # Flat: step, group, time, number of metrics, names, values, and again; or an event that is set when all
-        # before it is written. Tuples would live long enough to
-        # make the garbage collector walk through everything there is, which stalls a step for 20 ms.
-        self._waiting: deque[Any] = deque()
-        self._taken: list[Any] = []  # what the batch that is being written took from there
+        self._waiting: deque[Any] = deque()  # what reports.py tells of
         self._error: Exception | None = None  # for good
         self._heard = False
         self._trouble: StoreError | None = None  # of the latest try; others follow
@@ -169,32 +166,28 @@ class MetricWriter:
 
     def _write_batch(self, connection: sqlite3.Connection) -> None:
         """Writes waiting reports, about `BATCH_ROWS` rows at most, in one transaction."""
-        self._taken.clear()
+        taken = TakenReports(self._waiting, self._run, attempt=self._attempt)
         try:
-            marks = self._write_rows(connection)
+            self._write_rows(connection, taken)
         except BaseException:
-            self._waiting.extendleft(reversed(self._taken))
+            taken.put_back()
             raise
-        for mark in marks:
+        for mark in taken.marks:
             mark.set()
 
-    def _write_rows(self, connection: sqlite3.Connection) -> list[threading.Event]:
+    def _write_rows(self, connection: sqlite3.Connection, taken: TakenReports) -> None:
         with self._catalogue.alone(connection):
             self._check_attempt(connection)
-            rows, values, marks, digest = 0, [], [], BatchDigest()
-            while self._waiting and rows < BATCH_ROWS:
-                first = self._waiting.popleft()
-                if isinstance(first, threading.Event):
-                    marks.append(first)
-                    self._taken.append(first)
-                    continue
-                values += self._rest_of_report(first)
+            rows, values, digest = 0, [], BatchDigest()
+            while taken and rows < BATCH_ROWS:
+                values += taken.next_rows()
                 # Few rows at a time, so that the training gets the interpreter back soon.
                 while len(values) >= STATEMENT_ROWS * COLUMNS:
                     connection.execute(_MANY, values[: STATEMENT_ROWS * COLUMNS])
                     _hash(digest, values[: STATEMENT_ROWS * COLUMNS])
                     del values[: STATEMENT_ROWS * COLUMNS]
                     rows += STATEMENT_ROWS
+            taken.finish()
             tail = range(0, len(values), COLUMNS)
             connection.executemany(_ONE, (values[start : start + COLUMNS] for start in tail))
             if values:
@@ -202,19 +195,6 @@ class MetricWriter:
             rows += len(values) // COLUMNS
             if rows:
                 self._close_batch(connection, digest, rows)
-        return marks
-
-    def _rest_of_report(self, step: int) -> list[Any]:
-        take = self._waiting.popleft
-        group, seconds, count = take(), take(), take()
-        names = [take() for _ in range(count)]
-        numbers = [take() for _ in range(count)]
-        self._taken += (step, group, seconds, count, *names, *numbers)
-        found: list[Any] = []
-        for name, number in zip(names, numbers, strict=True):
-            # SQLite itself turns NaN into NULL; that is how it is read back, too.
-            found += (self._run, self._attempt, step, group, name, float(number), seconds)
-        return found
 
     def _close_batch(self, connection: sqlite3.Connection, digest: BatchDigest, rows: int) -> None:
         # Nobody else writes meanwhile, so the rows have numbers without gaps.
