@@ -17,7 +17,7 @@ POINTS = 18
 
 @pytest.fixture
 def preloaded(shim, tmp_path, monkeypatch):
-    lab = Lab(tmp_path)
+    lab = Lab(tmp_path, fresh=True)  # a process that is there has imported no shim
     for name in ("LD_PRELOAD", "FAULTS_UNDER", "PYTHONPATH"):
         monkeypatch.setenv(name, environment(shim, lab.home)[name])
     return lab
