@@ -33,7 +33,11 @@ class Nothing(KerasLearner):
 
     def __init__(self, *args, **more):
         super().__init__(*args, **more)
-        self.model.step = lambda free, rest, moments, parts, *_: (free, rest, moments, 0.0, len(parts[0][0]))
+
+        def step(free, rest, moments, parts, *_):
+            return free, rest, moments, 0.0, len(parts[0][0])
+
+        self.model.step = (lambda *_: step) if ENGINE == "jax" else step
 
 
 class ByHand(keras.Sequential):

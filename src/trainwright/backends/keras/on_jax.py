@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import jax
@@ -42,31 +42,53 @@ def differentiate(function: Callable[[Any], Any], arrays: Any) -> tuple[Any, Any
 
 
 def prepare_program(program: Program) -> Callable[..., Any]:
-    """Compiles the step; the memory of weights and moments is used up and used again."""
-    return jax.jit(program.step, donate_argnums=(0, 1, 2))
+    """Gives what compiles the step for an order of the variables, once for each order."""
+    return cache(partial(_compile, program))
+
+
+def _compile(
+    program: Program,
+    free_names: tuple[str, ...],
+    rest_names: tuple[str, ...],
+    places: tuple[tuple[str, str, int], ...],
+) -> Callable[..., Any]:
+    """Compiles the step for lists, as `fit` has them: to sort dictionaries in each step would cost more."""
+
+    def step(free: Any, rest: Any, moments: Any, *more: Any) -> Any:
+        by_slot: dict[str, Any] = {slot: {} for slot in program.first}
+        for slot, name, place in places:
+            by_slot[slot][name] = moments[place]
+        named = dict(zip(free_names, free, strict=True)), dict(zip(rest_names, rest, strict=True))
+        trained, running, moved, loss, mass = program.step(*named, by_slot, *more)
+        after = list(moments)
+        for slot, name, place in places:
+            after[place] = moved[slot][name]
+        return [trained[n] for n in free_names], [running[n] for n in rest_names], after, loss, mass
+
+    # The memory of weights and moments is used up and used again.
+    return jax.jit(step, donate_argnums=(0, 1, 2))
 
 
 def make_train_function(model: Any) -> Callable[[Any, Any], Any]:
     """Makes what `fit` calls for each step."""
     keys = {name: Stream(jnp.int32(one.first), jnp.int32(one.second)) for name, one in model.keys.items()}
+    step = model.step(model.free_names, model.rest_names, model.places)
 
     def make_step(state: Any, ticks: Any) -> Any:
         del ticks
         weights, rest, moments, metrics = state
         count, numbers = model.position()
-        *after, loss, mass = model.step(
-            dict(zip(model.free_names, weights, strict=True)),
-            dict(zip(model.rest_names, rest, strict=True)),
-            model.group_moments(moments),
+        weights, rest, moments, loss, mass = step(
+            weights,
+            rest,
+            moments,
             next(model.source),
             keys,
             np.int32(count),
             np.array(numbers, dtype=np.float32),
         )
         model.heard.append((loss, mass))
-        weights = [after[0][name] for name in model.free_names]
-        rest = [after[1][name] for name in model.rest_names]
-        return {}, (weights, rest, model.list_moments(moments, after[2]), metrics)
+        return {}, (weights, rest, moments, metrics)
 
     return make_step
 

@@ -2,8 +2,7 @@
 
 import math
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -40,6 +39,7 @@ class Trained(Network):
     Attributes:
         source: Gives the batches of the next step; `fit` is not asked to carry them, see `ticks`.
         heard: The mean loss of each step since they were last taken, and what its records weigh.
+        places: Slot and name of each moment, and its place among the variables of the optimizer.
     """
 
     def __init__(
@@ -64,28 +64,12 @@ class Trained(Network):
         self.rest_names = tuple(names.get(id(one), "steps") for one in self.non_trainable_variables)
         self.moments = Moments(program.first, {name: self.by_name[name] for name in program.free}, rate=rate)
         places = {id(one): place for place, one in enumerate(self.moments.variables)}
-        self._places = MappingProxyType(
-            {
-                slot: {name: places[id(one)] for name, one in found.items()}
-                for slot, found in self.moments.by_slot.items()
-            }
+        self.places = tuple(
+            (slot, name, places[id(one)])
+            for slot, found in self.moments.by_slot.items()
+            for name, one in found.items()
         )
         self.compile(optimizer=self.moments)
-
-    def group_moments(self, values: Sequence[Any]) -> dict[str, dict[str, Any]]:
-        """Orders values along the variables of the optimizer by slot and name."""
-        return {
-            slot: {name: values[place] for name, place in found.items()}
-            for slot, found in self._places.items()
-        }
-
-    def list_moments(self, values: Sequence[Any], moved: Mapping[str, Mapping[str, Any]]) -> list[Any]:
-        """Gives the values along the variables of the optimizer, after the moments have moved."""
-        after = list(values)
-        for slot, found in self._places.items():
-            for name, place in found.items():
-                after[place] = moved[slot][name]
-        return after
 
     def make_train_function(self, force: bool = False) -> None:
         """Gives `fit` our step."""
