@@ -22,7 +22,7 @@ from contracts.learner import (
 from trainwright.base.errors import BackendError
 from trainwright.models.assemble import build_blueprint
 from trainwright.models.task import ModelTask
-from trainwright.spec.losses import CrossEntropy
+from trainwright.spec.losses import Composite, CrossEntropy, Share
 from trainwright.spec.model import ModelSpec
 from trainwright.spec.optimizer import SGD, AdamW, Group
 from trainwright.spec.schedule import Constant, Cosine
@@ -145,6 +145,12 @@ def tables(records, features):
     return {"x": x, "y": (x[:, 0] > 0).astype(np.int64) + (x[:, 1] > 0)}
 
 
+def sum_of(**weights):
+    return Composite(
+        name="composite", losses=[Share(loss=name, weight=weight) for name, weight in weights.items()]
+    )
+
+
 # Every number in which members may differ, beside the usual activations; sizes as they are used, and awkward ones.
 KINDS = {
     "small": lambda n: {
@@ -152,6 +158,13 @@ KINDS = {
         "optimizer": AdamW(name="adamw", lr=0.003 * (n + 1), weight_decay=0.01 * (n % 3)),
         "loss": CrossEntropy(name="cross_entropy", label_smoothing=0.05 * (1 + n % 3)),
         "schedule": Cosine(name="cosine") if n % 2 else Constant(name="constant"),
+    },
+    "a sum of losses": lambda n: {
+        "arrays": {"x": tables(60, 5)["x"], "y": tables(60, 5)["x"][:, :2] ** 2},
+        "batch": 16,
+        "model": {"hidden_dims": [16], "output_dim": 2},
+        "loss": sum_of(mse=1.0 + n % 3, huber=0.25 * (1 + n % 2)),
+        "optimizer": SGD(name="sgd", lr=0.01 * (n + 1)),
     },
     "64 wide": lambda n: {
         "arrays": tables(203, 32),
@@ -396,6 +409,8 @@ def test_members_that_were_cut_at_different_steps_catch_up(backend):
         {"model": {"hidden_dims": [8, 7]}},
         {"model": {"dropout": 0.1}},
         {"loss": CrossEntropy(name="cross_entropy", label_smoothing=0.1)},
+        {"loss": sum_of(cross_entropy=1.0)},
+        {"loss": sum_of(cross_entropy=1.0, focal=1.0)},
         {"groups": [Group(match="*.bias", lr_scale=0.5)]},
         {"arrays": {name: array[:20] for name, array in make_arrays().items()}},
         {"arrays": make_arrays(weights=True)},
@@ -428,6 +443,23 @@ def test_one_training_is_no_company(backend):
 )
 def test_members_differ_by_what_they_may_differ_in(backend, change):
     same = {"model": {"dropout": 0.2}, "loss": CrossEntropy(name="cross_entropy", label_smoothing=0.1)}
+    check_difference(backend, same, change)
+
+
+def test_members_differ_by_the_weights_of_their_losses(backend):
+    smoothed = CrossEntropy(name="cross_entropy", label_smoothing=0.1)
+    more = smoothed.model_copy(update={"label_smoothing": 0.4})
+    for one, other in ((1.0, 3.0), (2.0, 0.5)):
+        parts = (Share(loss="focal", weight=one), Share(loss=smoothed, weight=other))
+        same = {"loss": Composite(name="composite", losses=list(parts))}
+        for wanted in (
+            [parts[0], Share(loss=more, weight=other)],
+            [Share(loss="focal", weight=other), Share(loss=smoothed, weight=one)],
+        ):
+            check_difference(backend, same, {"loss": Composite(name="composite", losses=wanted)})
+
+
+def check_difference(backend, same, change):
     seats = [seat(**{"seed": 0, "backend": backend, **same, **one}) for one in ({}, change)]
     first, second = together(seats, clock=EverySteps(4, end=8)).learners
     assert not np.array_equal(first.weights()["output.weight"], second.weights()["output.weight"])

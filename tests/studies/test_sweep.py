@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from trainwright.base.errors import SpecError
 from trainwright.cli.app import app
+from trainwright.cli.study import _show_sweep as show_sweep
 from trainwright.spec.write import write_yaml
 from trainwright.studies.members import Engine, Finished, Member
 from trainwright.studies.sweep import SweepStudy, parse_sweep, run_sweep
@@ -82,6 +83,46 @@ def test_the_best_member_is_the_one_with_the_best_version(bench, mode, found, be
     assert study.best is (None if best is None else members[best])
     told = None if best is None else f"tiny@{best}"  # `tiny@best` is that of the run that finished last
     assert study.tree()["best_version"] == told
+
+
+def sum_of(weight):
+    return {"name": "composite", "losses": [{"loss": "mse"}, {"loss": "mae", "weight": weight}]}
+
+
+@pytest.mark.parametrize(
+    ("metric", "losses", "comparable"),
+    [
+        ("auto", ["mse", "mse"], True),
+        ("auto", ["mse", "mae"], False),
+        ("auto", [sum_of(1.0), sum_of(2.0)], False),
+        ("val/rmse", [sum_of(1.0), sum_of(2.0)], True),
+        ("auto", ["auto", "focal"], True),  # of classes, the plain loss is measured
+        ("auto", ["cross_entropy", {"name": "cross_entropy", "label_smoothing": 0.1}], True),
+        ("train/loss", ["cross_entropy", {"name": "cross_entropy", "label_smoothing": 0.1}], False),
+    ],
+)
+def test_losses_that_are_no_common_measure_name_no_best_member(bench, capsys, metric, losses, comparable):
+    members = tuple(
+        Finished(
+            Member(f"m{place}", bench.experiment(train={"loss": loss, "best": {"metric": metric}})),
+            SimpleNamespace(run="r"),
+            SimpleNamespace(
+                model="tiny",
+                number=place,
+                metrics=dict.fromkeys(("val/loss", "train/loss", "val/rmse"), 1.0 + place),
+            ),
+            False,
+            {},
+        )
+        for place, loss in enumerate(losses)
+    )
+    study = SweepStudy("0" * 12, members, Engine("sequential", ""), tuple({} for _ in losses))
+    assert study.comparable is comparable
+    assert study.best is (members[0] if comparable else None)
+    show_sweep(study)
+    told = capsys.readouterr()
+    assert ("no best one is named: " in told.err) is not comparable
+    assert ("best     m0" in told.out) is comparable
 
 
 def test_the_command_sweeps_over_every_combination(bench):

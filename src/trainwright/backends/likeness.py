@@ -7,9 +7,9 @@ from typing import Any
 
 from trainwright.base.errors import BackendError
 from trainwright.models.blueprint import Blueprint
+from trainwright.models.objective import split_terms
 from trainwright.models.task import ModelTask
 from trainwright.spec.fitting import names_of
-from trainwright.spec.losses import CrossEntropy
 from trainwright.spec.optimizer import OwnOptimizer
 from trainwright.train.feed import Feed
 from trainwright.train.groups import settle_groups
@@ -24,17 +24,16 @@ ANY_RATE = 0.5  # stands for the rates of dropouts, which are traced
 def likeness(task: ModelTask, feed: Feed) -> str:
     """Describes all that the program of a company depends on; trainings that are alike can be members of one.
 
-    Free are the seed, the learning rate and its schedule, the number of epochs, weight decay, the rates of dropouts
-    and the label smoothing (not whether there is any), and what the loop alone knows, such as callbacks.
+    Free are the seed, the learning rate and its schedule, the number of epochs, weight decay, the rates of dropouts,
+    the label smoothing (not whether there is any), the weights of losses that are added, and what the loop alone
+    knows, such as callbacks.
 
     Args:
         task: What is trained.
         feed: Which records make a step; its records may be others, as many and of the same shape.
     """
-    train, loss = task.train, task.loss
-    smoothed = isinstance(loss, CrossEntropy) and loss.label_smoothing > 0
-    if isinstance(loss, CrossEntropy):
-        loss = loss.model_copy(update={"label_smoothing": 0.0})
+    train = task.train
+    terms = [one for one, _ in split_terms(task.loss)]
     optimizer = train.optimizer.model_dump()
     names = [name for name, one in task.blueprint.parameters.items() if one.trained]
     groups = settle_groups(train.groups, names, optimizer=train.optimizer)
@@ -45,7 +44,7 @@ def likeness(task: ModelTask, feed: Feed) -> str:
         "optimizer": {name: value for name, value in optimizer.items() if name not in FREE},
         "groups": [(name, one.lr_scale, one.frozen) for name, one in groups.items()],
         "train": (train.clip_value, train.clip_norm, train.ema, train.batch_size, train.accumulate),
-        "loss": (loss, smoothed, task.quantiles, task.components),
+        "loss": (terms, factors_of(task) is None, task.quantiles, task.components),
         "records": {name: (array.shape, str(array.dtype)) for name, array in arrays.items()},
     }
     return repr(parts)
@@ -61,7 +60,7 @@ def check_alike(seats: Sequence[Seat]) -> str:
     if len(seats) < 2 or len(alike) > 1:
         raise BackendError(
             f"{seats[0].task.backend}: {len(seats)} trainings of {len(alike)} kinds are no company; it has two or more "
-            "members that differ in seed, rates, weight decay, dropout or label smoothing alone"
+            "members that differ in seed, rates, weight decay, dropout, label smoothing or weights of losses alone"
         )
     for seat in seats:
         if why := why_alone(seat.task, seat.feed):
@@ -155,14 +154,7 @@ def any_rates(blueprint: Blueprint) -> Blueprint:
     )
 
 
-def smoothed_tasks(task: ModelTask) -> tuple[ModelTask, ModelTask]:
-    """Gives the task with no label smoothing, and with nothing but that: a loss is linear in it."""
-    loss = task.loss
-    if not isinstance(loss, CrossEntropy):
-        return task, task
-    trains = (
-        task.train.model_copy(update={"loss": loss.model_copy(update={"label_smoothing": part})})
-        for part in (0.0, 1.0)
-    )
-    none, whole = (replace(task, train=one) for one in trains)
-    return none, whole
+def factors_of(task: ModelTask) -> tuple[float, ...] | None:
+    """Gives the weights of the terms of a loss; None for a loss that is no sum."""
+    terms = split_terms(task.loss)
+    return None if terms == [(task.loss, 1.0)] else tuple(weight for _, weight in terms)

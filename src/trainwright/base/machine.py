@@ -33,7 +33,7 @@ SETTINGS = {
     "DNNL_MAX_CPU_ISA": "",
     "JAX_DEFAULT_MATMUL_PRECISION": "",
     "JAX_ENABLE_X64": "",
-    "MKL_CBWR": "",
+    "MKL_CBWR": "AUTO",  # trainwright's own setting
     "MKL_ENABLE_INSTRUCTIONS": "",
     "NPY_DISABLE_CPU_FEATURES": "",
     "NVIDIA_TF32_OVERRIDE": "",

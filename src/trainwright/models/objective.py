@@ -7,7 +7,15 @@ from typing import Any, Protocol
 from trainwright.base.errors import BackendError
 from trainwright.models.task import ModelTask
 from trainwright.spec.fitting import class_weights_of
-from trainwright.spec.losses import Composite, LossPart, OwnLoss, QuantileLoss, Reconstruction, spell_out
+from trainwright.spec.losses import (
+    Composite,
+    CrossEntropy,
+    LossPart,
+    OwnLoss,
+    QuantileLoss,
+    Reconstruction,
+    spell_out,
+)
 from trainwright.spec.own_code import make_own_loss, one_per_record
 
 TINY = 1e-30  # a batch whose records weigh nothing has loss and gradient zero
@@ -48,13 +56,16 @@ class Objective:
         task: What is trained.
         losses: Of the framework.
         library: What the method of an own loss is called: `torch`, `equinox` or `keras`.
+        loss: Another one than that of the task, such as one of its terms.
 
     Attributes:
         views: How often each record is there: twice for `nt_xent`.
     """
 
-    def __init__(self, task: ModelTask, losses: Losses, *, library: str) -> None:
-        spec = task.loss
+    def __init__(
+        self, task: ModelTask, losses: Losses, *, library: str, loss: LossPart | None = None
+    ) -> None:
+        spec = task.loss if loss is None else loss
         self._losses = losses
         self._loss = _choose(spec, losses, library=library, levels=task.quantiles)
         self._to_inputs = spec.name == "reconstruction"
@@ -91,6 +102,60 @@ class Objective:
         if self._class_weights is not None:
             return self._losses.class_mass(self._class_weights, y, weight)
         return x.shape[0] if weight is None else self._losses.total(weight)
+
+
+def split_terms(loss: LossPart) -> list[tuple[LossPart, float]]:
+    """Splits a loss into what it is a weighted sum of: losses, and the weight of each.
+
+    Those of a `composite` are its parts; label smoothing is one, too, of the plain loss and of one with nothing else.
+
+    Example:
+        >>> from trainwright.spec.losses import Share
+        >>> [(one.name, weight) for one, weight in split_terms(spell_out("mse"))]
+        [('mse', 1.0)]
+        >>> parts = [Share(loss="mse", weight=2.0), Share(loss="mae")]
+        >>> [(one.name, weight) for one, weight in split_terms(Composite(name="composite", losses=parts))]
+        [('mse', 2.0), ('mae', 1.0)]
+        >>> terms = split_terms(CrossEntropy(name="cross_entropy", label_smoothing=0.25))
+        >>> [(one.label_smoothing, weight) for one, weight in terms]
+        [(0.0, 0.75), (1.0, 0.25)]
+    """
+    if isinstance(loss, Composite):
+        return [
+            (term, share.weight * weight)
+            for share in loss.losses
+            for term, weight in split_terms(spell_out(share.loss))
+        ]
+    if isinstance(loss, CrossEntropy) and loss.label_smoothing > 0:
+        kinds = ((0.0, 1 - loss.label_smoothing), (1.0, loss.label_smoothing))
+        return [(loss.model_copy(update={"label_smoothing": part}), weight) for part, weight in kinds]
+    return [(loss, 1.0)]
+
+
+class Terms:
+    """A loss as the weighted sum that it is, with weights that are said anew in each call.
+
+    Args:
+        task: As of `Objective`.
+        losses: As of `Objective`.
+        library: As of `Objective`.
+    """
+
+    def __init__(self, task: ModelTask, losses: Losses, *, library: str) -> None:
+        self._each = [Objective(task, losses, library=library, loss=one) for one, _ in split_terms(task.loss)]
+
+    def __call__(self, outputs: Any, x: Any, y: Any, weight: Any, factors: Sequence[Any]) -> Any:
+        """Gives the mean loss over the records of a batch.
+
+        Args:
+            outputs: As of `Objective`.
+            x: As of `Objective`.
+            y: As of `Objective`.
+            weight: As of `Objective`.
+            factors: The weight of each term.
+        """
+        terms = [factor * one(outputs, x, y, weight) for one, factor in zip(self._each, factors, strict=True)]
+        return sum(terms[1:], terms[0])
 
 
 def _choose(spec: LossPart, losses: Losses, *, library: str, levels: tuple[float, ...]) -> Loss:

@@ -13,6 +13,7 @@ from trainwright.data.dataset import open_dataset
 from trainwright.registration import with_registered_data
 from trainwright.spec.edit import edit, parse_change
 from trainwright.spec.experiment import Experiment
+from trainwright.spec.fitting import FITTING, names_of
 from trainwright.spec.text import Json
 from trainwright.studies.engine import Wanted, run_study
 from trainwright.studies.members import Finished, Member, Study, Tell, study_id
@@ -32,10 +33,25 @@ class SweepStudy(Study):
     values: tuple[Mapping[str, Json], ...]
 
     @property
-    def best(self) -> Finished | None:
-        """Gives the member whose best version is the best by the metric of the spec; None if none has it."""
+    def metric(self) -> str:
+        """Names the metric by which members are compared."""
         spec = self.members[0].member.experiment.train.best
-        metric = "val/loss" if spec.metric == "auto" else spec.metric
+        return "val/loss" if spec.metric == "auto" else spec.metric
+
+    @property
+    def comparable(self) -> bool:
+        """Says whether that metric is one measure for all, which a loss is not where each trains another one."""
+        losses: list[Any] = [one.member.experiment.train.loss for one in self.members]
+        if self.metric == "val/loss":
+            losses = [_measured(loss) for loss in losses]
+        return not self.metric.endswith("/loss") or all(loss == losses[0] for loss in losses)
+
+    @property
+    def best(self) -> Finished | None:
+        """Gives the member whose best version is the best by the metric; None if it says nothing of any."""
+        spec, metric = self.members[0].member.experiment.train.best, self.metric
+        if not self.comparable:
+            return None
         sign = 1.0 if spec.mode == "min" else -1.0
         known = [
             one
@@ -142,6 +158,12 @@ def run_sweep(
         tell=tell,
     )
     return SweepStudy(study, tuple(done for done, _ in finished), chosen, tuple(combinations))
+
+
+def _measured(loss: Any) -> Any:
+    """Gives what routines measure as the loss: of classes and labels the plain one, whatever a model trains with."""
+    plain = (*FITTING["classification"], *FITTING["multi_label"])
+    return "auto" if loss != "auto" and set(names_of(loss)) <= {*plain} else loss
 
 
 def _spell(value: Json) -> str:

@@ -151,6 +151,31 @@ def test_each_member_has_its_own_label_smoothing():
         )
 
 
+@pytest.mark.parametrize("names", [("mse", "mae"), ("triplet", "supervised_contrastive")])
+def test_each_member_weighs_its_losses_in_its_own_way(names):
+    cases = losses()
+    weights = [(1.0, 1.0), (0.25, 3.0), (2.0, 0.5)]
+    tasks = [
+        cases.task_of(
+            {
+                "name": "composite",
+                "losses": [{"loss": name, "weight": w} for name, w in zip(names, one, strict=True)],
+            }
+        )
+        for one in weights
+    ]
+    outputs = torch.from_numpy(
+        np.random.default_rng(2).normal(size=(len(cases.CLASSES), 3)).astype(np.float32)
+    )
+    y = torch.from_numpy(cases.CLASSES) if "triplet" in names else outputs**2 - 1
+    found = mean_losses(tasks)(torch.cat([outputs] * 3), torch.cat([outputs] * 3), torch.cat([y] * 3), None)
+    assert len({float(one) for one in found}) == 3
+    for value, task in zip(found, tasks, strict=True):
+        torch.testing.assert_close(
+            value, Objective(task, torch_loss, library="torch")(outputs, outputs, y, None)
+        )
+
+
 def test_a_layer_with_parameters_that_has_no_members_is_refused():
     blueprint = make_blueprint(MODELS["gcn of graphs"])
     with pytest.raises(BackendError, match="gcn has no members side by side"):

@@ -12,10 +12,9 @@ import numpy as np
 from trainwright.backends.equinox.learner import EquinoxLearner
 from trainwright.backends.equinox.network import Network, dropouts, make_network, put, spell_drops
 from trainwright.backends.equinox.program import Dials, Programs, Training
-from trainwright.backends.likeness import any_rates, check_alike
+from trainwright.backends.likeness import any_rates, check_alike, factors_of
 from trainwright.base.tree import Array
 from trainwright.models.task import ModelTask
-from trainwright.spec.losses import CrossEntropy
 from trainwright.train.company import LockStep
 from trainwright.train.feed import Feed
 from trainwright.train.groups import ParameterOptions
@@ -143,9 +142,7 @@ class Member(EquinoxLearner):
 
     def dials(self) -> Dials:
         """Gives the numbers in which it may differ from other members."""
-        loss = self.task.loss
-        smoothing = loss.label_smoothing if isinstance(loss, CrossEntropy) else 0.0
-        return Dials(self._decays, smoothing or None)
+        return Dials(self._decays, factors_of(self.task))
 
     def rates(self, feed: Feed, offset: int) -> Any:
         """Gives the rates of an epoch's steps, as its latest answer scales them."""

@@ -12,10 +12,9 @@ import optax
 
 from trainwright.backends.equinox import loss as losses
 from trainwright.backends.equinox.network import Network, put
-from trainwright.backends.likeness import smoothed_tasks
 from trainwright.base.blame import raised_in
 from trainwright.base.errors import BackendError
-from trainwright.models.objective import TINY, Objective
+from trainwright.models.objective import TINY, Objective, Terms
 from trainwright.models.task import ModelTask
 from trainwright.spec.optimizer import SGD, Adagrad, Adam, AdamW, OwnOptimizer, RMSprop
 from trainwright.spec.own_code import make_own_optimizer
@@ -107,11 +106,11 @@ class Dials(NamedTuple):
 
     Args:
         decays: Weight decay of each parameter that is not frozen.
-        smoothing: Label smoothing; None where the loss has none.
+        factors: Weights of the terms of the loss; None where it is no sum.
     """
 
     decays: dict[str, Any]
-    smoothing: Any = None
+    factors: Any = None
 
 
 class Training(eqx.Module):
@@ -147,7 +146,7 @@ class Programs:
         self._train = train
         self._ema = train.ema
         self._objective = Objective(task, losses, library="equinox")
-        self._without, self._all = (Objective(one, losses, library="equinox") for one in smoothed_tasks(task))
+        self._terms = Terms(task, losses, library="equinox")
         self._batch_size = train.batch_size
         self._own = isinstance(train.optimizer, OwnOptimizer)
         self._single = jax.jit(self.step, donate_argnums=0)
@@ -261,7 +260,9 @@ class Programs:
         optimizer = self.optimizer
         if dials is not None:
             optimizer = make_optimizer(self._train, dials.decays, decaying=True)
-        measure = self._objective if dials is None else partial(self._smoothed, smoothing=dials.smoothing)
+        measure: Any = self._objective
+        if dials is not None and dials.factors is not None:
+            measure = partial(self._terms, factors=dials.factors)
 
         def objective(
             changing: Any, running: Any, part: Any, first: int
@@ -300,13 +301,6 @@ class Programs:
         return Training(changed, moments, self._average(training.average, free, step)), jnp.stack(
             [loss, jnp.float32(total)]
         )
-
-    def _smoothed(self, outputs: Any, x: Any, y: Any, weight: Any, *, smoothing: Any) -> jax.Array:
-        """Gives the loss with a traced label smoothing, in which it is linear."""
-        if smoothing is None:
-            return self._objective(outputs, x, y, weight)
-        plain, spread = (one(outputs, x, y, weight) for one in (self._without, self._all))
-        return (1 - smoothing) * plain + smoothing * spread
 
     def _average(self, average: Gradients | None, free: Gradients, step: Any) -> Gradients | None:
         if average is None or self._ema is None:

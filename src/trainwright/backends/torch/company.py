@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.func import vmap
 
-from trainwright.backends.likeness import check_alike, smoothed_tasks
+from trainwright.backends.likeness import check_alike, factors_of
 from trainwright.backends.torch import loss as losses
 from trainwright.backends.torch.device import working
 from trainwright.backends.torch.learner import BLOCK_BYTES, Part, TorchLearner
@@ -16,10 +16,9 @@ from trainwright.backends.torch.network import Network, tensor_of
 from trainwright.backends.torch.side_by_side import WHOLE, SideBySide, by_member
 from trainwright.base.tree import Array
 from trainwright.models.blueprint import Blueprint
-from trainwright.models.objective import TINY, Objective
+from trainwright.models.objective import TINY, Objective, Terms
 from trainwright.models.task import ModelTask
 from trainwright.spec.fitting import names_of
-from trainwright.spec.losses import CrossEntropy
 from trainwright.train.clock import Clock
 from trainwright.train.company import LockStep
 from trainwright.train.feed import Feed
@@ -251,10 +250,13 @@ def mean_losses(tasks: Sequence[ModelTask]) -> Measure:
     Like the functions of each element within networks, those within a loss are kept to whole vectors: by members of
     nobody behind the others.
     """
-    kinds = smoothed_tasks(tasks[0]) if _smoothing(tasks[0]) else tasks[:1]
-    objectives = [Objective(one, losses, library="torch") for one in kinds]
+    factors = [factors_of(one) for one in tasks]
+    make: Any = Objective if factors[0] is None else Terms
+    objective = make(tasks[0], losses, library="torch")
     compares = bool(COMPARING & set(names_of(tasks[0].loss)))
-    amounts = torch.tensor([_smoothing(one) for one in tasks], dtype=torch.float64)
+    amounts = (
+        None if factors[0] is None else torch.tensor(factors, dtype=torch.float64).T
+    )  # by term and member
 
     def measure(outputs: Tensor, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         members, records = len(tasks), len(y) // len(tasks)
@@ -265,18 +267,12 @@ def mean_losses(tasks: Sequence[ModelTask]) -> Measure:
                 torch.cat((one, one.new_zeros(len(one) // members * nobody, *one.shape[1:])))
                 for one in (outputs, x, y, weight)
             )
-        weight = by_member(weight, members + nobody)
-        if compares:
-            parts = (by_member(one, members + nobody) for one in (outputs, x, y))
-            return vmap(objectives[0])(*parts, weight)[:members]
-        found = [loss(outputs, x, y, weight)[:members] for loss in objectives]
-        if len(found) == 1:
-            return found[0]
-        amount = amounts.to(outputs.dtype)
-        return (1 - amount) * found[0] + amount * found[1]
+        weight, more = by_member(weight, members + nobody), list[Tensor]()
+        if amounts is not None:
+            more = [torch.nn.functional.pad(amounts.to(outputs.dtype), (0, nobody))]
+        if not compares:
+            return objective(outputs, x, y, weight, *more)[:members]
+        parts = (by_member(one, members + nobody) for one in (outputs, x, y))
+        return vmap(objective, in_dims=(0, 0, 0, 0, *(1 for _ in more)))(*parts, weight, *more)[:members]
 
     return measure
-
-
-def _smoothing(task: ModelTask) -> float:
-    return task.loss.label_smoothing if isinstance(task.loss, CrossEntropy) else 0.0
