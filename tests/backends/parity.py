@@ -29,8 +29,7 @@ from trainwright.train.learner import Answer, Resolved
 
 RECORDS = 12
 REFERENCE = "torch"
-# TensorFlow has no rows: tests/backends/keras compares it where it is installed.
-PAIRS = tuple((name, REFERENCE) for name in REQUIRED if name not in (REFERENCE, "keras-tensorflow"))
+PAIRS = tuple((name, REFERENCE) for name in REQUIRED if name != REFERENCE)
 OPTIMIZERS = ("sgd", "adam", "adamw")
 ARCHITECTURES = {
     "mlp": {"input_shape": [5], "hidden_dims": [8, 8]},

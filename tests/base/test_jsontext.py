@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from trainwright.base import jsontext
 from trainwright.base.errors import StoreError
-from trainwright.base.jsontext import read_json, write_json
+from trainwright.base.jsontext import MAX_DEPTH, read_json, write_json
 
 
 @pytest.mark.parametrize(
@@ -97,3 +98,16 @@ def test_very_deep_nesting_is_an_error_and_not_a_crash():
 )
 def test_brackets_in_text_are_no_nesting(text):
     assert read_json(text) == json.loads(text)
+
+
+@pytest.mark.parametrize("block", [1, 2, 3, 7, 50, 64, 65, 131])
+def test_depth_and_strings_are_seen_over_the_borders_of_what_is_scanned_at_a_time(monkeypatch, block):
+    monkeypatch.setattr(jsontext, "_BLOCK", block)
+    deep = "[" * MAX_DEPTH + "]" * MAX_DEPTH
+    in_words = '["' + "[{" * MAX_DEPTH + '\\"[' + '"]'
+    for text in (deep, in_words, f"[{in_words},{in_words}]", '["' + "]" * 99 + '",' + deep[1:-1] + "]"):
+        read_json(text)
+    too_deep = f"[{deep}]"
+    for text in (too_deep, f"[{in_words},{too_deep}]", f'["{"]" * 99}",{deep}]', f'{{"{"}" * 99}":{deep}}}'):
+        with pytest.raises(StoreError, match=f"nested deeper than {MAX_DEPTH}"):
+            read_json(text)

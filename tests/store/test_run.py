@@ -78,7 +78,12 @@ def test_the_resume_point_is_the_newest_version_or_the_parent(begin, reopen, sna
     run.save(snapshot(1)).wait()
     second = run.save(snapshot(2)).wait()
     assert run.resume_point() == second
-    assert begin(parent=second).resume_point() == second
+    branch = begin(parent=second)
+    assert branch.resume_point() == second
+    own = branch.save(snapshot(3)).wait()
+    assert branch.resume_point() == own
+    branch.close()
+    assert reopen(branch.id, from_step=3).resume_point() == own
     run.close()
     assert reopen(run.id, from_step=2).resume_point() == second
 

@@ -19,6 +19,7 @@ pytestmark = [
 QUICK = (
     "(first_step and (cross_entropy or mse)) or on_the_seed "
     "or (test_contract and (stops_exactly or tells_exactly or rate_scale or predicting or round_trip))"
+    " or (as_the_page_says and (focal or laplace_nll))"
 )
 
 
@@ -26,8 +27,8 @@ def run_on(engine, *arguments):
     if not (installed("keras") and installed(engine)):
         pytest.skip(f"Keras on {engine} is not installed")
     tests = ("contract", "engine", "listeners", "losses", "own", "own_contract", "parity")
-    names = [f"test_{one}.py" for one in tests]
-    command = [sys.executable, "-m", "pytest", *arguments, *(str(HERE / name) for name in names)]
+    files = [*(HERE / f"test_{one}.py" for one in tests), HERE.parent / "test_parity.py"]
+    command = [sys.executable, "-m", "pytest", *arguments, *map(str, files)]
     environment = os.environ | {"TRAINWRIGHT_TEST_KERAS": engine, "PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(
         command, env=environment, cwd=HERE.parents[2], capture_output=True, text=True, check=False
