@@ -4,8 +4,9 @@
 
 Each contender runs in a process of its own on one pinned core; contenders take turns, so that a slow moment of the
 machine meets all of them; the ratio to the plain tensor-slicing loop is taken within each round, and the median over
-rounds is printed. Everybody
-validates after each epoch; ours run with callbacks, recorded metrics and a checkpoint per epoch on, the peers without.
+rounds is printed. `begin` is what the first epoch takes more than the others: imports, building, compiling; the memory
+is the largest of the process. Everybody validates after each epoch; ours run with callbacks, recorded metrics and a
+checkpoint per epoch on, the peers without.
 """
 
 import argparse
@@ -73,18 +74,21 @@ def main():
             for name in names if number % 2 == 0 else reversed(names):
                 found[name].append(measure(workload, name, core))
         base = found[BASE]
-        print(
-            f"\n| {workload} | samples / CPU s (median) | ratio to {BASE} (median, min to max) | final loss |"
-        )
-        print("|---|---|---|---|")
+        head = f"{workload} | samples / CPU s (median) | ratio to {BASE} (median, min to max)"
+        print(f"\n| {head} | begin, CPU s | peak, MB | final loss |\n|---|---|---|---|---|---|")
         for name in names:
             pairs = zip(found[name], base, strict=True)
             ratios = [one["samples_per_cpu_second"] / other["samples_per_cpu_second"] for one, other in pairs]
-            speed = statistics.median(one["samples_per_cpu_second"] for one in found[name])
+            speed, before, peak = (
+                statistics.median(one[what] for one in found[name])
+                for what in ("samples_per_cpu_second", "before_s", "peak_mb")
+            )
             loss = found[name][0]["final_loss"]
             middle = statistics.median(ratios)
             print(
-                f"| {name} | {speed:,.0f} | {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {loss:.5g} |"
+                f"| {name} | {speed:,.0f} | {middle:.2f} ({min(ratios):.2f} to {max(ratios):.2f}) | {before:.1f} "
+                f"| {peak:,.0f} | {loss:.5g} |",
+                flush=True,
             )
             check_same_work(name, loss, BASE, base[0]["final_loss"])
 
