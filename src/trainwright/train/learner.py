@@ -1,7 +1,7 @@
 """What a backend owes the loop."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from trainwright.base.tree import Array, Tree
@@ -16,12 +16,10 @@ class Answer:
     Args:
         stop: Why to stop, or None to go on.
         rate_scale: What the scheduled learning rate is multiplied by from the next step on, until the next answer.
-        measured: What was measured at this step, by name, for those who listen within a framework.
     """
 
     stop: str | None = None
     rate_scale: float = 1.0
-    measured: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -270,7 +270,7 @@ class TrainingLoop:
             self._save(learner, measured, reason="final" if ends else (asked or ["asked for"])[0])
         if not ends:
             self._announce(moment)
-        return Answer(stop=stop, rate_scale=self.rate_scale.value, measured=measured)
+        return Answer(stop=stop, rate_scale=self.rate_scale.value)
 
     def _watch(self, learner: Learner) -> None:
         """Warns once when the loss is not finite any more: the run goes on, but not in silence."""

@@ -170,8 +170,12 @@ def test_predicting_leaves_the_state_and_torch_s_generator_untouched():
 
 
 def test_a_callback_of_the_user_hears_the_hooks_and_what_is_logged():
+    def measure(one):
+        one.hear({"val/loss": one.step + 0.1})
+        return Answer()
+
     learner, feed = own("Rich", callbacks=[Use(use="backends.heard:Batches")])
-    learner.train(feed, EverySteps(4), lambda one: Answer(measured={"val/loss": one.step + 0.1}))
+    learner.train(feed, EverySteps(4), measure)
     (batches,) = learner.listeners.callbacks
     assert batches.count == END
     assert batches.seen["2"].keys() == {"penalty", "train/records", "epochs", "val/loss"}

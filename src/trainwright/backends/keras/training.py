@@ -19,7 +19,6 @@ from trainwright.base.tree import Array
 from trainwright.models.task import ModelTask
 from trainwright.train.clock import Clock
 from trainwright.train.feed import Feed
-from trainwright.train.learner import Answer
 
 Position = Callable[[], tuple[int, tuple[float, ...]]]
 
@@ -100,20 +99,19 @@ class Bridge(keras.callbacks.Callback):
         if self.learner.step >= self.due:
             self.arrive()
 
-    def arrive(self) -> Answer:
+    def arrive(self) -> None:
         """Tells, and obeys."""
         learner = self.learner
         # On JAX the weights live outside of the model while `fit` runs; asking for the model brings them back.
         model = self.model
         learner.close()
-        answer: Answer = self.tell(learner)
+        answer = self.tell(learner)
         learner.rate_scale = answer.rate_scale
         self.stopped = answer.stop is not None
         if self.stopped or learner.step >= self.clock.end:
             model.stop_training = True
         else:
             self.due = self.clock.next(learner.step)
-        return answer
 
 
 class Relay(Bridge):
@@ -158,10 +156,12 @@ class Relay(Bridge):
         batch = (learner.step - 1) % self._per_epoch
         self._pass_on("on_train_batch_end", batch, {"loss": total / weight if weight else math.nan})
         self._refuse_an_end()
-        self.hear(self.arrive().measured if learner.step >= self.due else {})
+        if learner.step >= self.due:
+            self.arrive()
+        self.hear({})  # if nobody measured
 
     def hear(self, measured: Mapping[str, float]) -> None:
-        """Ends the epoch, once, with what was measured at its end: in a run before the checkpoint is taken."""
+        """Ends the epoch, once, with what was measured at its end, before the checkpoint is taken."""
         if self._in_epoch and self.learner.step % self._per_epoch == 0:
             self._in_epoch = False
             # By the names that Keras' own callbacks look for: `loss`, `val_loss`.

@@ -84,7 +84,6 @@ class Fit(Module, LightningModule):
         self._learner, self._loader, self._tell = steps.learner, steps, tell
         self._listeners = listeners
         self.epoch_ends = EpochEnds(listeners.callbacks)
-        self._heard = steps.learner.step
         self._count: Any = None
 
     def configure_optimizers(self) -> list[Any]:
@@ -118,11 +117,8 @@ class Fit(Module, LightningModule):
             self._arrive()
 
     def hear(self, measured: Mapping[str, float]) -> None:
-        """Shows what was measured and ends the epoch, once for a step: in a run before the checkpoint is taken."""
+        """Shows what was measured and ends the epoch, before the checkpoint is taken."""
         step = self._learner.step
-        if step == self._heard:
-            return
-        self._heard = step
         show(self.trainer, measured, loggers=self._listeners.loggers, step=step)
         if step % len(self._loader) == 0:
             self.epoch_ends.tell(self.trainer)
@@ -134,7 +130,6 @@ class Fit(Module, LightningModule):
             return
         answer = ask(self._tell, learner)
         learner.rate_scale = answer.rate_scale
-        self.hear(answer.measured)
         self.stopped = answer.stop is not None
         if self.stopped or learner.step >= loader.clock.end:
             self.trainer.should_stop = True

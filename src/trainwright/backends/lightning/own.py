@@ -13,7 +13,7 @@ from trainwright.backends.lightning.listeners import choose_module, make_listene
 from trainwright.backends.lightning.place import Place
 from trainwright.backends.lightning.states import find_again, give_back, keep, keep_states
 from trainwright.backends.lightning.told import Batches, Told
-from trainwright.backends.lightning.trainer import count_from, interrupted_as_usual, make_trainer, quiet
+from trainwright.backends.lightning.trainer import count_from, interrupted_as_usual, make_trainer, quiet, show
 from trainwright.backends.torch.device import working
 from trainwright.backends.torch.learner import predict
 from trainwright.backends.torch.module import Module
@@ -113,6 +113,11 @@ class OwnLearner(Stepping):
                 f"lightning: Trainer.fit returned after step {self.step} of {clock.end}, and nobody here wished it; "
                 "what ends a training is named in train.callbacks, not in train.lightning"
             )
+
+    def hear(self, measured: Mapping[str, float]) -> None:
+        """Shows what was measured to the loggers and the callbacks within Lightning."""
+        assert self._trainer is not None
+        show(self._trainer, measured, loggers=self.listeners.loggers, step=self.step)
 
     def predict(self, x: Tree, *, batch_size: int | None = None) -> dict[str, Array]:
         """Predicts by the network in evaluation mode; leaves the state untouched."""

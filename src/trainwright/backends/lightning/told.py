@@ -9,7 +9,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
 from trainwright.backends.lightning.listeners import Listeners
-from trainwright.backends.lightning.trainer import ask, show
+from trainwright.backends.lightning.trainer import ask
 from trainwright.backends.torch.learner import cut
 from trainwright.base.random import at, stream
 from trainwright.train.clock import Clock
@@ -190,7 +190,6 @@ class Told(Callback):
             return
         answer = ask(self._tell, heard)
         heard.rate_scale = answer.rate_scale
-        show(trainer, answer.measured, loggers=heard.listeners.loggers, step=heard.step)
         self.stopped = answer.stop is not None
         if self.stopped or heard.step >= self._clock.end:
             trainer.should_stop = True
