@@ -140,7 +140,7 @@ def _changes(node):
             yield lambda twin, _: _set(twin, "test", ast.Constant(True))
     elif isinstance(node, ast.Raise) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
         yield lambda twin, parent: _put(twin, parent, ast.Pass())
-    elif isinstance(node, ast.Return) and node.value is not None:
+    elif isinstance(node, ast.Return) and ast.unparse(node) not in ("return", "return None"):
         yield lambda twin, _: _set(twin, "value", ast.Constant(None))
 
 
