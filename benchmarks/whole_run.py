@@ -93,13 +93,17 @@ def ours():
     command_line()
 
 
+def write_data(folder):
+    numbers = np.random.default_rng(0)
+    x = numbers.normal(size=(60_000, 32)).astype(np.float32)
+    y = (np.sin(x[:, :1]) + 0.5 * x[:, 1:2]).astype(np.float32)
+    np.savez(folder / "data.npz", x=x, y=y, val=np.arange(50_000, 60_000))
+
+
 def measure(who, core):
     """Gives CPU seconds of the process and the R² it ends with."""
     with tempfile.TemporaryDirectory() as folder:
-        numbers = np.random.default_rng(0)
-        x = numbers.normal(size=(60_000, 32)).astype(np.float32)
-        y = (np.sin(x[:, :1]) + 0.5 * x[:, 1:2]).astype(np.float32)
-        np.savez(Path(folder) / "data.npz", x=x, y=y, val=np.arange(50_000, 60_000))
+        write_data(Path(folder))
         (Path(folder) / "experiment.yaml").write_text(EXPERIMENT)
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         done = subprocess.run(
