@@ -11,7 +11,7 @@ from trainwright.base.tree import Array
 from trainwright.evaluation.version import evaluate_version
 from trainwright.experiment import begin_run, describe_data
 from trainwright.foreign.jail import Checkpoint, open_checkpoint
-from trainwright.foreign.matching import Assignment, match_weights, read_map, weights_of
+from trainwright.foreign.matching import Assignment, lost_biases, match_weights, read_map, weights_of
 from trainwright.plan import Plan, make_plan
 from trainwright.provenance import write_provenance
 from trainwright.report.page import write_report
@@ -39,6 +39,7 @@ class Imported:
         preprocessing: How inputs and targets are prepared, fitted on the train split of the experiment.
         scores: Of the test split, each with its interval; empty without one.
         report: Where the report lies.
+        warnings: What was noticed; the report has them too.
     """
 
     run: str
@@ -49,6 +50,7 @@ class Imported:
     preprocessing: str
     scores: Mapping[str, Any]
     report: Path
+    warnings: Sequence[str] = ()
 
 
 def import_model(
@@ -88,13 +90,23 @@ def import_model(
     wanted = {name: one.shape for name, one in plan.task.blueprint.parameters.items()}
     weights = match_weights(wanted, found, said, what=f"{checkpoint.name}{trunk and f', {trunk}'}")
     prefix = f"{trunk}/" if trunk else ""
-    arrays = {one: prefix + (said.sources[one].name if one in said.sources else one) for one in wanted}
+    arrays = {one: prefix + str(said.sources.get(one, one)) for one in wanted}
     aside = [one for one in checkpoint.tensors if one.removeprefix(prefix) not in found]
     run = begin_run(plan, Store.open(home_of(home)))
+    for one, hint in lost_biases(wanted, found, said).items():
+        run.warn(f"{one} was left out, and it is not zero{hint}")
     version, scores = _record(run, replace(plan, taken=weights), checkpoint, arrays, test=test)
-    report = write_report(Registry(run.store), run.id)
+    registry = Registry(run.store)
     return Imported(
-        run.id, version, _name(checkpoint), arrays, aside, describe_preprocessing(plan), scores, report
+        run.id,
+        version,
+        _name(checkpoint),
+        arrays,
+        aside,
+        describe_preprocessing(plan),
+        scores,
+        write_report(registry, run.id),
+        [one.text for one in registry.notes(run.id)],
     )
 
 

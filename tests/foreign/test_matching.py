@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from trainwright.base.errors import DataError, SpecError
-from trainwright.foreign.matching import Assignment, Source, match_weights, read_map, weights_of
+from trainwright.foreign.matching import Assignment, Source, lost_biases, match_weights, read_map, weights_of
 
 WANTED = {"dense_0.weight": (2, 3), "dense_0.bias": (2,), "output.weight": (1, 2)}
 
@@ -66,6 +66,49 @@ def test_one_tensor_may_serve_twice():
     assert taken["a"].tolist() == taken["b"].tolist() == [1, 1]
     taken["a"][0] = 5
     assert taken["b"][0] == 1
+
+
+MEANS = {"norm.running_mean": (2,), "norm.running_var": (2,)}
+
+
+def moments(**more):
+    found = {"bn.mean": np.float32([1, 2]), "bn.var": np.float32([3, 4]), "fc.bias": np.float32([0.25, 8])}
+    return {**found, **more}
+
+
+def means(minus="fc.bias", **more):
+    sources = {"norm.running_mean": Source("bn.mean", minus=minus), "norm.running_var": Source("bn.var")}
+    return Assignment(sources, **more)
+
+
+def test_a_bias_before_batch_normalisation_goes_into_its_mean():
+    taken = match_weights(MEANS, moments(), means(), what="m.pt")
+    assert taken["norm.running_mean"].tolist() == [0.75, -6] and taken["norm.running_var"].tolist() == [3, 4]
+    with pytest.raises(
+        DataError, match=r"fc\.bias \(2,\) is left over; .* goes into its mean by `minus`, .*norm"
+    ):
+        match_weights(MEANS, moments(), means(None), what="m.pt")
+
+
+@pytest.mark.parametrize(
+    ("other", "says"),
+    [
+        ({}, r"norm\.running_mean: gone, which is to be subtracted, is not there"),
+        ({"gone": np.zeros(3, np.float32)}, r"gone holds float32 \(3,\); only floats \(2,\)"),
+        ({"gone": np.zeros(2, np.int64)}, r"gone holds int64 \(2,\); only floats"),
+    ],
+)
+def test_what_cannot_be_subtracted_is_refused(other, says):
+    with pytest.raises(DataError, match=says):
+        match_weights(MEANS, moments(**other), means("gone", leave_out=["fc.bias"]), what="m.pt")
+
+
+def test_a_bias_that_is_lost_before_batch_normalisation_is_named():
+    said = means(None, leave_out=["fc.*", "steps", "zero"])
+    found = moments(steps=np.ones(2, np.int64), zero=np.zeros(2, np.float32))
+    assert list(lost_biases(MEANS, found, said)) == ["fc.bias"]
+    assert lost_biases({"norm.running_var": (2,)}, found, said) == {}
+    assert lost_biases(MEANS, found, means(leave_out=["steps", "zero"])) == {}
 
 
 def test_axes_are_put_in_order():
@@ -163,10 +206,12 @@ def test_a_map_file_is_read(tmp_path):
         "  b: {from: y, transpose: true}\n"
         "  c: {from: z, transpose: [3, 2, 0, 1]}\n"
         "  d: {from: w, transpose: false}\n"
+        "  e: {from: v, minus: u}\n"
         'leave_out: ["*.num_batches_tracked"]\n'
     )
     assert read_map(tmp_path / "map.yaml") == Assignment(
-        {"a": Source("x"), "b": Source("y", None, True), "c": Source("z", (3, 2, 0, 1)), "d": Source("w")},
+        {"a": Source("x"), "b": Source("y", None, True), "c": Source("z", (3, 2, 0, 1)), "d": Source("w")}
+        | {"e": Source("v", minus="u")},
         ("*.num_batches_tracked",),
     )
     (tmp_path / "map.yaml").write_text("leave_out: []\n")
@@ -194,6 +239,10 @@ MAPS = {
     "axes that are true": (
         "weights: {a: {from: b, transpose: [false, true]}}\n",
         ["weights.a.transpose: true, or"],
+    ),
+    "a number that is subtracted": (
+        "weights: {a: {from: b, minus: 2}}\n",
+        ["1:31: weights.a.minus: the name of a tensor is needed"],
     ),
     "another key": ("weights: {a: {from: b, scale: 2}}\n", ["weights.a.scale: unknown key 'scale'"]),
     "leave_out that is text": ("leave_out: a\n", ["1:12: leave_out: a list of names or patterns is needed"]),

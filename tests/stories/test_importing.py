@@ -124,6 +124,45 @@ def test_a_torch_module_predicts_as_before(lab, name):
     assert set(brought.version.metrics) >= {"val/loss", "val/accuracy"} and "test/accuracy" in brought.scores
 
 
+NORMALISED = """\
+weights:
+  dense_0.weight: 0.weight
+  norm_0.weight: 1.weight
+  norm_0.bias: 1.bias
+  norm_0.running_mean: {mean}
+  norm_0.running_var: 1.running_var
+  output.weight: 3.weight
+  output.bias: 3.bias
+leave_out: [1.num_batches_tracked{more}]
+"""
+
+
+def test_a_bias_before_batch_normalisation_is_kept_or_its_loss_is_told(lab):
+    torch.manual_seed(1)
+    layers = torch.nn.Linear(4, 6), torch.nn.BatchNorm1d(6), torch.nn.ReLU(), torch.nn.Linear(6, 3)
+    module, file = torch.nn.Sequential(*layers), lab.folder / "normalised.pt"
+    module(torch.from_numpy(lab.x))
+    module.eval()
+    torch.save(module.state_dict(), file)
+    experiment, named = describe(lab, more=", normalization: batch"), lab.folder / "map.yaml"
+    with torch.no_grad():
+        wanted = module(torch.from_numpy(lab.x)).numpy()
+
+    named.write_text(NORMALISED.format(mean="{from: 1.running_mean, minus: 0.bias}", more=""))
+    brought = bring(lab, file, experiment, map_file=named)
+    found = load_model(f"brought@{brought.version.number}", home=lab.home).outputs(lab.x)["logits"]
+    assert np.abs(found - wanted).max() < 1e-5
+    assert brought.arrays["norm_0.running_mean"] == "1.running_mean - 0.bias"
+    assert brought.warnings == []
+
+    named.write_text(NORMALISED.format(mean="1.running_mean", more=", 0.bias"))
+    brought = bring(lab, file, experiment, map_file=named)
+    found = load_model(f"brought@{brought.version.number}", home=lab.home).outputs(lab.x)["logits"]
+    assert np.abs(found - wanted).max() > 0.01
+    (text,) = brought.warnings
+    assert text.startswith("0.bias was left out, and it is not zero; a bias before batch normalisation goes")
+
+
 @pytest.mark.parametrize(
     ("file", "names"),
     [

@@ -132,11 +132,14 @@ def _finish(imported: "Imported", as_json: bool) -> None:
             "metrics": version.metrics,
             "scores": imported.scores,
             "report": imported.report,
+            "warnings": imported.warnings,
         }
         write_out(found)
         return
     if imported.aside:
         say(f"{len(imported.aside)} tensors are no weights of a model and were left aside")
+    for text in imported.warnings:
+        say(text)
     rows = [
         [name, f"{score['value']:.4f}", f"{score['low']:.4f} to {score['high']:.4f}"]
         for name, score in imported.scores.items()

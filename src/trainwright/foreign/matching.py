@@ -19,7 +19,8 @@ ASIDE = (
     "optimizer_state_dict",
 )  # else: all but what lies below one of these
 MOST_FAULTS, MOST_NEAR = 100, 3
-_KEYS = ("from", "transpose")
+_KEYS = ("from", "transpose", "minus")
+_MEAN = ".running_mean"  # of batch normalisation
 _SECTIONS = ("weights", "leave_out")
 
 Shape = tuple[int, ...]
@@ -33,11 +34,17 @@ class Source:
         name: Of the tensor.
         axes: In which order the tensor's axes make the array's, or None for as they are.
         reverse: Whether all axes are reversed, as in the transposed of a matrix.
+        minus: The tensor that is subtracted, if any: so a bias before batch normalisation, which no model here has,
+            goes into the mean that is subtracted after it.
     """
 
     name: str
     axes: tuple[int, ...] | None = None
     reverse: bool = False
+    minus: str | None = None
+
+    def __str__(self) -> str:
+        return self.name if self.minus is None else f"{self.name} - {self.minus}"
 
     def shape_of(self, shape: Shape) -> Shape | None:
         """Gives the shape of a tensor after its axes were put in order, or None if that cannot be done."""
@@ -47,8 +54,11 @@ class Source:
             return shape
         return tuple(shape[axis] for axis in self.axes) if len(self.axes) == len(shape) else None
 
-    def take(self, tensor: Array) -> Array:
-        """Puts the axes of a tensor in order."""
+    def take(self, found: Mapping[str, Array]) -> Array:
+        """Takes the tensor, less what is subtracted, and puts its axes in order."""
+        tensor = found[self.name]
+        if self.minus is not None:
+            tensor = np.subtract(tensor, found[self.minus], dtype=np.float64)
         return tensor.T if self.reverse else tensor if self.axes is None else tensor.transpose(self.axes)
 
 
@@ -105,7 +115,7 @@ def match_weights(
             f"{name} is in the map, but no array of the model{f'; nearest: {near[0]}' if near else ''}"
         )
     sources = {name: said.sources.get(name, Source(name)) for name in wanted}
-    used = {source.name for source in sources.values()}
+    used = {name for one in sources.values() for name in (one.name, one.minus) if name is not None}
     spare = {name: one.shape for name, one in found.items() if name not in used and not _left_out(name, said)}
     taken: dict[str, Array] = {}
     for name, shape in wanted.items():
@@ -120,9 +130,11 @@ def match_weights(
             )
         elif tensor.dtype.kind != "f":
             faults.append(f"{source.name} holds {tensor.dtype}, {name} needs floats")
+        elif source.minus is not None and (fault := _cannot_subtract(source, found)):
+            faults.append(f"{name}: {fault}")
         else:
             with np.errstate(over="ignore"):
-                array = np.array(source.take(tensor), dtype=np.float32, order="C")
+                array = np.array(source.take(found), dtype=np.float32, order="C")
             if not np.isfinite(array).all():
                 faults.append(f"{source.name} holds numbers that are not finite in float32")
             taken[name] = array
@@ -130,7 +142,7 @@ def match_weights(
         if not any(fnmatch.fnmatchcase(name, pattern) for name in found):
             faults.append(f"{pattern} is in leave_out of the map, but no tensor has such a name")
     faults += [
-        f"{name} {shape} is left over; map it, or name it in leave_out of the map"
+        f"{name} {shape} is left over; map it, or name it in leave_out of the map{_before_normalising(shape, wanted)}"
         for name, shape in spare.items()
     ]
     if faults:
@@ -141,12 +153,31 @@ def match_weights(
     return taken
 
 
+def lost_biases(wanted: Mapping[str, Shape], found: Mapping[str, Array], said: Assignment) -> dict[str, str]:
+    """Gives tensors that a map leaves out though they may be biases before batch normalisation that are not zero.
+
+    Args:
+        wanted: The shape of each array, by neutral name.
+        found: Tensors by their own names.
+        said: The map.
+
+    Returns:
+        By name, where each might belong.
+    """
+    return {
+        name: hint
+        for name, one in found.items()
+        if _left_out(name, said) and one.dtype.kind == "f" and one.any()
+        if (hint := _before_normalising(one.shape, wanted))
+    }
+
+
 def read_map(path: Path) -> Assignment:
     """Reads a map file.
 
     Args:
         path: YAML: `weights` names the tensor of each array, or `{from: tensor, transpose: true}`, where `transpose`
-            may be a list of axes too; `leave_out` is a list of patterns.
+            may be a list of axes too, or `{from: tensor, minus: tensor}`; `leave_out` is a list of patterns.
 
     Raises:
         SpecError: If it cannot be read; all faults, each with its line.
@@ -193,9 +224,15 @@ def _source(value: Json, found: Yaml, path: _Path, faults: _Faults) -> Source | 
         text = f"{_spell(path)}.transpose: true, or a list of all axes such as [3, 2, 0, 1], is needed"
         faults.append((found.values[(*path, "transpose")], text))
         return None
+    minus = told.get("minus")
+    if minus is not None and not isinstance(minus, str):
+        faults.append(
+            (found.values[(*path, "minus")], f"{_spell(path)}.minus: the name of a tensor is needed")
+        )
+        return None
     if not isinstance(name, str):
         return None
-    return Source(name, tuple(turn) if isinstance(turn, list) else None, turn is True)
+    return Source(name, tuple(turn) if isinstance(turn, list) else None, turn is True, minus)
 
 
 def _mapping(
@@ -238,3 +275,22 @@ def _near(name: str, shape: Shape, spare: Mapping[str, Shape]) -> str:
 
 def _turn(shape: Shape, wanted: Shape) -> str:
     return "; write transpose: true in the map" if shape[::-1] == wanted else ""
+
+
+def _cannot_subtract(source: Source, found: Mapping[str, Array]) -> str:
+    assert source.minus is not None
+    other, shape = found.get(source.minus), found[source.name].shape
+    if other is None:
+        return f"{source.minus}, which is to be subtracted, is not there"
+    if other.shape != shape or other.dtype.kind != "f":
+        return f"{source.minus} holds {other.dtype} {other.shape}; only floats {shape} can be subtracted"
+    return ""
+
+
+def _before_normalising(shape: Shape, wanted: Mapping[str, Shape]) -> str:
+    """Says where a bias before batch normalisation goes, if there is a mean of its shape."""
+    means = [name for name, one in wanted.items() if name.endswith(_MEAN) and one == shape]
+    if not means:
+        return ""
+    more = " and so on" if len(means) > 1 else ""
+    return f"; a bias before batch normalisation goes into its mean by `minus`, that of {means[0]}{more}"
