@@ -11,6 +11,7 @@ from trainwright.base.errors import SpecError
 from trainwright.cli.app import app
 from trainwright.cli.study import _show_sweep as show_sweep
 from trainwright.spec.write import write_yaml
+from trainwright.studies.comparing import differing_losses
 from trainwright.studies.members import Engine, Finished, Member
 from trainwright.studies.sweep import SweepStudy, parse_sweep, run_sweep
 
@@ -79,50 +80,93 @@ def test_the_best_member_is_the_one_with_the_best_version(bench, mode, found, be
         )
         for place, value in enumerate(found)
     )
-    study = SweepStudy("0" * 12, members, Engine("sequential", ""), tuple({} for _ in found))
+    study = SweepStudy("0" * 12, members, Engine("sequential", ""), tuple({} for _ in found), mode=mode)
     assert study.best is (None if best is None else members[best])
     told = None if best is None else f"tiny@{best}"  # `tiny@best` is that of the run that finished last
     assert study.tree()["best_version"] == told
 
 
+def spec_of(loss, *, quantiles=None, target_operators=()):
+    return {
+        "train": {"loss": loss},
+        "model": {"quantiles": quantiles},
+        "data": {"target_operators": list(target_operators)},
+    }
+
+
 def sum_of(weight):
-    return {"name": "composite", "losses": [{"loss": "mse"}, {"loss": "mae", "weight": weight}]}
+    parts = [{"loss": "mse", "weight": 1.0}, {"loss": {"name": "huber", "delta": 1.0}, "weight": weight}]
+    return {"name": "composite", "losses": parts}
+
+
+SMOOTHED = {"name": "cross_entropy", "label_smoothing": 0.1, "class_weights": None}
 
 
 @pytest.mark.parametrize(
-    ("metric", "losses", "comparable"),
+    ("one", "other", "val", "train"),
     [
-        ("auto", ["mse", "mse"], True),
-        ("auto", ["mse", "mae"], False),
-        ("auto", [sum_of(1.0), sum_of(2.0)], False),
-        ("val/rmse", [sum_of(1.0), sum_of(2.0)], True),
-        ("auto", ["auto", "focal"], True),  # of classes, the plain loss is measured
-        ("auto", ["cross_entropy", {"name": "cross_entropy", "label_smoothing": 0.1}], True),
-        ("train/loss", ["cross_entropy", {"name": "cross_entropy", "label_smoothing": 0.1}], False),
+        (spec_of("mse"), spec_of("mse"), [], []),
+        (spec_of("mse"), spec_of("gaussian_nll"), ["train.loss"], ["train.loss"]),
+        (spec_of(sum_of(1.0)), spec_of(sum_of(2.0)), ["train.loss"], ["train.loss"]),
+        (
+            spec_of("cross_entropy"),
+            spec_of("focal"),
+            [],
+            ["train.loss"],
+        ),  # of classes, the plain loss is measured
+        (spec_of("cross_entropy"), spec_of(SMOOTHED), [], ["train.loss"]),
+        (spec_of("cross_entropy"), spec_of("mse"), ["train.loss"], ["train.loss"]),
+        (
+            spec_of("quantile", quantiles=[0.1, 0.5]),
+            spec_of("quantile", quantiles=[0.4, 0.5]),
+            ["model.quantiles"],
+            ["model.quantiles"],
+        ),
+        (
+            spec_of("mse", target_operators=[{"use": "Standardize"}]),
+            spec_of("mse"),
+            ["data.target_operators"],
+            ["data.target_operators"],
+        ),
     ],
 )
-def test_losses_that_are_no_common_measure_name_no_best_member(bench, capsys, metric, losses, comparable):
-    members = tuple(
-        Finished(
-            Member(f"m{place}", bench.experiment(train={"loss": loss, "best": {"metric": metric}})),
-            SimpleNamespace(run="r"),
-            SimpleNamespace(
-                model="tiny",
-                number=place,
-                metrics=dict.fromkeys(("val/loss", "train/loss", "val/rmse"), 1.0 + place),
-            ),
-            False,
-            {},
-        )
-        for place, loss in enumerate(losses)
+def test_losses_that_are_no_common_measure_are_told_by_their_fields(one, other, val, train):
+    assert differing_losses([one, one, other], plain=True) == val
+    assert differing_losses([one, one, other], plain=False) == train
+
+
+@pytest.mark.parametrize(
+    ("values", "says"),
+    [
+        (
+            {"train.loss": ["mse", "mae"]},
+            "val/loss is another measure for each, by train.loss; choose a metric",
+        ),
+        ({"train.loss": ["mse", "mae"], "train.best.metric": ["val/rmse"]}, None),
+        ({"model.head": ["point", "mean_variance"]}, "val/loss is another measure for each, by train.loss;"),
+        ({"data.split.seed": [0, 1]}, "val is not the same records for all"),
+        ({"train.best.mode": ["min", "max"]}, "train.best is not the same for all"),
+        ({"model.hidden_dims": [[8], [4]]}, None),
+    ],
+    ids=str,
+)
+def test_members_that_cannot_be_compared_name_no_best_one(bench, capsys, values, says):
+    pytest.importorskip("torch")
+    split = {"method": "random", "val": 0.3, "test": 0.0}
+    experiment = bench.experiment(
+        split,
+        data={"target": "value"},
+        model={"task_type": "regression"},
+        train={"epochs": 1, "callbacks": []},
     )
-    study = SweepStudy("0" * 12, members, Engine("sequential", ""), tuple({} for _ in losses))
-    assert study.comparable is comparable
-    assert study.best is (members[0] if comparable else None)
+    study = run_sweep(experiment, values=values, engine="sequential", **bench.places)
     show_sweep(study)
     told = capsys.readouterr()
-    assert ("no best one is named: " in told.err) is not comparable
-    assert ("best     m0" in told.out) is comparable
+    if says is None:
+        assert study.incomparable is None and study.best in study.members and "best     " in told.out
+    else:
+        assert study.incomparable.startswith(says) and study.tree()["incomparable"] == study.incomparable
+        assert study.best is None and f"no best one is named: {says}" in told.err
 
 
 def test_the_command_sweeps_over_every_combination(bench):

@@ -156,11 +156,8 @@ def _show_sweep(found: "SweepStudy") -> None:
     write_table(["member", "best version", *names], rows)
     if found.best is not None:
         tell(f"best     {found.best.member.name}: {found.best.reference}")
-    elif not found.comparable:
-        say(
-            f"no best one is named: {found.metric} is the loss that each trains, another measure for each; choose a "
-            "metric that is the same for all, such as --set train.best.metric=val/rmse"
-        )
+    elif found.incomparable is not None:
+        say(f"no best one is named: {found.incomparable}")
 
 
 def _show_spread(found: "Study") -> None:

@@ -13,8 +13,10 @@ from trainwright.data.dataset import open_dataset
 from trainwright.registration import with_registered_data
 from trainwright.spec.edit import edit, parse_change
 from trainwright.spec.experiment import Experiment
-from trainwright.spec.fitting import FITTING, names_of
 from trainwright.spec.text import Json
+from trainwright.store.registry import Registry
+from trainwright.store.store import Store
+from trainwright.studies.comparing import why_incomparable
 from trainwright.studies.engine import Wanted, run_study
 from trainwright.studies.members import Finished, Member, Study, Tell, study_id
 from trainwright.train.callback import Callback
@@ -28,31 +30,22 @@ class SweepStudy(Study):
 
     Args:
         values: Of the fields of each member, by path.
+        metric: By which members are compared.
+        mode: Whether smaller or larger is better, `min` or `max`.
+        incomparable: Why they cannot be compared by it; None if they can.
     """
 
     values: tuple[Mapping[str, Json], ...]
-
-    @property
-    def metric(self) -> str:
-        """Names the metric by which members are compared."""
-        spec = self.members[0].member.experiment.train.best
-        return "val/loss" if spec.metric == "auto" else spec.metric
-
-    @property
-    def comparable(self) -> bool:
-        """Says whether that metric is one measure for all, which a loss is not where each trains another one."""
-        losses: list[Any] = [one.member.experiment.train.loss for one in self.members]
-        if self.metric == "val/loss":
-            losses = [_measured(loss) for loss in losses]
-        return not self.metric.endswith("/loss") or all(loss == losses[0] for loss in losses)
+    metric: str = "val/loss"
+    mode: str = "min"
+    incomparable: str | None = None
 
     @property
     def best(self) -> Finished | None:
-        """Gives the member whose best version is the best by the metric; None if it says nothing of any."""
-        spec, metric = self.members[0].member.experiment.train.best, self.metric
-        if not self.comparable:
+        """Gives the member whose best version is the best by the metric of the spec; None if it says nothing of any."""
+        if self.incomparable is not None:
             return None
-        sign = 1.0 if spec.mode == "min" else -1.0
+        metric, sign = self.metric, 1.0 if self.mode == "min" else -1.0
         known = [
             one
             for one in self.members
@@ -68,6 +61,7 @@ class SweepStudy(Study):
         return tree | {
             "best": None if best is None else best.member.name,
             "best_version": None if best is None else best.reference,
+            "incomparable": self.incomparable,
         }
 
 
@@ -157,13 +151,18 @@ def run_sweep(
         test=test,
         tell=tell,
     )
-    return SweepStudy(study, tuple(done for done, _ in finished), chosen, tuple(combinations))
-
-
-def _measured(loss: Any) -> Any:
-    """Gives what routines measure as the loss: of classes and labels the plain one, whatever a model trains with."""
-    plain = (*FITTING["classification"], *FITTING["multi_label"])
-    return "auto" if loss != "auto" and set(names_of(loss)) <= {*plain} else loss
+    done = tuple(one for one, _ in finished)
+    registry = Registry(Store.open(home_of(home)))
+    runs = [registry.run(one.trained.run) for one in done]
+    return SweepStudy(
+        study,
+        done,
+        chosen,
+        tuple(combinations),
+        metric=runs[0].best_metric,
+        mode=runs[0].best_mode,
+        incomparable=why_incomparable(registry, runs),
+    )
 
 
 def _spell(value: Json) -> str:
