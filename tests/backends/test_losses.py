@@ -576,6 +576,15 @@ def test_an_own_loss_gives_one_number_per_record(measure):
         measure(loss, OUTPUTS["mse"], X, CASES["mse"][2], None)
 
 
+def test_an_own_loss_without_a_gradient_is_refused_by_its_name():
+    task = task_of({"name": "own", "use": "backends.own_losses:Detached"})
+    objective = Objective(task, torch_loss, library="torch")
+    outputs = torch.from_numpy(OUTPUTS["mse"]).requires_grad_()
+    x, y = torch.from_numpy(X), torch.from_numpy(CASES["mse"][2])
+    with pytest.raises(BackendError, match=r"own_losses:Detached\.torch gave numbers without a gradient"):
+        objective(outputs, x, y, None)
+
+
 @pytest.mark.parametrize(
     ("use", "text"),
     [

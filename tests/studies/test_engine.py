@@ -264,6 +264,10 @@ def test_members_that_no_program_shares_are_trained_one_by_one(bench):
     values = {"model.hidden_dims": [[4], [8]]}
     study = run_sweep(spec, values=values, **bench.places)
     assert study.engine.why == "no two members can be one program"
+    with pytest.raises(
+        SpecError, match="engine: no two members can be one program; write sequential, or auto"
+    ):
+        run_sweep(spec, values=values, engine="vectorised", **bench.places)
     both = run_sweep(spec, values={**values, LR: [0.01, 0.02]}, **bench.places)
     assert both.engine.why == "4 members are 2 programs"
     assert [one.member.name for one in both.members][:2] == [

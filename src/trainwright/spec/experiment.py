@@ -82,7 +82,10 @@ def _edges_and_gnn(experiment: Any) -> Iterator[Broken]:
 def _one_fold_is_trained(experiment: Any) -> Iterator[Broken]:
     split = experiment.data.split
     if getattr(split, "method", None) in KFOLD and split.fold is None and experiment.ensemble != "folds":
-        text = f"it is missing; with method {split.method!r}, say which of them is val, from 0"
+        text = (
+            f"it is missing; with method {split.method!r}, say which of them is val, from 0 (`study` trains them all, "
+            "whatever it says)"
+        )
         yield Broken(("data", "split", "fold"), text)
 
 

@@ -28,13 +28,21 @@ def make_own_loss(spec: OwnLoss, *, library: str, has: tuple[str, ...] = ()) -> 
         From outputs, shape `(records, outputs, ...)`, and targets to one number per record.
 
     Raises:
-        SpecError: If there is no such class, it has no such method, or the arguments do not fit.
+        SpecError: If there is no such class, it has no such method, or the arguments do not fit. What it gives raises
+            BackendError where torch finds no gradient.
     """
     made = build(Use(use=spec.use, args=spec.args), {}, where="train.loss", has=(library, *has))
 
     def call(outputs: Any, targets: Any) -> Any:
         with raised_in(f"train.loss: {spec.use}.{library}"):
-            return getattr(made, library)(outputs, targets)
+            found = getattr(made, library)(outputs, targets)
+        # torch would say later, and of nobody's code, that something has no `grad_fn`.
+        if getattr(outputs, "requires_grad", False) and not getattr(found, "requires_grad", False):
+            raise BackendError(
+                f"train.loss: {spec.use}.{library} gave numbers without a gradient: nothing would be learnt; compute "
+                "them of the outputs themselves, not detached and not outside of torch"
+            )
+        return found
 
     return call
 

@@ -79,7 +79,8 @@ def run_study(
     if engine != "sequential":
         chosen, plans = _try_together(members, where, home=store, study=study, again=again)
         if engine == "vectorised":
-            if chosen.name == "sequential" and len(plans) < len(members):
+            alone = len(plans) < len(members) or len(group_plans(plans)) == len(plans)
+            if chosen.name == "sequential" and alone:
                 raise SpecError(f"engine: {chosen.why}; write sequential, or auto")
             chosen = Engine("vectorised", "asked for")
     if chosen.name == "sequential":

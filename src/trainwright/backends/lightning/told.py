@@ -11,6 +11,7 @@ from torch import Tensor
 from trainwright.backends.lightning.listeners import Listeners
 from trainwright.backends.lightning.trainer import ask
 from trainwright.backends.torch.learner import cut
+from trainwright.base.errors import BackendError
 from trainwright.base.random import at, stream
 from trainwright.train.clock import Clock
 from trainwright.train.feed import Feed
@@ -115,6 +116,23 @@ class Told(Callback):
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Restores what configure_optimizers has just made anew."""
         self._heard.restore_rules()
+
+    def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
+        """Refuses a loss that torch would refuse without saying whose it is.
+
+        Raises:
+            BackendError: If it is more than one number, or has no gradient.
+        """
+        if pl_module.automatic_optimization and loss.numel() != 1:
+            raise BackendError(
+                f"train.lightning.module: training_step gave a loss of shape {tuple(loss.shape)}; give one number, "
+                "such as the mean over the records"
+            )
+        if pl_module.automatic_optimization and not loss.requires_grad:
+            raise BackendError(
+                "train.lightning.module: training_step gave a loss without a gradient: nothing would be learnt; "
+                "compute it of self.network's outputs, not detached"
+            )
 
     def on_train_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Empties the sums."""
