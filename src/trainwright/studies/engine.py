@@ -38,6 +38,7 @@ from trainwright.train.signals import heard_signals
 
 Wanted = Literal["auto", "sequential", "vectorised"]
 VECTORISED = "train.vectorised"
+NO_TWO = "no two members can be one program"
 
 
 def run_study(
@@ -79,9 +80,11 @@ def run_study(
     if engine != "sequential":
         chosen, plans = _try_together(members, where, home=store, study=study, again=again)
         if engine == "vectorised":
-            alone = len(plans) < len(members) or len(group_plans(plans)) == len(plans)
-            if chosen.name == "sequential" and alone:
-                raise SpecError(f"engine: {chosen.why}; write sequential, or auto")
+            why_not = chosen.why if len(plans) < len(members) else None
+            if len(plans) == len(members) == len(group_plans(plans)):
+                why_not = NO_TWO
+            if why_not is not None:
+                raise SpecError(f"engine: {why_not}; write sequential, or auto")
             chosen = Engine("vectorised", "asked for")
     if chosen.name == "sequential":
         return chosen, run_members(members, folder=where, home=store, **options)
@@ -113,7 +116,7 @@ def _try_together(
             return Engine("sequential", f"{member.name} was trained by itself before"), plans
     groups = group_plans(plans)
     if len(groups) == len(plans):
-        return Engine("sequential", "no two members can be one program"), plans
+        return Engine("sequential", NO_TWO), plans
     slower = why_slower_together([[plans[place] for place in group] for group in groups])
     if slower and not any(began(_vectorised(plan)) for plan in plans):
         return Engine("sequential", slower), plans
