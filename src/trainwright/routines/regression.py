@@ -37,7 +37,8 @@ class RegressionScores(SplitRoutine):
     The loss is the one the model is trained on, after the operators of the target: mean squared error unless the
     task says otherwise. A model with a distribution is also measured by negative log-likelihood, CRPS and the
     coverage of its central 90 % interval, one with quantiles by pinball loss and by the coverage of the interval
-    between the lowest and the highest, such as `coverage_80`. On a grid, each place of a channel is a record.
+    between the lowest and the highest, such as `coverage_80`. On a grid, each place of a channel is a record. With
+    several outputs each score is the mean of that of each: `rmse` is then not the root of `mse`.
 
     Args:
         split: Which split; the metrics are called `<split>/loss`, `<split>/rmse` and so on.
