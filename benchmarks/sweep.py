@@ -11,7 +11,6 @@ member and epoch. Rounds are interleaved, and the table shows medians of the rat
 
 import argparse
 import json
-import math
 import os
 import statistics
 import subprocess
@@ -21,6 +20,7 @@ import time
 from pathlib import Path
 
 os.environ.setdefault("NPROC", "1")
+os.environ["MKL_CBWR"] = "AUTO"  # as trainwright sets it: products by hand round alike
 
 import peers_torch
 from workloads import DECAY, SEED, Work
@@ -208,11 +208,15 @@ def measure(name, chosen):
 
 
 def check(found):
-    """A contender that trains something else is found out; the order of sums explained 11 % of one loss."""
-    wanted = found["torch, fused, one after another"]["losses"]
-    for name, other in found.items():
-        apart = {place: abs(math.log(other["losses"][place] / loss)) for place, loss in wanted.items()}
-        assert max(apart.values()) < 0.2 and statistics.mean(apart.values()) < 0.05, (name, apart)
+    """A contender that trains something else is found out."""
+    for place, loss in found["torch, fused, one after another"]["losses"].items():
+        for name, other in found.items():
+            assert abs(other["losses"][place] - loss) < 0.05 * loss, (
+                name,
+                place,
+                other["losses"][place],
+                loss,
+            )
 
 
 if __name__ == "__main__":

@@ -26,7 +26,12 @@ SKIPPED = {
     "transformer": {"Keras, JAX", "Keras, torch"},  # not written by hand
 }
 NEEDS = {"Hugging Face Trainer": "transformers", "skorch": "skorch", "Lightning Trainer": "lightning"}
-ENVIRONMENT = {"NPROC": "1", "OMP_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false"}
+ENVIRONMENT = {
+    "NPROC": "1",
+    "OMP_NUM_THREADS": "1",
+    "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false",
+    "MKL_CBWR": "AUTO",  # as trainwright sets it: products by hand round alike
+}
 
 
 def measure(workload, contender, core):
