@@ -118,11 +118,11 @@ def build(part: Use, catalog: Mapping[str, str], *, where: str, has: Sequence[st
         part: From the spec.
         catalog: As of `find`.
         where: Path in the spec, for the error message.
-        has: Methods that its class must have.
+        has: Methods that its class must have, as an error shows them: `optax(rate)`, or the name alone.
 
     Raises:
-        SpecError: If the name is unknown, or the arguments do not fit the constructor; the nearest argument
-            is named.
+        SpecError: If the name is unknown, it is no class with these methods, or the arguments do not fit the
+            constructor; the nearest argument is named.
 
     Example:
         >>> build(Use(use="fractions:Fraction", args={"numerator": 3}), {}, where="x")
@@ -153,9 +153,13 @@ def choose(part: Use, catalog: Mapping[str, str], *, where: str, has: Sequence[s
     if has and is_of_python(part.use):
         raise SpecError(refusal)
     made = find(part.use, catalog, where=where)
-    missing = [name for name in has if not callable(getattr(made, name, None))]
-    if has and (missing or not inspect.isclass(made)):
+    if has and not inspect.isclass(made):
         raise SpecError(refusal)
+    names = [method.partition("(")[0] for method in has]
+    missing = [f"`{name}`" for name in names if not callable(getattr(made, name, None))]
+    if missing:
+        lacks = f"{part.use} has no method{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+        raise SpecError(f"{where}.use: {lacks}; it needs {', '.join(has)}")
     try:
         signature = inspect.signature(made)
         signature.bind(**part.args)
