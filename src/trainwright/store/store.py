@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from trainwright.base.errors import StoreError
+from trainwright.base.errors import CannotWrite, StoreError
 from trainwright.store.blobs import Blobs, sync_folder
 from trainwright.store.catalogue import PATIENCE_S, Catalogue, create_catalogue, cure_of, writers_turn
 from trainwright.store.locks import FileLock
@@ -154,7 +154,7 @@ def _lock(home: Path, name: str) -> Iterator[FileLock]:
     try:
         lock = FileLock(home / name)
     except OSError as error:
-        raise StoreError(
+        raise CannotWrite(
             f"the store at {home} cannot be written: {error.strerror or error}; {cure_of(error)}"
         ) from error
     try:
