@@ -1,14 +1,15 @@
 """The whole way of one run on one screen."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from trainwright.backends.torch.driver import cuda_is_there
 from trainwright.base.blame import spell_error
-from trainwright.base.errors import SpecError, StoreError
+from trainwright.base.errors import CannotWrite, SpecError, StoreError
 from trainwright.base.home import home_of
 from trainwright.data.compare import summarize_targets
 from trainwright.evaluation.version import evaluate_version
@@ -91,7 +92,8 @@ def run_experiment(
     plan = make_plan(experiment, Path(folder), home=home_of(home)) if plan is None else plan.anew()
     store = Store.open(home_of(home))
     run = begin_run(plan, store)
-    return _train(plan, run, resume=None, listeners=listeners, test=test, profile=profile)
+    with _way_on(run):
+        return _train(plan, run, resume=None, listeners=listeners, test=test, profile=profile)
 
 
 def resume_run(
@@ -167,7 +169,8 @@ def resume_run(
             inexact=inexact or None,
             take_over=take_over,
         )
-    return _train(plan, run, resume=point, listeners=listeners, test=test)
+    with _way_on(run):
+        return _train(plan, run, resume=point, listeners=listeners, test=test)
 
 
 def recorded_run(registry: Registry, row: RunRow) -> Trained:
@@ -260,6 +263,21 @@ def describe_data(plan: Plan, run: LocalRun) -> None:
         for one in schema
     ]
     run.artifact("data/columns", {"columns": columns, "left_out": plan.dataset.left_out})
+
+
+@contextmanager
+def _way_on(run: LocalRun) -> Iterator[None]:
+    """Adds to an error of writing how the training goes on when its cause is mended."""
+    try:
+        yield
+    except CannotWrite as error:
+        how = f"then `trainwright resume {run.id}`"
+        try:
+            if run.resume_point() is None:
+                how = "then run it again: no checkpoint was saved"
+        except StoreError:  # a store that has vanished does not say
+            how = f"{how}, or run it again if it has no checkpoint"
+        raise CannotWrite(f"{error}, {how}") from error
 
 
 def _train(

@@ -10,7 +10,7 @@ from trainwright.base.errors import SpecError, TrainwrightError
 from trainwright.data.dataset import open_dataset
 from trainwright.model_op import code_of
 from trainwright.spec.experiment import Experiment
-from trainwright.store.members import count_members
+from trainwright.store.members import count_members, describe_members
 from trainwright.store.records import RunRow, VersionRow
 from trainwright.store.registry import Registry
 
@@ -83,7 +83,9 @@ def verify_version(registry: Registry, ref: str) -> list[Check]:
     try:
         checks += _check_code(registry, version)
     except TrainwrightError as error:
-        checks.append(Check("code", False, str(error)))
+        # Which code there is could not be read, and it may be right: what a row above says is not said of it, too.
+        if str(error) not in [one.detail for one in checks]:
+            checks.append(Check("code", False, f"it cannot be told: {error}"))
     try:
         spec = recorded_experiment(registry, run)
         data = open_dataset(spec.data, folder=Path(run.folder), task_type=spec.model.task_type)
@@ -98,7 +100,9 @@ def verify_version(registry: Registry, ref: str) -> list[Check]:
 def _check_code(registry: Registry, version: VersionRow) -> list[Check]:
     """Compares own code that a version is made of with its record; no check where there is none."""
     rows = registry.members(version)
-    described: list[Any] = [description for description, _ in registry.member_models(version)] if rows else []
+    described: list[Any] = (
+        list(describe_members(registry.store.blobs, registry.files(version))) if rows else []
+    )
     if not rows and version.operator is not None:
         rows, described = [version], [registry.operator(version)]
     checks = {}

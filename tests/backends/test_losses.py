@@ -599,7 +599,9 @@ def test_an_own_loss_is_a_class_with_a_method_of_the_backend(use, text):
 
 
 def test_a_backend_that_an_own_loss_has_not_is_refused():
-    with pytest.raises(SpecError, match=r"train\.loss\.use: .*not a class with equinox"):
+    with pytest.raises(
+        SpecError, match=r"train\.loss\.use: .*TorchOnly has no method `equinox`; it needs equinox\("
+    ):
         Objective(
             task_of({"name": "own", "use": "backends.own_losses:TorchOnly"}), equinox_loss, library="equinox"
         )

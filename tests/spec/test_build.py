@@ -78,6 +78,47 @@ def test_another_error_of_a_constructor_says_which_part_raised_it():
     assert caught.value.__notes__ == ["trainwright: raised in x: fractions:Fraction"]
 
 
+class Logger:
+    def __init__(self, save_dir: str, *places: str, name: str = "") -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("args", "reason"),
+    [
+        ({"savedir": "tb"}, "got an unexpected keyword argument 'savedir', nearest: 'save_dir'"),
+        ({"name": "a"}, "missing a required argument: 'save_dir'"),
+        ({"zzz": "tb"}, "got an unexpected keyword argument 'zzz', known: save_dir, name"),
+        (
+            {"savedir": "tb", "nam": "a"},
+            "got an unexpected keyword argument 'savedir', nearest: 'save_dir'; "
+            "got an unexpected keyword argument 'nam', nearest: 'name'",
+        ),
+    ],
+)
+def test_a_misspelt_argument_is_named_and_not_the_one_that_is_missing_for_it(args, reason):
+    use = f"{__name__}:Logger"
+    with pytest.raises(SpecError, match=f"^x.args: {use}: {reason}$"):
+        build(Use(use=use, args=args), {}, where="x")
+
+
+class Open:
+    def __init__(self, save_dir: str, **more: str) -> None:
+        self.more = more
+
+
+def test_nothing_is_superfluous_to_a_constructor_that_takes_anything():
+    part = Use(use=f"{__name__}:Open", args={"save_dir": "tb", "zzz": "a"})
+    assert build(part, {}, where="x").more == {"zzz": "a"}
+    with pytest.raises(SpecError, match=r"missing a required argument: 'save_dir'$"):
+        build(Use(use=part.use, args={"savedir": "tb"}), {}, where="x")
+
+
+def test_what_cannot_be_called_is_no_class():
+    with pytest.raises(SpecError, match=r"^x\.use: 'math:pi' is not a class$"):
+        build(Use(use="math:pi"), {}, where="x")
+
+
 class Bare:
     def __init__(self) -> None:
         pass

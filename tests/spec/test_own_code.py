@@ -1,6 +1,9 @@
+import re
+
 import numpy as np
 import pytest
 
+from trainwright.base.errors import SpecError
 from trainwright.spec.losses import OwnLoss
 from trainwright.spec.optimizer import OwnOptimizer
 from trainwright.spec.own_code import make_own_loss, make_own_optimizer
@@ -39,3 +42,36 @@ def test_an_error_in_own_code_says_which_part_it_is(call, error, part):
     with pytest.raises(error) as caught:
         call()
     assert caught.value.__notes__ == [f"trainwright: raised in train.{part.format(HERE)}"]
+
+
+class Bare:
+    pass
+
+
+def none(rate):
+    return rate
+
+
+@pytest.mark.parametrize(
+    ("call", "line"),
+    [
+        (
+            lambda use: make_own_loss(OwnLoss(name="own", use=use), library="torch", has=("numpy",)),
+            "train.loss.use: {} has no methods `torch`, `numpy`; "
+            "it needs torch(outputs, targets), numpy(outputs, targets)",
+        ),
+        (
+            lambda use: make_own_optimizer(OwnOptimizer(name="own", use=use)),
+            "train.optimizer.use: {} has no method `optax`; it needs optax(rate)",
+        ),
+    ],
+)
+def test_a_class_without_a_method_is_told_which_and_how_it_is_called(call, line):
+    place = f"{__name__}:Bare"
+    with pytest.raises(SpecError, match=f"^{re.escape(line.format(place))}$"):
+        call(place)
+
+
+def test_what_is_no_class_is_told_so():
+    with pytest.raises(SpecError, match=r"none' is not a class with optax\(rate\); it is not called"):
+        make_own_optimizer(OwnOptimizer(name="own", use=f"{__name__}:none"))

@@ -165,10 +165,10 @@ def test_whoever_asks_is_told_after_some_tries(registry, begin, snapshot, monkey
     assert len(calls) >= saver.LAST_TRIES
     if ask in ("wait", "flush"):
         assert not version.failed, "it is in memory still"
-        run.finish("failed", "StoreError: unsaved since step 1: the disk is full")
+        run.finish("failed", "CannotWrite: unsaved since step 1: the disk is full")
     if ask != "close":
         row = registry.run(run.id)
-        assert (row.state, row.reason) == ("failed", "StoreError: unsaved since step 1: the disk is full")
+        assert (row.state, row.reason) == ("failed", "CannotWrite: unsaved since step 1: the disk is full")
     assert version.failed and registry.versions() == []
     assert not [thread for thread in threading.enumerate() if thread.name == "trainwright-save"]
 
@@ -203,7 +203,7 @@ def test_a_run_that_fails_anyway_keeps_both_reasons(registry, begin, snapshot, m
     break_saves(monkeypatch)
     run.save(snapshot(1))
     run.finish("failed", "ValueError: bad batch")
-    told = "ValueError: bad batch; StoreError: unsaved since step 1: the disk is full"
+    told = "ValueError: bad batch; CannotWrite: unsaved since step 1: the disk is full"
     assert registry.run(run.id).reason == told
 
 

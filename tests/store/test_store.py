@@ -1,5 +1,7 @@
+import errno
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -18,9 +20,34 @@ def test_a_store_that_is_not_there_is_only_made_when_wanted(tmp_path):
     assert Store.open(tmp_path / "nowhere", create=False).home == tmp_path / "nowhere"
 
 
-def test_a_file_in_the_way_is_refused(tmp_path):
-    (tmp_path / "store").write_text("")
-    with pytest.raises(StoreError, match="cannot be opened"):
+@pytest.mark.parametrize(
+    ("way", "kind"),
+    [("file", "a file, not a folder"), ("file/deep/store", "a file, not a folder"), ("link", "not a folder")],
+)
+def test_what_is_no_folder_in_the_way_is_told(tmp_path, way, kind):
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    told = f"no store can be made at {tmp_path / way}: {tmp_path / way.partition('/')[0]} is {kind}"
+    with pytest.raises(StoreError, match=rf"^{told}; choose another folder \(--store\)$"):
+        Store.open(tmp_path / way)
+
+
+def test_a_place_where_no_folder_can_be_made_is_told():
+    told = (
+        r"no store can be made at /proc/xx/deep: no folder can be made in /proc \(No such file or directory\)"
+    )
+    with pytest.raises(StoreError, match=rf"^{told}; choose another folder \(--store\)$"):
+        Store.open(Path("/proc/xx/deep"))
+
+
+def test_a_store_is_not_made_on_a_full_disk(tmp_path, monkeypatch):
+    def full(path, **_):
+        raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    with pytest.raises(
+        StoreError, match=r"left on device; free space .*, or choose another folder \(--store\)$"
+    ):
         Store.open(tmp_path / "store")
 
 

@@ -1,6 +1,7 @@
 """Losses and heads of a regression from an experiment file to predictions and a report."""
 
 import hashlib
+import re
 import sys
 
 import numpy as np
@@ -214,7 +215,11 @@ def test_an_own_loss_trains_is_measured_and_is_recorded(tmp_path, own_code):
 
 def test_what_an_own_loss_lacks_is_said_before_anything_is_written(tmp_path, own_code):
     own_code.write_text(CODE)
-    with pytest.raises(SpecError, match=r"train\.loss\.use: 'costs:Late' is not a class with torch, numpy"):
+    lacks = (
+        "train.loss.use: costs:Late has no method `numpy`; "
+        "it needs torch(outputs, targets), numpy(outputs, targets)"
+    )
+    with pytest.raises(SpecError, match=re.escape(lacks)):
         run(tmp_path, train={"loss": OWN})
     assert not (tmp_path / "store").exists()
 

@@ -1,9 +1,14 @@
 """A model that is made of the user's own code, after that code was edited."""
 
+import re
+
 import pytest
 
 from trainwright.evaluation.version import evaluate_model
 from trainwright.model_op import load_model
+from trainwright.store.registry import Registry
+from trainwright.store.store import Store
+from trainwright.verification import verify_version
 
 pytest.importorskip("torch")
 
@@ -65,3 +70,27 @@ def test_a_model_of_changed_code_is_served_with_a_warning_and_not_verified(lab, 
     assert err.count(warning) == members, err
     module.write_text(CODE)
     assert verified(0) and warned(load_model) == []
+    check_damage(lab)
+
+
+def check_damage(lab):
+    """Damages objects of a version one after another: the row `code` says nothing of what is no fault of code."""
+    registry = Registry(Store.open(lab.home))
+    version = registry.resolve("tiny@final")
+    member = (registry.members(version) or [version])[-1]
+
+    def rows(digest):
+        path = registry.store.blobs.path(digest)
+        content = path.read_bytes()
+        path.chmod(0o600)
+        path.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        found = {one.what: one for one in verify_version(registry, "tiny@final")}
+        path.write_bytes(content)
+        return found
+
+    told = rows(member.weights)
+    assert told["code"].ok and sum(not one.ok for one in told.values()) == 1
+    told = rows(member.operator)
+    assert "code" not in told and not all(one.ok for one in told.values())
+    told = rows(registry.run(member.run).environment)
+    assert not told["code"].ok and re.match("it cannot be told: object .* is damaged", told["code"].detail)

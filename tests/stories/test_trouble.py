@@ -1,5 +1,6 @@
 """Training while the store is in trouble: it goes on, says so, and what was not lost is what an easy run gives."""
 
+import re
 import signal
 import time
 
@@ -7,11 +8,12 @@ import pytest
 
 from store.conftest import stop_outside_of_a_write
 from stories.conftest import Lab
-from trainwright.base.errors import StoreError
+from trainwright.base.errors import CannotWrite, StoreError
 from trainwright.experiment import resume_run, run_experiment
 from trainwright.spec.read import read_experiment
 from trainwright.store import checkpoints, metrics, saver
 from trainwright.store.registry import Registry
+from trainwright.store.run import LocalRun
 from trainwright.store.store import Store
 
 pytest.importorskip("torch")
@@ -61,19 +63,43 @@ def test_a_run_that_can_never_be_saved_fails_at_its_end_and_resumes_exactly(lab,
     easy = train(lab)
     with monkeypatch.context() as patch:
         break_saves(patch, lambda step: step > 20)
-        with pytest.raises(StoreError, match=r"unsaved since step \d+: the disk is full: free space"):
+        with pytest.raises(
+            StoreError, match=r"unsaved since step \d+: the disk is full: free space"
+        ) as caught:
             train(lab)
     registry = Registry(Store.open(lab.home))
     (failed,) = registry.runs(state="failed")
+    assert str(caught.value).endswith(f": free space, then `trainwright resume {failed.id}`")
     assert "unsaved since step" in failed.reason and failed.reason.count("the disk is full") == 1
     last = max(row.step for row in registry.metrics(failed.id))
     assert last == easy.final.step, "training went on to its end"
     assert resume_run(failed.id, home=lab.home).final.weights == easy.final.weights
 
 
+def test_a_run_of_which_nothing_was_ever_saved_is_to_be_run_again(lab, monkeypatch):
+    with monkeypatch.context() as patch:
+        break_saves(patch, lambda step: True)
+        with pytest.raises(StoreError, match=r": free space, then run it again: no checkpoint was saved$"):
+            train(lab)
+    (failed,) = Registry(Store.open(lab.home)).runs(state="failed")
+    with pytest.raises(StoreError, match="has no checkpoint to go on from; run its experiment again"):
+        resume_run(failed.id, home=lab.home)
+
+
+def test_a_run_whose_store_cannot_even_be_read_is_told_both_ways(lab, monkeypatch):
+    def gone(*_):
+        raise CannotWrite("the store has vanished: put it back")
+
+    monkeypatch.setattr(LocalRun, "look", gone)
+    monkeypatch.setattr(LocalRun, "resume_point", gone)
+    both = r"put it back, then `trainwright resume \S+`, or run it again if it has no checkpoint$"
+    with pytest.raises(StoreError, match=both):
+        train(lab)
+
+
 BROKEN = """
 import sys
-from trainwright.base.errors import StoreError
+from trainwright.base.errors import CannotWrite, StoreError
 from trainwright.store import checkpoints, saver
 from trainwright.cli.app import main
 saver.PAUSES_S = (0.0, 0.01)
@@ -95,7 +121,8 @@ def test_the_command_line_says_so_meanwhile_and_exits_with_1(lab):
     lines = err.splitlines()
     assert any(line.startswith("unsaved since step") and "training goes on" in line for line in lines)
     assert any(line.startswith("epoch 40/40") and "unsaved since step" in line for line in lines)
-    assert lines[-1].startswith("trainwright: unsaved since step") and lines[-1].endswith("free space")
+    assert lines[-1].startswith("trainwright: unsaved since step")
+    assert re.search(r"free space, then `trainwright resume r\S+`$", lines[-1])
     assert [row["state"] for row in lab.json("ls")] == ["failed"]
 
 

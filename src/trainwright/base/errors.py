@@ -5,6 +5,7 @@ TrainwrightError
 ├── DataError      the data is not what the spec says
 ├── BackendError   the backend is missing, or it failed
 └── StoreError     the store cannot keep or give back what was asked for
+    ├── CannotWrite    what should be kept could not be written; when the cause is mended, training can go on
     └── StaleAttempt   a newer attempt of the run has taken over
 """
 
@@ -27,6 +28,13 @@ class BackendError(TrainwrightError):
 
 class StoreError(TrainwrightError):
     """The store cannot keep or give back what was asked for."""
+
+
+class CannotWrite(StoreError):
+    """What should be kept could not be written; the message says what to mend, and not how training goes on then.
+
+    That depends on what was saved before, which is known to whoever trains.
+    """
 
 
 class StaleAttempt(StoreError):

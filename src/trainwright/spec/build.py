@@ -118,11 +118,11 @@ def build(part: Use, catalog: Mapping[str, str], *, where: str, has: Sequence[st
         part: From the spec.
         catalog: As of `find`.
         where: Path in the spec, for the error message.
-        has: Methods that its class must have.
+        has: Methods that its class must have, as an error shows them: `optax(rate)`, or the name alone.
 
     Raises:
-        SpecError: If the name is unknown, or the arguments do not fit the constructor; the nearest argument
-            is named.
+        SpecError: If the name is unknown, it is no class with these methods, or the arguments do not fit the
+            constructor; the nearest argument is named.
 
     Example:
         >>> build(Use(use="fractions:Fraction", args={"numerator": 3}), {}, where="x")
@@ -153,21 +153,47 @@ def choose(part: Use, catalog: Mapping[str, str], *, where: str, has: Sequence[s
     if has and is_of_python(part.use):
         raise SpecError(refusal)
     made = find(part.use, catalog, where=where)
-    missing = [name for name in has if not callable(getattr(made, name, None))]
-    if has and (missing or not inspect.isclass(made)):
+    if has and not inspect.isclass(made):
         raise SpecError(refusal)
+    names = [method.partition("(")[0] for method in has]
+    missing = [f"`{name}`" for name in names if not callable(getattr(made, name, None))]
+    if missing:
+        lacks = f"{part.use} has no method{'s' if len(missing) > 1 else ''} {', '.join(missing)}"
+        raise SpecError(f"{where}.use: {lacks}; it needs {', '.join(has)}")
+    _check_arguments(made, part, where=where)
+    return made
+
+
+def _check_arguments(made: Any, part: Use, *, where: str) -> None:
     try:
         signature = inspect.signature(made)
+    except ValueError:
+        return  # a constructor in C shows no signature; calling it is the check
+    except TypeError as error:
+        raise SpecError(f"{where}.use: {part.use!r} is not a class") from error
+    # Before what is missing: a misspelt argument leaves a gap where the right one is required.
+    superfluous = _superfluous(signature, part.args)
+    if superfluous:
+        raise SpecError(f"{where}.args: {part.use}: {'; '.join(superfluous)}")
+    try:
         signature.bind(**part.args)
     except TypeError as error:
-        known = [name for name in signature.parameters if name != "self"]
-        near = [difflib.get_close_matches(name, known, n=1) for name in part.args if name not in known]
-        told = f", known: {', '.join(known)}" if known else "; the constructor takes none"
-        hint = f", nearest: {near[0][0]!r}" if near and near[0] else told
-        raise SpecError(f"{where}.args: {part.use}: {error}{hint}") from error
-    except ValueError:
-        pass  # a constructor in C shows no signature; calling it is the check
-    return made
+        raise SpecError(f"{where}.args: {part.use}: {error}") from error
+
+
+def _superfluous(signature: inspect.Signature, args: Mapping[str, Any]) -> list[str]:
+    """Says of each argument that a constructor does not take what may have been meant."""
+    kinds = {name: one.kind for name, one in signature.parameters.items()}
+    if inspect.Parameter.VAR_KEYWORD in kinds.values():
+        return []
+    known = [name for name, kind in kinds.items() if kind != inspect.Parameter.VAR_POSITIONAL]
+    told = f", known: {', '.join(known)}" if known else "; the constructor takes none"
+    found = []
+    for name in (one for one in args if one not in known):
+        near = difflib.get_close_matches(name, known, n=1)
+        hint = f", nearest: {near[0]!r}" if near else told
+        found.append(f"got an unexpected keyword argument {name!r}{hint}")
+    return found
 
 
 def construct(made: Any, part: Use, *, where: str) -> Any:

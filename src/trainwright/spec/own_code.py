@@ -31,7 +31,8 @@ def make_own_loss(spec: OwnLoss, *, library: str, has: tuple[str, ...] = ()) -> 
         SpecError: If there is no such class, it has no such method, or the arguments do not fit. What it gives raises
             BackendError where torch finds no gradient.
     """
-    made = build(Use(use=spec.use, args=spec.args), {}, where="train.loss", has=(library, *has))
+    methods = [f"{name}(outputs, targets)" for name in (library, *has)]
+    made = build(Use(use=spec.use, args=spec.args), {}, where="train.loss", has=methods)
 
     def call(outputs: Any, targets: Any) -> Any:
         with raised_in(f"train.loss: {spec.use}.{library}"):
@@ -67,7 +68,7 @@ def make_own_optimizer(spec: OwnOptimizer) -> Callable[[Any], Any]:
     Raises:
         SpecError: If there is no such class, it has no method `optax`, or the arguments do not fit.
     """
-    made = build(Use(use=spec.use, args=spec.args), {}, where="train.optimizer", has=("optax",))
+    made = build(Use(use=spec.use, args=spec.args), {}, where="train.optimizer", has=("optax(rate)",))
 
     def call(rate: Any) -> Any:
         with raised_in(f"train.optimizer: {spec.use}.optax"):

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
-from trainwright.base.errors import StoreError
+from trainwright.base.errors import CannotWrite, StoreError
 
 CHUNK_BYTES = 2**20
 SMALL_BYTES = 2**16  # chunks below are gathered: one call of the kernel for many
@@ -209,8 +209,8 @@ class Blobs:
             yield
         except OSError as error:
             named = f"object {what}" if isinstance(what, str) else str(what)
-            raise StoreError(
-                f"{named} could not be written to {self.folder}: {error}; free space or mend the disk, then resume"
+            raise CannotWrite(
+                f"{named} could not be written to {self.folder}: {error}; free space or mend the disk"
             ) from error
 
     @contextmanager

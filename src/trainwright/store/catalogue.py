@@ -14,7 +14,7 @@ import sqlalchemy.exc
 from sqlalchemy import Connection, Engine, create_engine
 from sqlalchemy.pool import QueuePool
 
-from trainwright.base.errors import StoreError
+from trainwright.base.errors import CannotWrite, StoreError
 from trainwright.store.locks import Line
 from trainwright.store.prepared import driver
 from trainwright.store.readonly import ReadOnlyFile
@@ -24,9 +24,9 @@ from trainwright.store.tables import SCHEMA, metadata
 APPLICATION = 0x7472_6E77  # "trnw": tells our file from other programs' databases
 PATIENCE_S = 60.0
 LOG_PATIENCE_S = 5
-CURE = "free space or inodes (`df -h`, `df -i`), or mend the disk, then resume"
+CURE = "free space or inodes (`df -h`, `df -i`), or mend the disk"
 _CURES = {
-    errno.ENOENT: "the folder has vanished: put the store back, then resume",
+    errno.ENOENT: "the folder has vanished: put the store back",
     errno.EROFS: "the file system is read-only: mount it for writing, or name another store (--store)",
     errno.EACCES: "you may not write there: name another store (--store)",
     errno.EPERM: "you may not write there: name another store (--store)",
@@ -153,9 +153,9 @@ class Catalogue:
         (busy, _, _) = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
         connection.execute("PRAGMA busy_timeout=0")
         if busy:
-            raise StoreError(
+            raise CannotWrite(
                 f"{self.path}: a sync of its log failed, and others read it, so that it cannot be begun anew: "
-                "end them, then resume"
+                "end them"
             )
         self._distrusted = False
 
@@ -164,12 +164,10 @@ class Catalogue:
         try:
             there = os.stat(self.path)
         except OSError as error:
-            raise StoreError(
-                f"{self.path} has vanished ({error.strerror}): put the store back, then resume"
-            ) from error
+            raise CannotWrite(f"{self.path} has vanished ({error.strerror}): put the store back") from error
         if (there.st_dev, there.st_ino) != self._place:
-            raise StoreError(
-                f"{self.path} was replaced by another file while it was in use: end this process, then resume"
+            raise CannotWrite(
+                f"{self.path} was replaced by another file while it was in use: end this process"
             )
 
     def _engine(self, *, write: bool) -> Engine:
@@ -261,7 +259,7 @@ def writers_turn(catalogue: Path) -> Iterator[None]:
         try:
             inside = stack.enter_context(Line(path).turn(PATIENCE_S))
         except OSError as error:
-            raise StoreError(
+            raise CannotWrite(
                 f"{path} cannot be written: {error.strerror or error}; {cure_of(error)}"
             ) from error
         if inside is not None:
@@ -342,11 +340,11 @@ def explain(path: Path, error: BaseException) -> StoreError:
             f"{path}: rows contradict each other ({error}): `trainwright fsck` says what is hit"
         )
     if code in _FORBIDDEN:
-        return StoreError(
+        return CannotWrite(
             f"{path} cannot be opened or written ({error}): check its permissions and its disk; {CURE}"
         )
     if code in _BROKEN:
-        return StoreError(f"{path} cannot be written ({error}): {CURE}")
+        return CannotWrite(f"{path} cannot be written ({error}): {CURE}")
     return StoreError(f"{path}: {error}")
 
 

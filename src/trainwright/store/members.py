@@ -1,6 +1,6 @@
 """A version that is several others: its list of files names their weights and operators, so that these stay."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from trainwright.base.errors import StoreError
@@ -52,8 +52,19 @@ def read_members(blobs: Blobs, listed: Mapping[str, str]) -> list[tuple[dict[str
         StoreError: If an object is missing or damaged.
     """
     found = []
-    for number in range(count_members(listed)):
-        weights, operator = (listed[f"{FOLDER}/{number}/{kind}"] for kind in KINDS)
-        description: Any = load_tree(blobs.get(operator), what=f"operator {operator}")
+    for number, description in enumerate(describe_members(blobs, listed)):
+        weights = listed[weights_path(number)]
         found.append((description, load_tensors(blobs.get(weights), what=f"weights {weights}")))
     return found
+
+
+def describe_members(blobs: Blobs, listed: Mapping[str, str]) -> Iterator[dict[str, Any]]:
+    """Yields the description of each member, in their order; weights are not read.
+
+    Raises:
+        StoreError: If an object is missing or damaged.
+    """
+    for number in range(count_members(listed)):
+        operator = listed[f"{FOLDER}/{number}/operator"]
+        description: Any = load_tree(blobs.get(operator), what=f"operator {operator}")
+        yield description

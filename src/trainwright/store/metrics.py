@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from trainwright.base.errors import StaleAttempt, StoreError
+from trainwright.base.errors import CannotWrite, StaleAttempt, StoreError
 from trainwright.store.batches import COLUMNS, HASHED_ROWS, BatchDigest
 from trainwright.store.catalogue import Catalogue
 from trainwright.store.reports import TakenReports
@@ -143,10 +143,10 @@ class MetricWriter:
                     if self._closing:
                         last_tries -= 1
                     if not last_tries:
-                        raise StoreError(f"metrics could not be written: {error}") from error
+                        raise CannotWrite(f"metrics could not be written: {error}") from error
                     if self._trouble is None or self._asked.is_set():
                         pauses = 0
-                    self._trouble = StoreError(f"metrics are in memory only: {error}")
+                    self._trouble = CannotWrite(f"metrics are in memory only: {error}")
                     self._failures += 1
                     self._asked.clear()
                     self._asked.wait(PAUSES_S[min(pauses, len(PAUSES_S) - 1)])

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from trainwright.base.errors import StaleAttempt, StoreError
+from trainwright.base.errors import CannotWrite, StaleAttempt, StoreError
 from trainwright.store.records import Unsaved, VersionRow
 
 log = logging.getLogger("trainwright.store")
@@ -211,9 +211,9 @@ class Saver:
         self._pauses, self._hurry = 0, True
         self._changed.notify_all()
 
-    def _as_error(self) -> StoreError:
+    def _as_error(self) -> CannotWrite:
         assert self._unsaved is not None
-        return StoreError(f"unsaved since step {self._unsaved.since}: {self._unsaved.reason}")
+        return CannotWrite(f"unsaved since step {self._unsaved.since}: {self._unsaved.reason}")
 
     def _raise_unheard(self) -> None:
         unheard = [version for version in self._unheard if not version.heard]
@@ -231,7 +231,7 @@ class Saver:
             self._waiting.remove(version)
             self._given_up.append(version.step)
             newer = self._waiting[-1].step
-            version.end(None, StoreError(f"{self._as_error()}; given up for a newer one, of step {newer}"))
+            version.end(None, CannotWrite(f"{self._as_error()}; given up for a newer one, of step {newer}"))
 
     def _work(self) -> None:
         exits = 0

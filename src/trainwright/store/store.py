@@ -1,5 +1,6 @@
 """One folder that keeps everything: objects, the catalogue, and the locks that keep them together."""
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from trainwright.base.errors import StoreError
+from trainwright.base.errors import CannotWrite, StoreError
 from trainwright.store.blobs import Blobs, sync_folder
 from trainwright.store.catalogue import PATIENCE_S, Catalogue, create_catalogue, cure_of, writers_turn
 from trainwright.store.locks import FileLock
@@ -119,10 +120,15 @@ class Store:
 def _create(home: Path, path: Path) -> None:
     # The folder itself may be there already, made by somebody who died before it was durable.
     made = [home, *(folder for folder in home.parents if not folder.exists())]
-    for folder in (home / "objects" / "tmp", home / "live"):
-        folder.mkdir(parents=True, exist_ok=True)
-    for folder in made:
-        sync_folder(folder.parent)
+    try:
+        for folder in (home / "objects" / "tmp", home / "live"):
+            folder.mkdir(parents=True, exist_ok=True)
+        for folder in made:
+            sync_folder(folder.parent)
+    except OSError as error:
+        raise StoreError(
+            f"no store can be made at {home}: {_why_not(error, home)}choose another folder (--store)"
+        ) from error
     with _lock(home, "objects.lock") as lock:
         if not lock.take(patience_s=PATIENCE_S):
             raise StoreError(
@@ -132,12 +138,23 @@ def _create(home: Path, path: Path) -> None:
             create_catalogue(path)
 
 
+def _why_not(error: OSError, home: Path) -> str:
+    """Says why a folder could not be made, in words that a choice of another one, or else a cure, follows."""
+    asked = Path(error.filename or home)
+    there = next((one for one in (asked, *asked.parents) if os.path.lexists(one)), home)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"{error.strerror}; free space or inodes (`df -h`, `df -i`), or "
+    if not there.is_dir():
+        return f"{there} is {'a file, ' if there.is_file() else ''}not a folder; "
+    return f"no folder can be made in {there} ({error.strerror}); "
+
+
 @contextmanager
 def _lock(home: Path, name: str) -> Iterator[FileLock]:
     try:
         lock = FileLock(home / name)
     except OSError as error:
-        raise StoreError(
+        raise CannotWrite(
             f"the store at {home} cannot be written: {error.strerror or error}; {cure_of(error)}"
         ) from error
     try:

@@ -140,7 +140,7 @@ def test_a_network_that_cannot_be_trained_and_kept_is_refused(name, args, said):
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("TorchOnly", r"model\.use: .*is not a class with keras"),
+        ("TorchOnly", r"TorchOnly has no method `keras`; it needs keras\(input_shape, outputs\)$"),
         ("function", r"model\.use: .*is not a class with keras"),
         ("Missing", r"model\.use: .*cannot be imported"),
     ],

@@ -138,8 +138,8 @@ def test_a_callback_that_decides_is_refused_with_the_field_to_use(name):
     ("spec", "said"),
     [
         ({"callbacks": ["backends.heard:Batch"]}, r"callbacks\.0\.use: .*cannot be imported"),
-        ({"callbacks": ["backends.heard:Lines"]}, r"callbacks\.0\.use: .*is not a class with setup"),
-        ({"loggers": ["backends.heard:Batches"]}, r"loggers\.0\.use: .*is not a class with log_metrics"),
+        ({"callbacks": ["backends.heard:Lines"]}, r"callbacks\.0\.use: .*Lines has no methods `setup`"),
+        ({"loggers": ["backends.heard:Batches"]}, r"loggers\.0\.use: .*Batches has no methods `log_metrics`"),
         ({"loggers": ["backends.heard:Lines"]}, r"loggers\.0\.args: .*missing a required argument: 'folder'"),
         ({"callbacks": ["os:system"]}, r"callbacks\.0\.use: 'os:system' is not a class"),
         ({"callbacks": ["Batches"]}, r"callbacks\.0\.use: unknown name 'Batches'"),

@@ -142,7 +142,7 @@ def _template(layer: Layer) -> Own:
 
 def _made(layer: Layer, *, seed: int) -> Own:
     part = Use(use=layer.options["use"], args=dict(layer.options["args"]))
-    method = build(part, {}, where="model", has=("keras",)).keras
+    method = build(part, {}, where="model", has=("keras(input_shape, outputs)",)).keras
     # Keras numbers the names of layers by thread: in a new one they depend on nothing that was made before.
     with ThreadPoolExecutor(1) as executor:
         network = executor.submit(_build, layer, method, seed).result()
