@@ -19,6 +19,7 @@ MAX_VALUES = 1_200_000  # a file of 100 000 tensors needs 1.0 million
 MAX_KEYS = 450_000
 MAX_DIGITS = 4300
 _BLOCK = 2**22
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False)
 Json = Any  # None, bool, int, float, str, lists and dicts with string keys
 
 
@@ -29,9 +30,10 @@ def write_json(value: Json) -> str:
         >>> write_json({"b": 1e-3, "a": [float("nan"), True]})
         '{"a":[{"$float":"nan"},true],"b":0.001}'
     """
-    return json.dumps(
-        _typed(value), sort_keys=True, separators=(",", ":"), allow_nan=False, ensure_ascii=False
-    )
+    try:
+        return _ENCODER.encode(value)
+    except ValueError:  # NaN or an infinity is somewhere in it; to look for them each time would take longer
+        return _ENCODER.encode(_typed(value))
 
 
 def read_json(text: str | bytes, *, what: str = "JSON") -> Json:
