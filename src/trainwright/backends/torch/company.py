@@ -254,9 +254,8 @@ def mean_losses(tasks: Sequence[ModelTask]) -> Measure:
     make: Any = Objective if factors[0] is None else Terms
     objective = make(tasks[0], losses, library="torch")
     compares = bool(COMPARING & set(names_of(tasks[0].loss)))
-    amounts = (
-        None if factors[0] is None else torch.tensor(factors, dtype=torch.float64).T
-    )  # by term and member
+    # By term and member.
+    amounts = None if factors[0] is None else torch.tensor(factors, dtype=torch.float64).T
 
     def measure(outputs: Tensor, x: Tensor, y: Tensor, weight: Tensor | None) -> Tensor:
         members, records = len(tasks), len(y) // len(tasks)
