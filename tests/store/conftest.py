@@ -1,6 +1,7 @@
 """What the tests of the store share: a store, and ways to begin runs and to make snapshots."""
 
 import contextlib
+import os
 import signal
 import time
 from pathlib import Path
@@ -65,6 +66,8 @@ def stop_outside_of_a_write(process, store, monkeypatch):
         patch.setattr(catalogue, "PATIENCE_S", 0.2)
         while True:
             process.send_signal(signal.SIGSTOP)
+            # The signal is on its way: until all its threads have stopped, it could still begin to write.
+            os.waitid(os.P_PID, process.pid, os.WSTOPPED | os.WEXITED | os.WNOWAIT)
             try:
                 with store.catalogue.write():
                     return
