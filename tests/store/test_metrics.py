@@ -295,3 +295,86 @@ def test_the_writer_ends_with_the_run(begin):
     run.report(1, {"a": 1.0}, group="train")
     run.finish("done")
     assert not [thread for thread in threading.enumerate() if thread.name == "trainwright-metrics"]
+
+
+def failing(run, monkeypatch, *, pauses, times, until):
+    """Lets writes fail, and returns once so many have."""
+    monkeypatch.setattr(module, "PAUSES_S", pauses)
+    calls = break_writes(monkeypatch, times=times)
+    run.report(1, {"a": 1.0}, group="train")
+    while len(calls) < until:
+        time.sleep(0.005)
+    time.sleep(0.02)  # the latest has failed, too
+    return calls
+
+
+def test_whoever_asks_or_reports_much_does_not_wait_for_the_period(registry, begin, monkeypatch):
+    monkeypatch.setattr(module, "PERIOD_S", 60.0)
+    monkeypatch.setattr(module, "WAKE_ITEMS", 60)
+    run, began = begin(), time.monotonic()
+    run.report(0, {"a": 0.0}, group="train")
+    run.flush()
+    time.sleep(0.05)  # the writer waits again
+    for step in range(1, 11):
+        run.report(step, {"a": 1.0}, group="train")
+    while len(registry.metrics(run.id)) < 11:
+        assert time.monotonic() - began < 20
+        time.sleep(0.01)
+    run.report(11, {"a": 1.0}, group="train")
+    run.close()
+    assert time.monotonic() - began < 20 and len(registry.metrics(run.id)) == 12
+
+
+def test_a_writer_that_has_nothing_to_do_takes_no_processor(begin):
+    run = begin()
+    run.report(0, {"a": 0.0}, group="train")
+    run.flush()
+    used = time.process_time()
+    time.sleep(0.5)
+    assert time.process_time() - used < 0.2
+
+
+def test_whoever_asks_after_trouble_that_has_passed_is_told_of_none_and_waits_no_pause(
+    registry, begin, monkeypatch
+):
+    run = begin()
+    failing(run, monkeypatch, pauses=(0.0, 60.0), times=2, until=2)
+    began = time.monotonic()
+    run.flush()
+    assert time.monotonic() - began < 20 and len(registry.metrics(run.id)) == 1
+
+
+def test_whoever_asks_begins_the_pauses_anew(begin, monkeypatch):
+    run = begin()
+    calls = failing(run, monkeypatch, pauses=(0.0, 0.0, 60.0), times=10**9, until=3)
+    began = time.monotonic()
+    with pytest.raises(StoreError, match="metrics are in memory only"):
+        run.flush()
+    assert time.monotonic() - began < 20
+    made = len(calls)
+    time.sleep(0.3)
+    assert len(calls) <= made + 1, "it is asked once, and tries for ever"
+    with pytest.raises(StoreError):
+        run.close()
+
+
+def test_an_error_that_somebody_was_told_is_not_told_again_at_the_end(begin):
+    run = begin()
+    run.report(1, {"a": "much"}, group="train")
+    with pytest.raises(ValueError, match="much"):
+        run.flush()
+    run.close()
+
+
+def test_a_run_whose_row_is_gone_is_named(store, begin, monkeypatch, quick):
+    run = begin()
+    with sqlite3.connect(store.home / "catalogue.db") as connection:
+        connection.execute("DELETE FROM run WHERE id=?", (run.id,))
+    connection.close()
+    run.report(1, {"a": 1.0}, group="train")
+    with pytest.raises(
+        StoreError, match=f"the row of run {run.id} is not found any more: `trainwright fsck`"
+    ):
+        run.flush()
+    with pytest.raises(StoreError):
+        run.close()
