@@ -28,3 +28,38 @@ def test_an_object_that_somebody_removed_is_missing_not_collected(store, begin, 
     store.blobs.remove(version.weights)
     with pytest.raises(StoreError, match=f"object {version.weights} is missing"):
         object_of(store, version, kind="weights")
+
+
+def test_an_object_that_is_collected_while_it_is_read_was_collected(
+    store, registry, begin, snapshot, monkeypatch
+):
+    run = begin()
+    run.keep(last=1)
+    row, real = run.save(snapshot(1)).wait(), store.blobs.get
+    assert row.status == "kept"
+
+    def get(digest):
+        monkeypatch.setattr(store.blobs, "get", real)
+        run.save(snapshot(2)).wait()  # collects the first
+        run.flush()
+        return real(digest)
+
+    monkeypatch.setattr(store.blobs, "get", get)
+    with pytest.raises(StoreError, match="was collected by retention: its state is gone"):
+        object_of(store, row, kind="state")
+
+
+def test_an_object_that_is_written_again_while_it_is_asked_about_is_read(store, begin, snapshot, monkeypatch):
+    row, real = begin().save(snapshot(1)).wait(), store.blobs.get
+    content = real(row.state)
+    store.blobs.remove(row.state)
+
+    def get(digest):
+        monkeypatch.setattr(store.blobs, "get", real)
+        try:
+            return real(digest)
+        finally:
+            store.blobs.put([content])
+
+    monkeypatch.setattr(store.blobs, "get", get)
+    assert object_of(store, row, kind="state") == content

@@ -1,5 +1,6 @@
 """What a reader is shown where a row alone would mislead: runs that died, versions that were collected."""
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import Literal
 
@@ -31,13 +32,15 @@ def object_of(store: Store, version: VersionRow, *, kind: Literal["weights", "st
     digest: str | None = getattr(version, kind)
     if digest is None:
         raise StoreError(f"version {version.number} of {version.model} was saved without {kind}")
-    if not store.blobs.has(digest):
-        # It may have been collected since the row was read.
-        with store.catalogue.read() as connection:
-            now = find_version(connection, version.id)
-        if version.status == "collected" or (now is not None and now.status == "collected"):
-            raise StoreError(
-                f"version {version.number} of {version.model} was collected by retention: its {kind} is gone; "
-                f"`trainwright reproduce {version.run}` trains it again"
-            )
-    return store.blobs.get(digest)
+    # It may be collected at any instant since the row was read, so it is looked for first and asked about then.
+    with suppress(StoreError):
+        return store.blobs.get(digest)
+    with store.catalogue.read() as connection:
+        now = find_version(connection, version.id)
+    collected = version.status == "collected" or (now is not None and now.status == "collected")
+    if collected and not store.blobs.has(digest):
+        raise StoreError(
+            f"version {version.number} of {version.model} was collected by retention: its {kind} is gone; "
+            f"`trainwright reproduce {version.run}` trains it again"
+        )
+    return store.blobs.get(digest)  # says what is wrong, unless somebody has written it again
