@@ -11,7 +11,8 @@ from trainwright.train.learner import Resolved
 
 EXACT = "highest"  # the precision of products that a new process has
 # MKL reads this when it first multiplies. Without it, the last bits of a product may depend on where in memory the
-# operands begin: so they do on an AMD EPYC of 2024, and no run would repeat another. It costs nothing measurable.
+# operands begin: so they do on an AMD EPYC of 2024, where a member's bits depended on its place in a company. It costs
+# nothing measurable.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
 
